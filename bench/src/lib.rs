@@ -1,0 +1,2 @@
+//! Benchmarks of the rooms on the hot path.
+#![forbid(unsafe_code)]

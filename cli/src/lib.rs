@@ -1,0 +1,2 @@
+//! The one binary of Mizan.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The Rust client.
+#![forbid(unsafe_code)]

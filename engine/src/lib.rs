@@ -1,0 +1,2 @@
+//! The deterministic core: ledger, sessions, digest.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Ingress: sockets, buffers, sessions in flight.
+#![forbid(unsafe_code)]

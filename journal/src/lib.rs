@@ -1,0 +1,2 @@
+//! The durable log: mmap segments, group commit, recovery.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Load generation and the engine behind the benchmark.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Joins the stages into a running node.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! End-to-end tests and drills.
+#![forbid(unsafe_code)]

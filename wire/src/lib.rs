@@ -1,0 +1,2 @@
+//! Records, operations, statuses, limits and the codecs of the native protocol.
+#![forbid(unsafe_code)]
