@@ -1,0 +1,160 @@
+//! What a request asks for.
+
+use crate::limits::EVENTS_MAX;
+
+/// An operation; numbers below 256 are those of the field's established ledger protocol.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash)]
+#[repr(u16)]
+pub enum Operation {
+    /// Accounts by id. Read.
+    LookupAccounts = 140,
+    /// Transfers by id. Read.
+    LookupTransfers = 141,
+    /// Opens accounts.
+    CreateAccounts = 146,
+    /// Moves or reserves money.
+    CreateTransfers = 147,
+    /// Gives ledgers a scale, a currency and a name.
+    CreateLedgers = 256,
+    /// Gives account codes a class and a name.
+    CreateCodes = 257,
+    /// All registered ledgers. Read.
+    GetLedgers = 258,
+    /// All registered codes. Read.
+    GetCodes = 259,
+    /// Sums of all balances, one row per ledger. Read.
+    TrialBalance = 260,
+    /// Opens or resumes a session; made by the gateway from a hello.
+    Register = 261,
+    /// Ends a session and forgets its stored replies.
+    CloseSession = 262,
+    /// Counters, limits and digest of the engine. Read.
+    GetEngineStatus = 263,
+    /// Lets time pass: performs what is due. Internal.
+    Tick = 512,
+    /// Compares the state's digest at an earlier sequence. Internal.
+    Digest = 513,
+    /// The first entry of a log: everything that can change a result. Internal.
+    Genesis = 514,
+    /// Fills the end of the ring; never journaled. Internal.
+    Padding = 515,
+}
+
+impl Operation {
+    /// All operations, in the order of their numbers.
+    pub const ALL: [Self; 16] = [
+        Self::LookupAccounts,
+        Self::LookupTransfers,
+        Self::CreateAccounts,
+        Self::CreateTransfers,
+        Self::CreateLedgers,
+        Self::CreateCodes,
+        Self::GetLedgers,
+        Self::GetCodes,
+        Self::TrialBalance,
+        Self::Register,
+        Self::CloseSession,
+        Self::GetEngineStatus,
+        Self::Tick,
+        Self::Digest,
+        Self::Genesis,
+        Self::Padding,
+    ];
+
+    /// The operation with this number, if there is one.
+    #[must_use]
+    pub fn from_number(number: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| *operation as u16 == number)
+    }
+
+    /// The operation's number on the wire and in the journal.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// The operation's name, as documents and tools write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LookupAccounts => "lookup_accounts",
+            Self::LookupTransfers => "lookup_transfers",
+            Self::CreateAccounts => "create_accounts",
+            Self::CreateTransfers => "create_transfers",
+            Self::CreateLedgers => "create_ledgers",
+            Self::CreateCodes => "create_codes",
+            Self::GetLedgers => "get_ledgers",
+            Self::GetCodes => "get_codes",
+            Self::TrialBalance => "trial_balance",
+            Self::Register => "register",
+            Self::CloseSession => "close_session",
+            Self::GetEngineStatus => "get_engine_status",
+            Self::Tick => "tick",
+            Self::Digest => "digest",
+            Self::Genesis => "genesis",
+            Self::Padding => "padding",
+        }
+    }
+
+    /// Whether the operation only looks: it passes the ring, but is neither journaled nor stored.
+    #[must_use]
+    pub const fn is_read(self) -> bool {
+        matches!(
+            self,
+            Self::LookupAccounts
+                | Self::LookupTransfers
+                | Self::GetLedgers
+                | Self::GetCodes
+                | Self::TrialBalance
+                | Self::GetEngineStatus
+        )
+    }
+
+    /// Whether a client may send it in a request frame.
+    #[must_use]
+    pub const fn is_for_clients(self) -> bool {
+        !matches!(self, Self::Register | Self::Tick | Self::Digest | Self::Genesis | Self::Padding)
+    }
+
+    /// Whether its reply is compact: results that are not "created at its own number".
+    #[must_use]
+    pub const fn is_create(self) -> bool {
+        matches!(
+            self,
+            Self::CreateAccounts | Self::CreateTransfers | Self::CreateLedgers | Self::CreateCodes
+        )
+    }
+
+    /// Bytes of one event in a client's request; 0 where there are none.
+    #[must_use]
+    pub const fn event_size(self) -> usize {
+        match self {
+            Self::LookupAccounts | Self::LookupTransfers => 16,
+            Self::CreateAccounts
+            | Self::CreateTransfers
+            | Self::CreateLedgers
+            | Self::CreateCodes => 128,
+            _ => 0,
+        }
+    }
+
+    /// Bytes of one record in the reply; 0 where there are none.
+    #[must_use]
+    pub const fn result_size(self) -> usize {
+        match self {
+            Self::LookupAccounts | Self::LookupTransfers | Self::GetLedgers | Self::GetCodes => 128,
+            Self::CreateAccounts
+            | Self::CreateTransfers
+            | Self::CreateLedgers
+            | Self::CreateCodes => 16,
+            Self::TrialBalance | Self::GetEngineStatus => 256,
+            _ => 0,
+        }
+    }
+
+    /// Smallest and largest number of events in a client's request.
+    #[must_use]
+    pub const fn event_count_range(self) -> (u32, u32) {
+        if self.event_size() == 0 { (0, 0) } else { (1, EVENTS_MAX) }
+    }
+}
