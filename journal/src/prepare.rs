@@ -1,0 +1,314 @@
+//! Getting segments ready ahead of their use, so that an append never waits for the file system.
+//!
+//! A segment is ready when its file has all its room, holds real zeros, is durable under its final name, and is
+//! open with its memory touched. A helper thread does this, or, for a simulation, the journal's own thread at
+//! the moments when it takes a segment. Lack of room is not an error here: it is a state that is tried again at
+//! intervals; partial files are removed. Any other failure is final.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::constants::{PREPARE_CHUNK, PREPARE_SYNC_INTERVAL};
+use crate::error::{JournalError, Result, is_no_space};
+use crate::segment::{segment_name, unfinished_name};
+use crate::storage::Storage;
+
+/// How often a waiting append looks whether the helper still lives.
+const HELPER_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Whether there is room to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Space {
+    /// The next segment is ready or being made.
+    Ok,
+    /// The next segment could not be made, mostly for lack of room: refuse new work, what is under way still fits into
+    /// the segment in use as far as it goes.
+    Low,
+}
+
+/// Who prepares segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prepare {
+    /// A helper thread; after a lack of room it tries again at this interval.
+    Helper {
+        /// Time between two tries.
+        retry_interval: Duration,
+    },
+    /// The calling thread, whenever it takes a segment: deterministic, for simulations.
+    Inline,
+}
+
+enum Status {
+    Working,
+    NoSpace(JournalError),
+    Failed(JournalError),
+}
+
+struct State<G> {
+    ready: VecDeque<(u64, G)>,
+    next_index: u64,
+    status: Status,
+    stop: bool,
+}
+
+struct Shared<S: Storage> {
+    storage: Arc<S>,
+    segment_size: u64,
+    ahead: usize,
+    state: Mutex<State<S::Segment>>,
+    changed: Condvar,
+}
+
+/// Keeps segments ready.
+pub(crate) struct Preparer<S: Storage> {
+    shared: Arc<Shared<S>>,
+    helper: Option<JoinHandle<()>>,
+}
+
+impl<S: Storage> Preparer<S> {
+    /// Starts with the segments that are ready already, in order; the next to make is `next_index`.
+    ///
+    /// # Errors
+    /// `Io` when no thread can be started.
+    pub(crate) fn start(
+        storage: Arc<S>,
+        segment_size: u64,
+        ready: VecDeque<(u64, S::Segment)>,
+        next_index: u64,
+        ahead: usize,
+        prepare: Prepare,
+    ) -> Result<Self> {
+        let state = State { ready, next_index, status: Status::Working, stop: false };
+        let shared = Arc::new(Shared {
+            storage,
+            segment_size,
+            ahead,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
+        let helper = match prepare {
+            Prepare::Inline => None,
+            Prepare::Helper { retry_interval } => {
+                let shared = Arc::clone(&shared);
+                let helper = std::thread::Builder::new()
+                    .name("journal-prepare".to_owned())
+                    .spawn(move || shared.keep_ready(retry_interval))
+                    .map_err(|error| JournalError::io("start", "the preparing thread", error))?;
+                Some(helper)
+            }
+        };
+        let preparer = Preparer { shared, helper };
+        preparer.prepare_inline();
+        Ok(preparer)
+    }
+
+    /// Takes the next segment; waits while the helper makes it.
+    ///
+    /// # Errors
+    /// `NoSpace`, to be tried again later; `Io`, final.
+    pub(crate) fn take(&self) -> Result<(u64, S::Segment)> {
+        self.prepare_inline();
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(next) = state.ready.pop_front() {
+                self.shared.changed.notify_all();
+                return Ok(next);
+            }
+            match &state.status {
+                Status::NoSpace(error) | Status::Failed(error) => return Err(error.clone()),
+                Status::Working => {
+                    if self.helper.as_ref().is_none_or(JoinHandle::is_finished) {
+                        let ended = std::io::Error::other("the preparing thread has ended");
+                        return Err(JournalError::io("prepare", "the next segment", ended));
+                    }
+                    let waited = self.shared.changed.wait_timeout(state, HELPER_CHECK_INTERVAL);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+        }
+    }
+
+    /// Without a helper, makes segments now if some are missing; with one, does nothing.
+    pub(crate) fn prepare_inline(&self) {
+        if self.helper.is_some() {
+            return;
+        }
+        while self.shared.wants_more() {
+            let index = self.shared.lock().next_index;
+            if !self.shared.record(index, self.shared.make(index)) {
+                break;
+            }
+        }
+    }
+
+    pub(crate) fn space(&self) -> Space {
+        match self.shared.lock().status {
+            Status::NoSpace(_) | Status::Failed(_) => Space::Low,
+            Status::Working => Space::Ok,
+        }
+    }
+}
+
+impl<S: Storage> Drop for Preparer<S> {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.changed.notify_all();
+        if let Some(helper) = self.helper.take() {
+            // A helper that panicked has nothing left to stop.
+            let _ = helper.join();
+        }
+    }
+}
+
+impl<S: Storage> Shared<S> {
+    /// A panic while the lock was held leaves the state whole: every change is a single assignment.
+    fn lock(&self) -> MutexGuard<'_, State<S::Segment>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wants_more(&self) -> bool {
+        let state = self.lock();
+        state.ready.len() < self.ahead && !matches!(state.status, Status::Failed(_)) && !state.stop
+    }
+
+    /// The helper's life.
+    fn keep_ready(&self, retry_interval: Duration) {
+        loop {
+            let mut state = self.lock();
+            while !state.stop
+                && (state.ready.len() >= self.ahead || matches!(state.status, Status::Failed(_)))
+            {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if state.stop {
+                return;
+            }
+            let index = state.next_index;
+            drop(state);
+            if !self.record(index, self.make(index)) {
+                let state = self.lock();
+                let waited = self
+                    .changed
+                    .wait_timeout_while(state, retry_interval, |state| !state.stop)
+                    .unwrap_or_else(PoisonError::into_inner);
+                drop(waited);
+            }
+        }
+    }
+
+    /// Records the outcome; returns whether a segment was added.
+    fn record(&self, index: u64, made: Result<Option<S::Segment>>) -> bool {
+        let mut state = self.lock();
+        let added = match made {
+            Ok(Some(segment)) => {
+                state.ready.push_back((index, segment));
+                state.next_index = index + 1;
+                state.status = Status::Working;
+                true
+            }
+            Ok(None) => false,
+            Err(error @ JournalError::NoSpace { .. }) => {
+                state.status = Status::NoSpace(error);
+                false
+            }
+            Err(error) => {
+                state.status = Status::Failed(error);
+                false
+            }
+        };
+        self.changed.notify_all();
+        added
+    }
+
+    fn make(&self, index: u64) -> Result<Option<S::Segment>> {
+        let stop = || self.lock().stop;
+        if !make_file(&*self.storage, index, self.segment_size, None, &stop)? {
+            return Ok(None);
+        }
+        open(&*self.storage, index, self.segment_size).map(Some)
+    }
+}
+
+/// Opens a segment for writing.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn open<S: Storage>(storage: &S, index: u64, size: u64) -> Result<S::Segment> {
+    let name = segment_name(index);
+    storage.open_segment(&name, size).map_err(|error| JournalError::io("map", &name, error))
+}
+
+/// Makes the file of segment `index`, durable under its final name, with `header` as its first page if given.
+/// Returns whether it was finished; `stop` ends it early.
+///
+/// # Errors
+/// `NoSpace` and `Io`; what was begun is removed as far as possible.
+pub(crate) fn make_file<S: Storage>(
+    storage: &S,
+    index: u64,
+    size: u64,
+    header: Option<&[u8]>,
+    stop: &dyn Fn() -> bool,
+) -> Result<bool> {
+    let name = unfinished_name(index);
+    let filled = fill(storage, &name, size, header, stop);
+    match filled {
+        Ok(true) => {}
+        Ok(false) | Err(_) => {
+            // If this fails too, the next start removes the file by its name.
+            let _ = storage.remove(&name);
+        }
+    }
+    let finished = filled.map_err(|error| {
+        if is_no_space(&error) {
+            JournalError::NoSpace { file: segment_name(index), size, source: error.into() }
+        } else {
+            JournalError::io("prepare", &name, error)
+        }
+    })?;
+    if finished {
+        let final_name = segment_name(index);
+        storage
+            .rename(&name, &final_name)
+            .and_then(|()| storage.sync_directory(""))
+            .map_err(|error| JournalError::io("rename", &final_name, error))?;
+    }
+    Ok(finished)
+}
+
+fn fill<S: Storage>(
+    storage: &S,
+    name: &str,
+    size: u64,
+    header: Option<&[u8]>,
+    stop: &dyn Fn() -> bool,
+) -> std::io::Result<bool> {
+    if let Err(error) = storage.create(name, size) {
+        if error.kind() != std::io::ErrorKind::AlreadyExists {
+            return Err(error);
+        }
+        // Left by a try that could not clean up behind itself.
+        storage.remove(name)?;
+        storage.create(name, size)?;
+    }
+    let zeros = vec![0; PREPARE_CHUNK];
+    let mut offset = 0;
+    while offset < size {
+        if stop() {
+            return Ok(false);
+        }
+        let length = (size - offset).min(PREPARE_CHUNK as u64);
+        storage.write(name, offset, &zeros[..length as usize])?;
+        offset += length;
+        if offset.is_multiple_of(PREPARE_SYNC_INTERVAL) {
+            storage.sync_file(name)?;
+        }
+    }
+    if let Some(page) = header {
+        storage.write(name, 0, page)?;
+    }
+    storage.sync_file(name)?;
+    Ok(true)
+}
