@@ -1,0 +1,321 @@
+//! Applying one log entry: checks of the entry itself, session, execution, reply, digest.
+//!
+//! Invariants: an entry that is refused with an [`ApplyError`] has changed nothing; every other entry takes at least
+//! one timestamp and moves the digest, whatever became of it.
+
+use crate::batch::{self, Numbers};
+use crate::engine::Engine;
+use crate::error::ApplyError;
+use crate::output::Output;
+use crate::reads::size_invalid;
+use crate::registry::{self, register_code, register_ledger};
+use crate::resolved::Resolved;
+use crate::sessions::{Admission, StoredReply};
+use mizan_wire::frame::{REPLY_COMPACT, REPLY_REPLAYED};
+use mizan_wire::limits::{EVENTS_MAX, TICK_ACTIONS_MAX, TIMESTAMP_MAX};
+use mizan_wire::{
+    CreateCode, CreateLedger, DigestRecord, Genesis, Operation, RequestHeader, RequestStatus,
+    ResultException,
+};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// One log entry, on its way through the engine.
+struct Entry<'a> {
+    sequence: u64,
+    operation: Operation,
+    header: &'a RequestHeader,
+    body: &'a [u8],
+    /// Its first timestamp.
+    first: u64,
+}
+
+/// What the digest absorbs of an entry besides its header.
+enum Effect {
+    /// Nothing was executed, or nothing that has results.
+    None,
+    /// The results in the scratch list of exceptions.
+    Created,
+    /// The released holds in the scratch list.
+    Released,
+    /// The number of the session that was opened or resumed.
+    Registered(u64),
+}
+
+impl Engine {
+    /// Applies the next entry of the log. `body` is the entry's body without padding.
+    ///
+    /// The reply, with whatever status, is in `output`. Cost: about 100 ns per transfer of a large batch.
+    ///
+    /// # Errors
+    /// An entry that cannot stand there: the log is broken, or this program is not the one to apply it. Nothing has
+    /// changed.
+    ///
+    /// # Panics
+    /// If an invariant of the state is broken: an unbalanced ledger must not answer.
+    pub fn apply(
+        &mut self,
+        sequence: u64,
+        header: &RequestHeader,
+        body: &[u8],
+        resolved: &Resolved<'_>,
+        output: &mut Output,
+    ) -> Result<(), ApplyError> {
+        output.clear();
+        let operation = self.check_entry(sequence, header, body)?;
+        let first = self.first_timestamp(sequence, header)?;
+        output.sequence = sequence;
+        output.timestamp = first;
+        let entry = Entry { sequence, operation, header, body, first };
+        let (effect, last) = match operation {
+            Operation::Register => (self.register(&entry, output), first),
+            Operation::CloseSession => {
+                self.close_session(&entry, output);
+                (Effect::None, first)
+            }
+            Operation::Tick => self.tick(&entry, output),
+            Operation::Digest => {
+                self.compare_digest(&entry)?;
+                (Effect::None, first)
+            }
+            Operation::Genesis => (Effect::None, first),
+            _ => self.create(&entry, resolved, output),
+        };
+        self.finish(&entry, &effect, last, output);
+        Ok(())
+    }
+
+    /// Checks everything that can be checked of an entry before anything changes.
+    fn check_entry(
+        &self,
+        sequence: u64,
+        header: &RequestHeader,
+        body: &[u8],
+    ) -> Result<Operation, ApplyError> {
+        if sequence != self.sequence + 1 {
+            return Err(ApplyError::SequenceGap { applied: self.sequence, found: sequence });
+        }
+        let operation = header
+            .operation()
+            .filter(|operation| !operation.is_read() && *operation != Operation::Padding)
+            .ok_or(ApplyError::OperationInvalid { sequence, operation: header.operation })?;
+        let size = match operation {
+            Operation::Digest => size_of::<DigestRecord>(),
+            Operation::Genesis => size_of::<Genesis>(),
+            _ => header.event_count as usize * operation.event_size(),
+        };
+        let events_fit = !operation.is_create()
+            || header.event_count <= EVENTS_MAX
+                && usize::from(header.event_size) == operation.event_size();
+        if !events_fit || body.len() != size || header.body_size as usize != size {
+            return Err(size_invalid(header, sequence, body));
+        }
+        if header.flags != 0 {
+            return Err(ApplyError::FlagsInvalid { sequence, flags: header.flags });
+        }
+        let is_internal =
+            matches!(operation, Operation::Tick | Operation::Digest | Operation::Genesis);
+        if is_internal && header.client != 0 {
+            return Err(ApplyError::InternalOperation { sequence, operation: header.operation });
+        }
+        if (operation == Operation::Genesis) != (sequence == 1) {
+            return Err(ApplyError::GenesisMisplaced { sequence });
+        }
+        if operation == Operation::Genesis && body != self.genesis.as_bytes() {
+            return Err(ApplyError::GenesisDiffers);
+        }
+        Ok(operation)
+    }
+
+    fn first_timestamp(&self, sequence: u64, header: &RequestHeader) -> Result<u64, ApplyError> {
+        // All numbers that the entry may need must lie in range, or a later sum of timestamps could overflow.
+        let numbers_max = u64::from(header.event_count.max(TICK_ACTIONS_MAX));
+        let first = header.clock_reading.max(self.timestamp + 1);
+        if first > TIMESTAMP_MAX - numbers_max {
+            let clock_reading = header.clock_reading;
+            return Err(ApplyError::TimestampOutOfRange { sequence, clock_reading });
+        }
+        Ok(first)
+    }
+
+    fn register(&mut self, entry: &Entry<'_>, output: &mut Output) -> Effect {
+        match self.sessions.register(entry.header, entry.sequence, entry.first) {
+            Ok(record) => {
+                output.push(record.as_bytes());
+                Effect::Registered(record.session)
+            }
+            Err(status) => {
+                output.status = status;
+                Effect::None
+            }
+        }
+    }
+
+    fn close_session(&mut self, entry: &Entry<'_>, output: &mut Output) {
+        match self.sessions.admit(entry.header, entry.first, None) {
+            Admission::Execute(place) => self.sessions.close(place),
+            Admission::Replay(reply) => replay(reply, output),
+            Admission::Refuse(status) => output.status = status,
+        }
+    }
+
+    fn tick(&mut self, entry: &Entry<'_>, output: &mut Output) -> (Effect, u64) {
+        self.ledger.tick(entry.first, &mut self.scratch.released);
+        let count = self.scratch.released.len() as u32;
+        output.event_count = count;
+        (Effect::Released, last_timestamp(entry.first, count))
+    }
+
+    fn compare_digest(&mut self, entry: &Entry<'_>) -> Result<(), ApplyError> {
+        let sequence = entry.sequence;
+        let record = DigestRecord::read_from_bytes(entry.body)
+            .expect("invariant: the body's size was checked");
+        let at_sequence = record.at_sequence;
+        let found = self
+            .digest
+            .find(at_sequence)
+            .ok_or(ApplyError::DigestUnknown { sequence, at_sequence })?;
+        if found != record.digest {
+            let expected = record.digest;
+            return Err(ApplyError::DigestDiffers { at_sequence, expected, found });
+        }
+        self.digest.confirm(at_sequence);
+        Ok(())
+    }
+
+    fn create(
+        &mut self,
+        entry: &Entry<'_>,
+        resolved: &Resolved<'_>,
+        output: &mut Output,
+    ) -> (Effect, u64) {
+        let header = entry.header;
+        let mut place = None;
+        if header.client != 0 {
+            let reply_size_max =
+                u64::from(header.event_count) * size_of::<ResultException>() as u64;
+            match self.sessions.admit(header, entry.first, Some(reply_size_max)) {
+                Admission::Execute(admitted) => place = Some(admitted),
+                Admission::Replay(reply) => {
+                    replay(reply, output);
+                    return (Effect::None, entry.first);
+                }
+                Admission::Refuse(status) => {
+                    output.status = status;
+                    return (Effect::None, entry.first);
+                }
+            }
+        }
+        let last = last_timestamp(entry.first, header.event_count);
+        self.execute(entry, Numbers { first: entry.first, last }, resolved);
+        output.timestamp = last;
+        output.event_count = header.event_count;
+        set_exceptions(&self.scratch.exceptions, output);
+        if let Some(place) = place {
+            let reply = StoredReply {
+                request: header.request,
+                request_checksum: header.request_checksum,
+                sequence: entry.sequence,
+                timestamp: last,
+                event_count: header.event_count,
+                exceptions: self.scratch.exceptions.as_slice().into(),
+            };
+            self.sessions.store(place, reply);
+        }
+        (Effect::Created, last)
+    }
+
+    fn execute(&mut self, entry: &Entry<'_>, numbers: Numbers, resolved: &Resolved<'_>) {
+        let Self { ledger, codes, scratch, .. } = self;
+        ledger.sequence = entry.sequence;
+        let exceptions = &mut scratch.exceptions;
+        match entry.operation {
+            Operation::CreateAccounts => {
+                let events = events_of(entry.body, &mut scratch.accounts);
+                batch::execute(ledger, events, numbers, resolved, exceptions);
+            }
+            Operation::CreateTransfers => {
+                let events = events_of(entry.body, &mut scratch.transfers);
+                batch::execute(ledger, events, numbers, resolved, exceptions);
+            }
+            Operation::CreateLedgers => {
+                let mut copies = Vec::new();
+                let events: &[CreateLedger] = events_of(entry.body, &mut copies);
+                registry::execute(events, numbers.first, exceptions, |event, number| {
+                    register_ledger(&mut ledger.ledgers, event, number)
+                });
+            }
+            Operation::CreateCodes => {
+                let mut copies = Vec::new();
+                let events: &[CreateCode] = events_of(entry.body, &mut copies);
+                registry::execute(events, numbers.first, exceptions, |event, number| {
+                    register_code(codes, event, number)
+                });
+            }
+            _ => unreachable!("invariant: all other operations are handled before"),
+        }
+    }
+
+    /// Moves sequence, time and digest.
+    fn finish(&mut self, entry: &Entry<'_>, effect: &Effect, last: u64, output: &Output) {
+        self.sequence = entry.sequence;
+        self.timestamp = last;
+        self.digest.absorb(entry.sequence.into());
+        self.digest.absorb(
+            u128::from(entry.operation.number())
+                | u128::from(output.status as u32) << 16
+                | u128::from(output.event_count) << 48,
+        );
+        self.digest.absorb(last.into());
+        match effect {
+            Effect::None => {}
+            Effect::Created => {
+                let exceptions = &self.scratch.exceptions;
+                self.digest.absorb_results(entry.first, output.event_count, exceptions);
+                self.digest.scrub(&self.ledger, output.event_count);
+            }
+            Effect::Released => {
+                for timestamp in &self.scratch.released {
+                    self.digest.absorb((*timestamp).into());
+                }
+                self.digest.scrub(&self.ledger, output.event_count);
+            }
+            Effect::Registered(session) => self.digest.absorb((*session).into()),
+        }
+        self.digest.remember(entry.sequence);
+    }
+}
+
+/// Entries without events take one timestamp all the same.
+fn last_timestamp(first: u64, count: u32) -> u64 {
+    first + u64::from(count.max(1)) - 1
+}
+
+/// The events in place if the body is aligned, as it is in the ring, else copied.
+fn events_of<'a, E>(body: &'a [u8], copies: &'a mut Vec<E>) -> &'a [E]
+where
+    E: FromBytes + Immutable + IntoBytes + KnownLayout + Copy,
+{
+    if let Ok(events) = <[E]>::ref_from_bytes(body) {
+        return events;
+    }
+    copies.clear();
+    let records = body.chunks_exact(size_of::<E>());
+    copies.extend(records.map(|record| {
+        E::read_from_bytes(record).expect("invariant: a chunk has the size of a record")
+    }));
+    copies
+}
+
+fn set_exceptions(exceptions: &[ResultException], output: &mut Output) {
+    output.flags |= REPLY_COMPACT;
+    output.set_records(exceptions.as_bytes(), size_of::<ResultException>());
+}
+
+fn replay(reply: &StoredReply, output: &mut Output) {
+    output.status = RequestStatus::Ok;
+    output.flags = REPLY_REPLAYED;
+    output.sequence = reply.sequence;
+    output.timestamp = reply.timestamp;
+    output.event_count = reply.event_count;
+    set_exceptions(&reply.exceptions, output);
+}

@@ -1,0 +1,275 @@
+//! The rules of `create_transfers` for transfers that move or reserve an amount, in the order of precedence of
+//! `CreateTransferStatus`. Those that end a hold are in `post_void`, repetitions in `exists`.
+
+use crate::accounts::{AccountMeta, Balances};
+use crate::batch::BatchEvent;
+use crate::ledger::LedgerState;
+use crate::look_ahead::{Hints, resolves_hold};
+use crate::refusal::{Refusal, refuse_if};
+use crate::resolved::{PendingState, Resolved};
+use crate::transfers::StoredTransfer;
+use mizan_wire::limits::{NS_PER_S, TIMESTAMP_MAX, id_is_reserved};
+use mizan_wire::{AccountFlags, CreateTransferStatus, Transfer, TransferFlags};
+
+use CreateTransferStatus as Status;
+
+const CLOSING: u16 = TransferFlags::CLOSING_DEBIT | TransferFlags::CLOSING_CREDIT;
+
+impl BatchEvent for Transfer {
+    type Status = CreateTransferStatus;
+    const IMPORTED: u16 = TransferFlags::IMPORTED;
+    const IMPORTED_EXPECTED: Status = Status::ImportedEventExpected;
+    const IMPORTED_NOT_EXPECTED: Status = Status::ImportedEventNotExpected;
+    const TIMESTAMP_MUST_BE_ZERO: Status = Status::TimestampMustBeZero;
+    const IMPORTED_OUT_OF_RANGE: Status = Status::ImportedEventTimestampOutOfRange;
+    const IMPORTED_MUST_NOT_ADVANCE: Status = Status::ImportedEventTimestampMustNotAdvance;
+
+    #[inline]
+    fn flags(&self) -> u16 {
+        self.flags
+    }
+
+    #[inline]
+    fn timestamp(&self) -> u64 {
+        self.timestamp
+    }
+
+    fn look_ahead_first(ledger: &mut LedgerState, events: &[Self]) {
+        ledger.look_ahead_first_transfers(events);
+    }
+
+    #[inline]
+    fn look_ahead(ledger: &mut LedgerState, events: &[Self], index: usize) {
+        ledger.look_ahead_transfers(events, index);
+    }
+
+    #[inline]
+    fn create(
+        &self,
+        ledger: &mut LedgerState,
+        index: usize,
+        number: u64,
+        resolved: &Resolved<'_>,
+    ) -> Result<(), Refusal> {
+        let hints = ledger.look_ahead.hints(index);
+        ledger.create_transfer(self, number, &hints, resolved)
+    }
+
+    fn burn(&self, ledger: &mut LedgerState) {
+        ledger.transfers.burn(self.id);
+    }
+}
+
+/// The two accounts of a transfer, as they stand before it.
+struct Sides {
+    debit_slot: u32,
+    credit_slot: u32,
+    debit: Balances,
+    credit: Balances,
+    debit_flags: u16,
+    credit_flags: u16,
+    ledger_slot: u32,
+}
+
+impl LedgerState {
+    #[inline]
+    fn create_transfer(
+        &mut self,
+        event: &Transfer,
+        number: u64,
+        hints: &Hints,
+        resolved: &Resolved<'_>,
+    ) -> Result<(), Refusal> {
+        check_id(event)?;
+        self.check_repetition(event, hints.id, resolved)?;
+        refuse_if(self.transfers.is_full(), Status::TransfersFull)?;
+        if resolves_hold(event) {
+            return self.post_or_void(event, number, hints, resolved);
+        }
+        check_fields(event)?;
+        let sides = self.find_sides(event, hints)?;
+        if event.flags & TransferFlags::IMPORTED != 0 {
+            self.check_imported(event)?;
+            self.check_postdates(event, &sides)?;
+            refuse_if(event.timeout != 0, Status::ImportedEventTimeoutMustBeZero)?;
+        }
+        let is_closed = |flags: u16| flags & AccountFlags::CLOSED != 0;
+        refuse_if(is_closed(sides.debit_flags), Status::DebitAccountAlreadyClosed)?;
+        refuse_if(is_closed(sides.credit_flags), Status::CreditAccountAlreadyClosed)?;
+        let is_pending = event.flags & TransferFlags::PENDING != 0;
+        refuse_if(is_pending && self.holds.is_full(), Status::HoldsFull)?;
+        let amount = balanced_amount(event, &sides);
+        let (debit, credit) = add_amount(&sides, amount, is_pending)?;
+        let timeout_ns = u64::from(event.timeout) * NS_PER_S;
+        refuse_if(timeout_ns > TIMESTAMP_MAX - number, Status::OverflowsTimeout)?;
+        refuse_if(!debit.are_within(debit_limit(sides.debit_flags)), Status::ExceedsCredits)?;
+        refuse_if(!credit.are_within(credit_limit(sides.credit_flags)), Status::ExceedsDebits)?;
+        self.set_balances(sides.debit_slot, sides.ledger_slot, debit);
+        self.set_balances(sides.credit_slot, sides.ledger_slot, credit);
+        let record = self.record_of(event, number, amount, &sides);
+        self.store_transfer(record, hints.id);
+        if event.flags & TransferFlags::CLOSING_DEBIT != 0 {
+            self.set_closed(sides.debit_slot, true);
+        }
+        if event.flags & TransferFlags::CLOSING_CREDIT != 0 {
+            self.set_closed(sides.credit_slot, true);
+        }
+        self.assert_sound(sides.ledger_slot, [sides.debit_slot, sides.credit_slot]);
+        Ok(())
+    }
+
+    #[inline]
+    fn find_sides(&self, event: &Transfer, hints: &Hints) -> Result<Sides, Status> {
+        let accounts = &self.accounts;
+        let debit_slot = accounts
+            .find_with_guess(event.debit_account_id, hints.debit, hints.debit_guess)
+            .ok_or(Status::DebitAccountNotFound)?;
+        let credit_slot = accounts
+            .find_with_guess(event.credit_account_id, hints.credit, hints.credit_guess)
+            .ok_or(Status::CreditAccountNotFound)?;
+        let debit: &AccountMeta = &accounts.meta[debit_slot as usize];
+        let credit: &AccountMeta = &accounts.meta[credit_slot as usize];
+        let ledger_slot = debit.ledger_slot;
+        refuse_if(ledger_slot != credit.ledger_slot, Status::AccountsMustHaveTheSameLedger)?;
+        refuse_if(
+            event.ledger != self.ledgers.number(ledger_slot),
+            Status::TransferMustHaveTheSameLedgerAsAccounts,
+        )?;
+        Ok(Sides {
+            debit_slot,
+            credit_slot,
+            debit: accounts.balances[debit_slot as usize],
+            credit: accounts.balances[credit_slot as usize],
+            debit_flags: debit.flags,
+            credit_flags: credit.flags,
+            ledger_slot,
+        })
+    }
+
+    /// Imported transfers come in the order of their timestamps, and none has an account's.
+    pub(crate) fn check_imported(&self, event: &Transfer) -> Result<(), Status> {
+        let regresses = event.timestamp <= self.transfers.timestamp_last()
+            || self.accounts.has_timestamp(event.timestamp);
+        refuse_if(regresses, Status::ImportedEventTimestampMustNotRegress)
+    }
+
+    fn check_postdates(&self, event: &Transfer, sides: &Sides) -> Result<(), Status> {
+        let is_not_later =
+            |slot: u32| event.timestamp <= self.accounts.meta[slot as usize].timestamp;
+        refuse_if(
+            is_not_later(sides.debit_slot),
+            Status::ImportedEventTimestampMustPostdateDebitAccount,
+        )?;
+        refuse_if(
+            is_not_later(sides.credit_slot),
+            Status::ImportedEventTimestampMustPostdateCreditAccount,
+        )
+    }
+
+    #[inline]
+    fn record_of(
+        &self,
+        event: &Transfer,
+        number: u64,
+        amount: u128,
+        sides: &Sides,
+    ) -> StoredTransfer {
+        let is_pending = event.flags & TransferFlags::PENDING != 0;
+        StoredTransfer {
+            id: event.id,
+            amount,
+            pending_id: 0,
+            user_data_128: event.user_data_128,
+            timestamp: event.result_timestamp(number),
+            sequence: self.sequence,
+            user_data_64: event.user_data_64,
+            debit_slot: sides.debit_slot,
+            credit_slot: sides.credit_slot,
+            user_data_32: event.user_data_32,
+            timeout: event.timeout,
+            ledger: event.ledger,
+            code: event.code,
+            flags: event.flags,
+            hold: 0,
+            pending_state: if is_pending { PendingState::Pending } else { PendingState::None },
+        }
+    }
+}
+
+#[inline]
+fn check_id(event: &Transfer) -> Result<(), Status> {
+    refuse_if(event.flags & !TransferFlags::ALL != 0, Status::ReservedFlag)?;
+    refuse_if(event.id == 0, Status::IdMustNotBeZero)?;
+    refuse_if(event.id == u128::MAX, Status::IdMustNotBeIntMax)?;
+    refuse_if(id_is_reserved(event.id), Status::IdReserved)
+}
+
+#[inline]
+fn check_fields(event: &Transfer) -> Result<(), Status> {
+    let is_pending = event.flags & TransferFlags::PENDING != 0;
+    let (debit, credit) = (event.debit_account_id, event.credit_account_id);
+    refuse_if(debit == 0, Status::DebitAccountIdMustNotBeZero)?;
+    refuse_if(debit == u128::MAX, Status::DebitAccountIdMustNotBeIntMax)?;
+    refuse_if(credit == 0, Status::CreditAccountIdMustNotBeZero)?;
+    refuse_if(credit == u128::MAX, Status::CreditAccountIdMustNotBeIntMax)?;
+    refuse_if(debit == credit, Status::AccountsMustBeDifferent)?;
+    refuse_if(event.pending_id != 0, Status::PendingIdMustBeZero)?;
+    refuse_if(!is_pending && event.timeout != 0, Status::TimeoutReservedForPendingTransfer)?;
+    refuse_if(!is_pending && event.flags & CLOSING != 0, Status::ClosingTransferMustBePending)?;
+    refuse_if(event.ledger == 0, Status::LedgerMustNotBeZero)?;
+    refuse_if(event.code == 0, Status::CodeMustNotBeZero)
+}
+
+/// What a balancing transfer takes: at most what the account's other side leaves.
+#[inline]
+fn balanced_amount(event: &Transfer, sides: &Sides) -> u128 {
+    let mut amount = event.amount;
+    if event.flags & TransferFlags::BALANCING_DEBIT != 0 {
+        let debits = sides.debit.debits_posted.saturating_add(sides.debit.debits_pending);
+        amount = amount.min(sides.debit.credits_posted.saturating_sub(debits));
+    }
+    if event.flags & TransferFlags::BALANCING_CREDIT != 0 {
+        let credits = sides.credit.credits_posted.saturating_add(sides.credit.credits_pending);
+        amount = amount.min(sides.credit.debits_posted.saturating_sub(credits));
+    }
+    amount
+}
+
+/// The balances after the transfer, or the first sum that would not fit.
+#[inline]
+fn add_amount(
+    sides: &Sides,
+    amount: u128,
+    is_pending: bool,
+) -> Result<(Balances, Balances), Status> {
+    let (mut debit, mut credit) = (sides.debit, sides.credit);
+    let sum = |balance: u128, status: Status| balance.checked_add(amount).ok_or(status);
+    if is_pending {
+        debit.debits_pending = sum(debit.debits_pending, Status::OverflowsDebitsPending)?;
+        credit.credits_pending = sum(credit.credits_pending, Status::OverflowsCreditsPending)?;
+    }
+    // The posted sums must have room even for a pending transfer, which may be posted later.
+    let debits_posted = sum(debit.debits_posted, Status::OverflowsDebitsPosted)?;
+    let credits_posted = sum(credit.credits_posted, Status::OverflowsCreditsPosted)?;
+    if !is_pending {
+        debit.debits_posted = debits_posted;
+        credit.credits_posted = credits_posted;
+    }
+    let debits = debit.debits_pending.checked_add(debit.debits_posted);
+    refuse_if(debits.is_none(), Status::OverflowsDebits)?;
+    let credits = credit.credits_pending.checked_add(credit.credits_posted);
+    refuse_if(credits.is_none(), Status::OverflowsCredits)?;
+    Ok((debit, credit))
+}
+
+/// A debit can break only this limit of its account.
+#[inline]
+const fn debit_limit(flags: u16) -> u16 {
+    flags & AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS
+}
+
+/// A credit can break only this limit of its account.
+#[inline]
+const fn credit_limit(flags: u16) -> u16 {
+    flags & AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS
+}

@@ -1,0 +1,335 @@
+//! The table from 128-bit ids to 32-bit slots.
+//!
+//! Open addressing in buckets of one cache line: 12 tags of a byte, 12 slots, and how many entries had to pass the
+//! bucket by. The table holds no ids; whoever searches compares the id in the record that the slot names. A search
+//! that finds nothing touches one line, but for the 1 in 16 buckets that overflowed.
+//!
+//! Invariants: the table never grows and never moves an entry, so no insert stalls; an entry lies in the first bucket
+//! from its home on that had a free place; `passed_by` of a bucket counts exactly the entries that lie beyond it.
+//!
+//! What is absent: iteration (its order would depend on the seed), growth, and any protection against an adversary
+//! who knows the seed other than bounded searches.
+
+use crate::limits::{BUCKET_LOAD, BUCKET_PLACES};
+
+/// The tag of a free place.
+const FREE: u8 = 0;
+/// The lowest, and the highest, bit of each of the 12 tags.
+const LOW_BITS: u128 = 0x0101_0101_0101_0101_0101_0101;
+const HIGH_BITS: u128 = LOW_BITS << 7;
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Bucket {
+    tags: [u8; BUCKET_PLACES],
+    /// Entries that found this bucket full and went on to a later one.
+    passed_by: u32,
+    slots: [u32; BUCKET_PLACES],
+}
+
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+impl Bucket {
+    const EMPTY: Self =
+        Self { tags: [FREE; BUCKET_PLACES], passed_by: 0, slots: [0; BUCKET_PLACES] };
+
+    /// The places with this tag, and perhaps some of the neighbours behind one: callers compare what they find.
+    fn places_with(&self, tag: u8) -> Places {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.tags;
+        let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let high = u32::from_le_bytes([i, j, k, l]);
+        let tags = u128::from(low) | u128::from(high) << 64;
+        // The zero bytes of `difference` are the matches. Source: Mycroft's test for a zero byte in a word.
+        let difference = tags ^ (LOW_BITS * u128::from(tag));
+        Places(difference.wrapping_sub(LOW_BITS) & !difference & HIGH_BITS)
+    }
+}
+
+struct Places(u128);
+
+impl Iterator for Places {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let place = self.0.trailing_zeros() as usize / 8;
+        self.0 &= self.0 - 1;
+        Some(place)
+    }
+}
+
+/// A keyed hash of an id; 64 bits, of which the high ones choose the bucket and the low ones the tag.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct IdHash(u64);
+
+impl IdHash {
+    const fn tag(self) -> u8 {
+        let tag = self.0 as u8;
+        if tag == FREE { 1 } else { tag }
+    }
+}
+
+/// See the module.
+pub(crate) struct IdTable {
+    buckets: Vec<Bucket>,
+    keys: [u64; 4],
+    count: usize,
+    capacity: usize,
+}
+
+impl IdTable {
+    /// A table with room for `capacity` entries, all its memory touched.
+    pub(crate) fn new(capacity: usize, seed: u64) -> Self {
+        let bucket_count = capacity.div_ceil(BUCKET_LOAD) + 1;
+        let mut buckets = mizan_memory::reserve_touched(bucket_count);
+        buckets.resize(bucket_count, Bucket::EMPTY);
+        let mut state = seed;
+        let keys = std::array::from_fn(|_| next_key(&mut state));
+        Self { buckets, keys, count: 0, capacity }
+    }
+
+    /// Entries in the table.
+    pub(crate) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The hash under which an id is searched, inserted and removed.
+    #[inline]
+    pub(crate) const fn hash(&self, id: u128) -> IdHash {
+        let [a, b, c, d] = self.keys;
+        let first = fold(id as u64 ^ a, (id >> 64) as u64 ^ b);
+        IdHash(fold(first ^ c, d))
+    }
+
+    /// Asks for the line in which a search of this hash begins.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: IdHash) {
+        mizan_memory::prefetch_index(&self.buckets, self.home(hash));
+    }
+
+    /// A slot that may belong to the hash: right for most ids that are in the table, and a guess for others.
+    #[inline]
+    pub(crate) fn candidate(&self, hash: IdHash) -> Option<u32> {
+        let bucket = &self.buckets[self.home(hash)];
+        bucket.places_with(hash.tag()).next().map(|place| bucket.slots[place])
+    }
+
+    /// The slot for which `is_it` says yes, among those inserted with this hash.
+    #[inline]
+    pub(crate) fn find(&self, hash: IdHash, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let mut index = self.home(hash);
+        for _ in 0..self.buckets.len() {
+            let bucket = &self.buckets[index];
+            for place in bucket.places_with(hash.tag()) {
+                // A neighbour of a match can be reported falsely, and a free place holds no slot.
+                if bucket.tags[place] == hash.tag() && is_it(bucket.slots[place]) {
+                    return Some(bucket.slots[place]);
+                }
+            }
+            if bucket.passed_by == 0 {
+                return None;
+            }
+            index = self.after(index);
+        }
+        None
+    }
+
+    /// Adds an entry that is not in the table.
+    ///
+    /// # Panics
+    /// If the table is full: whoever owns the records checks their number first.
+    #[inline]
+    pub(crate) fn insert(&mut self, hash: IdHash, slot: u32) {
+        assert!(self.count < self.capacity, "invariant: an id table never exceeds its capacity");
+        let mut index = self.home(hash);
+        loop {
+            let bucket = &mut self.buckets[index];
+            if let Some(place) = bucket.places_with(FREE).next() {
+                bucket.tags[place] = hash.tag();
+                bucket.slots[place] = slot;
+                self.count += 1;
+                return;
+            }
+            bucket.passed_by += 1;
+            index = self.after(index);
+        }
+    }
+
+    /// Takes out the entry that was inserted with this hash and slot.
+    ///
+    /// # Panics
+    /// If there is none: records and table would contradict each other.
+    pub(crate) fn remove(&mut self, hash: IdHash, slot: u32) {
+        let mut index = self.home(hash);
+        for _ in 0..self.buckets.len() {
+            let bucket = &mut self.buckets[index];
+            let found = (0..BUCKET_PLACES)
+                .find(|place| bucket.tags[*place] == hash.tag() && bucket.slots[*place] == slot);
+            if let Some(place) = found {
+                bucket.tags[place] = FREE;
+                bucket.slots[place] = 0;
+                self.count -= 1;
+                return;
+            }
+            bucket.passed_by =
+                bucket.passed_by.checked_sub(1).expect("invariant: only entries are removed");
+            index = self.after(index);
+        }
+        unreachable!("invariant: only entries are removed");
+    }
+
+    #[inline]
+    const fn home(&self, hash: IdHash) -> usize {
+        // The high half of the product is uniform over the buckets, without a division.
+        ((hash.0 as u128 * self.buckets.len() as u128) >> 64) as usize
+    }
+
+    #[inline]
+    const fn after(&self, index: usize) -> usize {
+        if index + 1 == self.buckets.len() { 0 } else { index + 1 }
+    }
+}
+
+/// Both halves of the product, mixed: every bit of the result depends on every bit of both factors.
+#[inline]
+const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// Spreads a seed, which may be zero, over several keys. Source: the splitmix64 generator.
+const fn next_key(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut key = *state;
+    key = (key ^ (key >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    key = (key ^ (key >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    key ^ (key >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// The table together with the records that it indexes.
+    struct Records {
+        table: IdTable,
+        ids: Vec<u128>,
+    }
+
+    impl Records {
+        fn new(capacity: usize, seed: u64) -> Self {
+            Self { table: IdTable::new(capacity, seed), ids: Vec::new() }
+        }
+
+        fn find(&self, id: u128) -> Option<u32> {
+            self.table.find(self.table.hash(id), |slot| self.ids[slot as usize] == id)
+        }
+
+        fn push(&mut self, id: u128) {
+            self.table.insert(self.table.hash(id), self.ids.len() as u32);
+            self.ids.push(id);
+        }
+
+        fn pop(&mut self) -> Option<u128> {
+            let id = self.ids.pop()?;
+            self.table.remove(self.table.hash(id), self.ids.len() as u32);
+            Some(id)
+        }
+    }
+
+    #[test]
+    fn a_full_table_finds_all_of_its_ids_and_no_other() {
+        let mut records = Records::new(10_000, 3);
+        for id in 1..=10_000 {
+            records.push(id);
+        }
+        assert_eq!(records.table.count(), 10_000);
+        for id in 1..=10_000u128 {
+            assert_eq!(records.find(id), Some(id as u32 - 1));
+        }
+        assert!((10_001..60_000).all(|id| records.find(id).is_none()));
+    }
+
+    #[test]
+    fn what_is_taken_out_leaves_no_trace() {
+        let mut records = Records::new(1_000, 3);
+        for round in 0..3 {
+            for id in 1..=1_000 {
+                records.push(id << (32 * round));
+            }
+            while records.pop().is_some() {}
+            assert_eq!(records.table.count(), 0);
+            assert!(records.table.buckets.iter().all(|bucket| bucket.passed_by == 0));
+            assert!(records.table.buckets.iter().all(|bucket| bucket.tags == [FREE; 12]));
+        }
+    }
+
+    #[test]
+    fn entries_that_share_a_hash_are_told_apart_by_their_records() {
+        let mut table = IdTable::new(100, 3);
+        let hash = table.hash(5);
+        for slot in 0..100 {
+            table.insert(hash, slot);
+        }
+        for wanted in 0..100 {
+            assert_eq!(table.find(hash, |slot| slot == wanted), Some(wanted));
+        }
+        assert_eq!(table.find(hash, |_| false), None);
+        for slot in (0..100).step_by(2) {
+            table.remove(hash, slot);
+        }
+        for wanted in 0..100 {
+            let found = table.find(hash, |slot| slot == wanted);
+            assert_eq!(found, (wanted % 2 == 1).then_some(wanted));
+        }
+    }
+
+    #[test]
+    fn close_ids_spread_over_the_buckets() {
+        for shift in [0, 17, 64, 96] {
+            let mut records = Records::new(80_000, 3);
+            for id in 1..=80_000u128 {
+                records.push(id << shift);
+            }
+            let overflown =
+                records.table.buckets.iter().filter(|bucket| bucket.passed_by > 0).count();
+            // 1 in 16 is expected of 10,001 buckets filled at random to two thirds, and some for their neighbours.
+            assert!(overflown < 1_500, "{overflown} buckets overflow with ids shifted by {shift}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_finds_what_an_ordered_map_finds(
+            seed: u64,
+            steps in prop::collection::vec((0..3u8, 0..200u128), 1..400),
+        ) {
+            let mut records = Records::new(64, seed);
+            let mut oracle = BTreeMap::new();
+            for (step, id) in steps {
+                let is_new = !oracle.contains_key(&id);
+                match step {
+                    0 | 1 if is_new && records.ids.len() < 64 => {
+                        oracle.insert(id, records.ids.len() as u32);
+                        records.push(id);
+                    }
+                    2 => {
+                        if let Some(popped) = records.pop() {
+                            oracle.remove(&popped);
+                        }
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(records.find(id), oracle.get(&id).copied());
+                prop_assert_eq!(records.table.count(), oracle.len());
+            }
+            for id in 0..200 {
+                prop_assert_eq!(records.find(id), oracle.get(&id).copied());
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The book of record: accounts, transfers, holds and ledgers, and the few primitive changes that all else is made of.
+//!
+//! Invariants: every change of a balance, a flag, a record or a hold passes through this file, so that the sums of its
+//! ledger follow and an open chain can take it back; after every event the touched ledger's debits equal its credits.
+//!
+//! What is absent: the rules by which an event is accepted (`create_accounts`, `create_transfers`, `post_void`).
+
+use crate::accounts::{AccountMeta, Accounts, Balances};
+use crate::holds::Holds;
+use crate::id_table::IdHash;
+use crate::ledgers::Ledgers;
+use crate::look_ahead::LookAhead;
+use crate::resolved::PendingState;
+use crate::transfers::{StoredTransfer, Transfers};
+use crate::undo::{UndoLog, UndoStep};
+use mizan_wire::{Account, AccountFlags, Genesis, Transfer};
+
+/// See the module.
+pub(crate) struct LedgerState {
+    pub(crate) accounts: Accounts,
+    pub(crate) transfers: Transfers,
+    pub(crate) holds: Holds,
+    pub(crate) ledgers: Ledgers,
+    pub(crate) undo: UndoLog,
+    pub(crate) look_ahead: LookAhead,
+    /// The log entry that is being executed.
+    pub(crate) sequence: u64,
+}
+
+impl LedgerState {
+    pub(crate) fn new(genesis: &Genesis) -> Self {
+        let seed = genesis.hash_seed;
+        Self {
+            accounts: Accounts::new(genesis.account_count_max as usize, seed),
+            // The tables must not share keys, or a long walk in one would be one in the other, too.
+            transfers: Transfers::new(genesis.transfer_count_max as usize, seed ^ 1),
+            holds: Holds::new(genesis.hold_count_max as usize),
+            ledgers: Ledgers::new(genesis.ledger_count_max as usize),
+            undo: UndoLog::new(),
+            look_ahead: LookAhead::default(),
+            sequence: 0,
+        }
+    }
+
+    /// Stores new balances of an account; the sums of its ledger follow.
+    #[inline]
+    pub(crate) fn set_balances(&mut self, slot: u32, ledger_slot: u32, after: Balances) {
+        let before = std::mem::replace(&mut self.accounts.balances[slot as usize], after);
+        self.ledgers.get_mut(ledger_slot).totals.follow(&before, &after);
+        self.undo.record(|| UndoStep::Balances {
+            account_slot: slot,
+            debits_pending: before.debits_pending,
+            debits_posted: before.debits_posted,
+            credits_pending: before.credits_pending,
+            credits_posted: before.credits_posted,
+        });
+    }
+
+    /// Sets or clears an account's `closed` flag.
+    pub(crate) fn set_closed(&mut self, slot: u32, is_closed: bool) {
+        let flags = &mut self.accounts.meta[slot as usize].flags;
+        let before = *flags;
+        *flags = match is_closed {
+            true => before | AccountFlags::CLOSED,
+            false => before & !AccountFlags::CLOSED,
+        };
+        self.undo.record(|| UndoStep::Flags { account_slot: slot, flags: before });
+    }
+
+    /// Stores a new account with zero balances.
+    pub(crate) fn store_account(&mut self, meta: AccountMeta, opened_ledger: bool) {
+        self.ledgers.get_mut(meta.ledger_slot).account_count += 1;
+        self.accounts.push(meta);
+        self.undo.record(|| UndoStep::Account { opened_ledger });
+    }
+
+    /// Stores a new transfer, and opens its hold if it is pending.
+    #[inline]
+    pub(crate) fn store_transfer(&mut self, record: StoredTransfer, hash: IdHash) {
+        let slot = self.transfers.push(record, hash);
+        self.undo.record(|| UndoStep::Transfer);
+        if record.pending_state == PendingState::Pending {
+            self.open_hold(slot);
+            self.undo.record(|| UndoStep::HoldOpened { transfer_slot: slot });
+        }
+    }
+
+    /// Ends an open hold; the balances are the caller's to change.
+    pub(crate) fn close_hold(&mut self, transfer_slot: u32, state: PendingState) {
+        let record = &mut self.transfers.records[transfer_slot as usize];
+        let remaining = self.holds.close(record.hold);
+        assert!(remaining == record.amount, "invariant: an open hold reserves its whole amount");
+        record.pending_state = state;
+        self.undo.record(|| UndoStep::HoldClosed { transfer_slot });
+    }
+
+    fn open_hold(&mut self, transfer_slot: u32) {
+        let record = &mut self.transfers.records[transfer_slot as usize];
+        record.pending_state = PendingState::Pending;
+        let expires_ns = record.expires_ns();
+        record.hold = self.holds.open(record.amount, expires_ns, transfer_slot, record.timestamp);
+    }
+
+    /// Takes back everything that the open chain has done.
+    pub(crate) fn roll_back(&mut self) {
+        while let Some(step) = self.undo.take_back() {
+            self.take_back(step);
+        }
+    }
+
+    fn take_back(&mut self, step: UndoStep) {
+        match step {
+            UndoStep::Balances {
+                account_slot,
+                debits_pending,
+                debits_posted,
+                credits_pending,
+                credits_posted,
+            } => {
+                let ledger_slot = self.accounts.meta[account_slot as usize].ledger_slot;
+                let before =
+                    Balances { debits_pending, debits_posted, credits_pending, credits_posted };
+                self.set_balances(account_slot, ledger_slot, before);
+            }
+            UndoStep::Flags { account_slot, flags } => {
+                self.accounts.meta[account_slot as usize].flags = flags;
+            }
+            UndoStep::Account { opened_ledger } => {
+                let meta = self.accounts.pop();
+                self.ledgers.get_mut(meta.ledger_slot).account_count -= 1;
+                if opened_ledger {
+                    self.ledgers.close_last();
+                }
+            }
+            UndoStep::Transfer => self.transfers.pop(),
+            UndoStep::HoldOpened { transfer_slot } => {
+                let hold = self.transfers.records[transfer_slot as usize].hold;
+                self.holds.close(hold);
+            }
+            UndoStep::HoldClosed { transfer_slot } => self.open_hold(transfer_slot),
+        }
+    }
+
+    /// Stops the process rather than let an unbalanced ledger or a broken limit be seen.
+    #[inline]
+    pub(crate) fn assert_sound(&self, ledger_slot: u32, slots: [u32; 2]) {
+        assert!(
+            self.ledgers.get(ledger_slot).totals.are_balanced(),
+            "invariant: the debits of a ledger equal its credits"
+        );
+        for slot in slots {
+            let flags = self.accounts.meta[slot as usize].flags;
+            assert!(
+                self.accounts.balances[slot as usize].are_within(flags),
+                "invariant: no account stands outside its limits"
+            );
+        }
+    }
+
+    /// The account in a slot, as it travels.
+    pub(crate) fn account(&self, slot: u32) -> Account {
+        let balances = &self.accounts.balances[slot as usize];
+        let meta = &self.accounts.meta[slot as usize];
+        Account {
+            id: meta.id,
+            debits_pending: balances.debits_pending,
+            debits_posted: balances.debits_posted,
+            credits_pending: balances.credits_pending,
+            credits_posted: balances.credits_posted,
+            user_data_128: meta.user_data_128,
+            user_data_64: meta.user_data_64,
+            user_data_32: meta.user_data_32,
+            reserved: 0,
+            ledger: self.ledgers.number(meta.ledger_slot),
+            code: meta.code,
+            flags: meta.flags,
+            timestamp: meta.timestamp,
+        }
+    }
+
+    /// A stored transfer, as it travels.
+    pub(crate) fn transfer(&self, record: &StoredTransfer) -> Transfer {
+        Transfer {
+            id: record.id,
+            debit_account_id: self.accounts.meta[record.debit_slot as usize].id,
+            credit_account_id: self.accounts.meta[record.credit_slot as usize].id,
+            amount: record.amount,
+            pending_id: record.pending_id,
+            user_data_128: record.user_data_128,
+            user_data_64: record.user_data_64,
+            user_data_32: record.user_data_32,
+            timeout: record.timeout,
+            ledger: record.ledger,
+            code: record.code,
+            flags: record.flags,
+            timestamp: record.timestamp,
+        }
+    }
+}

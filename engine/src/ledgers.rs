@@ -1,0 +1,198 @@
+//! The ledgers in use: their registration, and the sums of all balances of their accounts.
+//!
+//! A ledger has a slot as soon as it is registered or an account uses it. Slots are given in order of first use; an
+//! index sorted by number serves searches and reports. The sums move with every stored balance, by what it really
+//! changed by, so that debits and credits that differ show an error in the balances themselves.
+//!
+//! What is absent: codes (see `registry`), and any notion of exchange between ledgers.
+
+use crate::accounts::Balances;
+use mizan_memory::reserve_touched;
+use mizan_wire::{CreateLedger, TrialBalanceRow, Wide};
+
+/// The sums of one ledger.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct LedgerTotals {
+    pub(crate) debits_pending: Wide,
+    pub(crate) debits_posted: Wide,
+    pub(crate) credits_pending: Wide,
+    pub(crate) credits_posted: Wide,
+}
+
+impl LedgerTotals {
+    /// Follows the change of one account's balances.
+    #[inline]
+    pub(crate) fn follow(&mut self, before: &Balances, after: &Balances) {
+        shift(&mut self.debits_pending, before.debits_pending, after.debits_pending);
+        shift(&mut self.debits_posted, before.debits_posted, after.debits_posted);
+        shift(&mut self.credits_pending, before.credits_pending, after.credits_pending);
+        shift(&mut self.credits_posted, before.credits_posted, after.credits_posted);
+    }
+
+    /// Whether debits equal credits, modulo 2^128.
+    #[inline]
+    pub(crate) const fn are_balanced(&self) -> bool {
+        self.debits_pending.low == self.credits_pending.low
+            && self.debits_posted.low == self.credits_posted.low
+    }
+}
+
+#[inline]
+fn shift(sum: &mut Wide, before: u128, after: u128) {
+    if after > before {
+        sum.add(after - before);
+    } else if after < before {
+        sum.subtract(before - after);
+    }
+}
+
+/// One ledger in use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ledger {
+    pub(crate) totals: LedgerTotals,
+    pub(crate) account_count: u64,
+    pub(crate) number: u32,
+    pub(crate) registered: Option<CreateLedger>,
+}
+
+/// See the module.
+pub(crate) struct Ledgers {
+    entries: Vec<Ledger>,
+    /// Numbers alone, for those who need nothing else of an account's ledger.
+    numbers: Vec<u32>,
+    /// Slots in the order of their ledgers' numbers.
+    sorted: Vec<u32>,
+    count_max: usize,
+}
+
+impl Ledgers {
+    pub(crate) fn new(count_max: usize) -> Self {
+        Self {
+            entries: reserve_touched(count_max),
+            numbers: reserve_touched(count_max),
+            sorted: reserve_touched(count_max),
+            count_max,
+        }
+    }
+
+    pub(crate) const fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) const fn is_full(&self) -> bool {
+        self.entries.len() >= self.count_max
+    }
+
+    pub(crate) fn find(&self, number: u32) -> Option<u32> {
+        let index = self.position(number).ok()?;
+        Some(self.sorted[index])
+    }
+
+    /// Gives a slot to a ledger that has none.
+    ///
+    /// # Panics
+    /// If all slots are taken or the ledger has one: callers check both first.
+    pub(crate) fn open(&mut self, number: u32) -> u32 {
+        assert!(!self.is_full(), "invariant: ledgers never exceed their maximum");
+        let index = self.position(number).expect_err("invariant: a ledger is opened once");
+        let slot = self.entries.len() as u32;
+        let totals = LedgerTotals::default();
+        self.entries.push(Ledger { totals, account_count: 0, number, registered: None });
+        self.numbers.push(number);
+        self.sorted.insert(index, slot);
+        slot
+    }
+
+    /// Takes back the slot that was given last, of a ledger without accounts.
+    pub(crate) fn close_last(&mut self) {
+        let ledger = self.entries.pop().expect("invariant: only an opened ledger is closed");
+        assert!(ledger.account_count == 0 && ledger.registered.is_none());
+        self.numbers.pop();
+        let index = self.sorted.partition_point(|slot| {
+            self.numbers.get(*slot as usize).is_some_and(|other| *other < ledger.number)
+        });
+        self.sorted.remove(index);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, slot: u32) -> &Ledger {
+        &self.entries[slot as usize]
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, slot: u32) -> &mut Ledger {
+        &mut self.entries[slot as usize]
+    }
+
+    #[inline]
+    pub(crate) fn number(&self, slot: u32) -> u32 {
+        self.numbers[slot as usize]
+    }
+
+    /// All ledgers in use, ascending by number.
+    pub(crate) fn ascending(&self) -> impl Iterator<Item = &Ledger> {
+        self.sorted.iter().map(|slot| self.get(*slot))
+    }
+
+    fn position(&self, number: u32) -> Result<usize, usize> {
+        self.sorted.binary_search_by_key(&number, |slot| self.numbers[*slot as usize])
+    }
+}
+
+impl Ledger {
+    /// The ledger's row of a trial balance.
+    pub(crate) fn row(&self) -> TrialBalanceRow {
+        TrialBalanceRow {
+            debits_pending: self.totals.debits_pending,
+            debits_posted: self.totals.debits_posted,
+            credits_pending: self.totals.credits_pending,
+            credits_posted: self.totals.credits_posted,
+            account_count: self.account_count,
+            ledger: self.number,
+            scale: self.registered.map_or(0, |registered| registered.scale),
+            registered: u8::from(self.registered.is_some()),
+            currency: self.registered.map_or([0; 12], |registered| registered.currency),
+            ..TrialBalanceRow::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(ledgers: &Ledgers) -> Vec<u32> {
+        ledgers.ascending().map(|ledger| ledger.number).collect()
+    }
+
+    #[test]
+    fn ledgers_are_reported_in_order_and_forgotten_in_reverse() {
+        let mut ledgers = Ledgers::new(4);
+        for number in [50, 10, 70, 30] {
+            ledgers.open(number);
+        }
+        assert!(ledgers.is_full());
+        assert_eq!(numbers(&ledgers), [10, 30, 50, 70]);
+        assert_eq!(ledgers.find(70), Some(2));
+        ledgers.close_last();
+        ledgers.close_last();
+        assert_eq!(numbers(&ledgers), [10, 50]);
+        assert_eq!((ledgers.find(30), ledgers.find(70)), (None, None));
+        assert_eq!(ledgers.open(20), 2);
+        assert_eq!(numbers(&ledgers), [10, 20, 50]);
+    }
+
+    #[test]
+    fn sums_beyond_128_bits_stay_exact() {
+        let mut totals = LedgerTotals::default();
+        let none = Balances::default();
+        let most = Balances { debits_posted: u128::MAX, ..none };
+        totals.follow(&none, &most);
+        totals.follow(&none, &most);
+        assert_eq!(totals.debits_posted, Wide { low: u128::MAX - 1, high: 1 });
+        assert!(!totals.are_balanced());
+        totals.follow(&most, &none);
+        totals.follow(&most, &none);
+        assert_eq!(totals, LedgerTotals::default());
+    }
+}

@@ -1,0 +1,149 @@
+//! Fetches what the events of a batch will need while earlier ones are executed.
+//!
+//! Three looks at each event: its ids are hashed and their buckets fetched; then the buckets name the records, which
+//! are fetched; then, for a post or void, the pending transfer names accounts and hold, which are fetched. By the time
+//! of its execution an event finds nearly everything in the nearest cache.
+//!
+//! Invariant: what is found here is a guess. Execution verifies each, so that no result depends on this file.
+
+use crate::id_table::IdHash;
+use crate::ledger::LedgerState;
+use crate::limits::{LOOK_AHEAD_IDS, LOOK_AHEAD_PENDING, LOOK_AHEAD_RECORDS, LOOK_AHEAD_RING};
+use mizan_wire::{Account, Transfer, TransferFlags};
+
+/// A slot that no account has.
+const NO_GUESS: u32 = u32::MAX;
+
+/// What is known of an event before its execution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hints {
+    pub(crate) id: IdHash,
+    pub(crate) debit: IdHash,
+    pub(crate) credit: IdHash,
+    pub(crate) pending: IdHash,
+    pub(crate) debit_guess: u32,
+    pub(crate) credit_guess: u32,
+}
+
+impl Default for Hints {
+    fn default() -> Self {
+        let none = IdHash::default();
+        Self {
+            id: none,
+            debit: none,
+            credit: none,
+            pending: none,
+            debit_guess: NO_GUESS,
+            credit_guess: NO_GUESS,
+        }
+    }
+}
+
+/// The hints of the events that are being looked at: a ring over their positions.
+#[derive(Default)]
+pub(crate) struct LookAhead {
+    ring: [Hints; LOOK_AHEAD_RING],
+}
+
+impl LookAhead {
+    #[inline]
+    pub(crate) const fn hints(&self, index: usize) -> Hints {
+        self.ring[index % LOOK_AHEAD_RING]
+    }
+
+    #[inline]
+    const fn hints_mut(&mut self, index: usize) -> &mut Hints {
+        &mut self.ring[index % LOOK_AHEAD_RING]
+    }
+}
+
+/// Whether the event names a pending transfer instead of accounts.
+pub(crate) const fn resolves_hold(event: &Transfer) -> bool {
+    event.flags & (TransferFlags::POST_PENDING | TransferFlags::VOID_PENDING) != 0
+}
+
+impl LedgerState {
+    /// Looks at the first events of a batch; [`LedgerState::look_ahead_transfers`] follows before each event.
+    pub(crate) fn look_ahead_first_transfers(&mut self, events: &[Transfer]) {
+        for index in 0..LOOK_AHEAD_IDS.min(events.len()) {
+            self.look_at_ids(events, index);
+        }
+        for index in 0..LOOK_AHEAD_RECORDS.min(events.len()) {
+            self.look_at_records(events, index);
+        }
+        for index in 0..LOOK_AHEAD_PENDING.min(events.len()) {
+            self.look_at_pending(events, index);
+        }
+    }
+
+    /// Looks ahead of the event at `index`, which is executed next.
+    #[inline]
+    pub(crate) fn look_ahead_transfers(&mut self, events: &[Transfer], index: usize) {
+        self.look_at_ids(events, index + LOOK_AHEAD_IDS);
+        self.look_at_records(events, index + LOOK_AHEAD_RECORDS);
+        self.look_at_pending(events, index + LOOK_AHEAD_PENDING);
+    }
+
+    #[inline]
+    fn look_at_ids(&mut self, events: &[Transfer], index: usize) {
+        let Some(event) = events.get(index) else { return };
+        let (accounts, transfers) = (&self.accounts.table, &self.transfers.table);
+        let mut hints = Hints { id: transfers.hash(event.id), ..Hints::default() };
+        transfers.prefetch(hints.id);
+        if resolves_hold(event) {
+            hints.pending = transfers.hash(event.pending_id);
+            transfers.prefetch(hints.pending);
+        } else {
+            hints.debit = accounts.hash(event.debit_account_id);
+            accounts.prefetch(hints.debit);
+            hints.credit = accounts.hash(event.credit_account_id);
+            accounts.prefetch(hints.credit);
+        }
+        *self.look_ahead.hints_mut(index) = hints;
+    }
+
+    #[inline]
+    fn look_at_records(&mut self, events: &[Transfer], index: usize) {
+        let Some(event) = events.get(index) else { return };
+        let mut hints = self.look_ahead.hints(index);
+        self.transfers.prefetch_candidate(hints.id);
+        if resolves_hold(event) {
+            self.transfers.prefetch_candidate(hints.pending);
+            return;
+        }
+        if let Some(slot) = self.accounts.table.candidate(hints.debit) {
+            self.accounts.prefetch(slot);
+            hints.debit_guess = slot;
+        }
+        if let Some(slot) = self.accounts.table.candidate(hints.credit) {
+            self.accounts.prefetch(slot);
+            hints.credit_guess = slot;
+        }
+        *self.look_ahead.hints_mut(index) = hints;
+    }
+
+    #[inline]
+    fn look_at_pending(&self, events: &[Transfer], index: usize) {
+        let Some(event) = events.get(index) else { return };
+        if !resolves_hold(event) {
+            return;
+        }
+        let hints = self.look_ahead.hints(index);
+        let candidate = self.transfers.prefetch_candidate(hints.pending);
+        let Some(pending) = candidate.and_then(|slot| self.transfers.records.get(slot as usize))
+        else {
+            return;
+        };
+        self.accounts.prefetch(pending.debit_slot);
+        self.accounts.prefetch(pending.credit_slot);
+        self.holds.prefetch(pending.hold);
+    }
+
+    /// Looks ahead of the account event at `index`, which is executed next.
+    #[inline]
+    pub(crate) fn look_ahead_accounts(&self, events: &[Account], index: usize) {
+        if let Some(event) = events.get(index + LOOK_AHEAD_IDS) {
+            self.accounts.table.prefetch(self.accounts.table.hash(event.id));
+        }
+    }
+}

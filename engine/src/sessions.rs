@@ -1,0 +1,233 @@
+//! Sessions: who writes, up to which number, and the replies that may have to be given again.
+//!
+//! They are part of the deterministic state, so a repeated request is recognised after a restart and after failover.
+//!
+//! Invariants: a session's numbers have no gaps; a request is executed once; a stored reply is dropped only when its
+//! client has said that it arrived, or when the session ends; what is stored is bounded in replies and in bytes.
+//!
+//! What is absent: connections, authentication, and any reply's body other than the compact results of a create.
+
+use crate::id_table::IdTable;
+use mizan_memory::reserve_touched;
+use mizan_wire::{Genesis, RegisterRecord, RequestHeader, RequestStatus, ResultException};
+use std::collections::VecDeque;
+
+/// The reply to an executed create.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredReply {
+    pub(crate) request: u64,
+    pub(crate) request_checksum: u128,
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u64,
+    pub(crate) event_count: u32,
+    pub(crate) exceptions: Box<[ResultException]>,
+}
+
+impl StoredReply {
+    fn size(&self) -> u64 {
+        size_of_val::<[ResultException]>(&self.exceptions) as u64
+    }
+}
+
+/// What an open session knows; a free place has client 0.
+#[derive(Clone, Debug, Default)]
+struct Session {
+    client: u128,
+    number: u64,
+    request_last: u64,
+    /// Replies up to this request have arrived.
+    mark: u64,
+    last_activity: u64,
+    replies_size: u64,
+    replies: VecDeque<StoredReply>,
+}
+
+impl Session {
+    fn drop_received(&mut self, replies_received: u64) {
+        self.mark = self.mark.max(replies_received.min(self.request_last));
+        while self.replies.front().is_some_and(|reply| reply.request <= self.mark) {
+            let dropped = self.replies.pop_front();
+            self.replies_size -= dropped.map_or(0, |reply| reply.size());
+        }
+    }
+}
+
+/// What to do with a client's write.
+#[derive(Debug)]
+pub(crate) enum Admission<'a> {
+    /// Execute it, then [`Sessions::store`] its reply at this place.
+    Execute(u32),
+    /// It was executed before: give this reply again.
+    Replay(&'a StoredReply),
+    /// Do nothing.
+    Refuse(RequestStatus),
+}
+
+/// See the module.
+pub(crate) struct Sessions {
+    table: IdTable,
+    places: Vec<Session>,
+    free: Vec<u32>,
+    count_max: usize,
+    idle_ns: u64,
+    window_requests: usize,
+    window_size: u64,
+}
+
+impl Sessions {
+    pub(crate) fn new(genesis: &Genesis) -> Self {
+        let count_max = genesis.session_count_max as usize;
+        Self {
+            table: IdTable::new(count_max, genesis.hash_seed ^ 2),
+            places: Vec::with_capacity(count_max),
+            free: reserve_touched(count_max),
+            count_max,
+            idle_ns: genesis.session_idle_ns,
+            window_requests: genesis.window_requests as usize,
+            window_size: genesis.window_bytes.into(),
+        }
+    }
+
+    pub(crate) const fn count(&self) -> usize {
+        self.table.count()
+    }
+
+    fn find(&self, client: u128) -> Option<u32> {
+        if client == 0 {
+            return None;
+        }
+        self.table
+            .find(self.table.hash(client), |place| self.places[place as usize].client == client)
+    }
+
+    /// Opens or resumes the session of a client; `sequence` becomes the number of a new one.
+    ///
+    /// # Errors
+    /// The refusal; nothing has changed.
+    pub(crate) fn register(
+        &mut self,
+        header: &RequestHeader,
+        sequence: u64,
+        now: u64,
+    ) -> Result<RegisterRecord, RequestStatus> {
+        let client = header.client;
+        if client == 0 {
+            return Err(RequestStatus::ClientIdInvalid);
+        }
+        if let Some(place) = self.find(client) {
+            let session = &mut self.places[place as usize];
+            if header.session != 0 && header.session != session.number {
+                return Err(RequestStatus::SessionUnknown);
+            }
+            session.last_activity = now;
+            return Ok(RegisterRecord {
+                session: session.number,
+                request_last: session.request_last,
+                resumed: 1,
+                ..RegisterRecord::default()
+            });
+        }
+        if header.session != 0 {
+            return Err(RequestStatus::SessionUnknown);
+        }
+        if self.count() == self.count_max {
+            self.evict_idle(now)?;
+        }
+        self.open(Session { client, number: sequence, last_activity: now, ..Session::default() });
+        Ok(RegisterRecord { session: sequence, ..RegisterRecord::default() })
+    }
+
+    fn open(&mut self, session: Session) {
+        let hash = self.table.hash(session.client);
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.places[place as usize] = session;
+                place
+            }
+            None => {
+                self.places.push(session);
+                self.places.len() as u32 - 1
+            }
+        };
+        self.table.insert(hash, place);
+    }
+
+    /// Makes room by ending the session that was idle for longest, if that is long enough.
+    fn evict_idle(&mut self, now: u64) -> Result<(), RequestStatus> {
+        let numbered = (0u32..).zip(&self.places).filter(|(_, session)| session.client != 0);
+        let (place, idlest) = numbered
+            .min_by_key(|(_, session)| (session.last_activity, session.number))
+            .expect("invariant: a full table has sessions");
+        if now.saturating_sub(idlest.last_activity) < self.idle_ns {
+            return Err(RequestStatus::SessionsFull);
+        }
+        self.close(place);
+        Ok(())
+    }
+
+    /// Ends a session and forgets its replies.
+    pub(crate) fn close(&mut self, place: u32) {
+        let session = std::mem::take(&mut self.places[place as usize]);
+        self.table.remove(self.table.hash(session.client), place);
+        self.free.push(place);
+    }
+
+    /// Decides on a client's write. Raises the session's mark; everything else is left to the execution.
+    ///
+    /// `reply_size_max` is what the stored reply could take; `None` for a request whose reply is not stored.
+    pub(crate) fn admit(
+        &mut self,
+        header: &RequestHeader,
+        now: u64,
+        reply_size_max: Option<u64>,
+    ) -> Admission<'_> {
+        let Some(place) = self.find(header.client) else {
+            return Admission::Refuse(RequestStatus::SessionUnknown);
+        };
+        let session = &mut self.places[place as usize];
+        if session.number != header.session {
+            return Admission::Refuse(RequestStatus::SessionUnknown);
+        }
+        session.last_activity = now;
+        session.drop_received(header.replies_received);
+        let request = header.request;
+        if request == 0 || request <= session.mark {
+            return Admission::Refuse(RequestStatus::ReplyDiscarded);
+        }
+        if request <= session.request_last {
+            return replay(session, header);
+        }
+        if request > session.request_last + 1 {
+            return Admission::Refuse(RequestStatus::RequestNumberGap);
+        }
+        let is_full = reply_size_max.is_some_and(|size| {
+            session.replies.len() >= self.window_requests
+                || session.replies_size + size > self.window_size
+        });
+        if is_full {
+            return Admission::Refuse(RequestStatus::WindowFull);
+        }
+        Admission::Execute(place)
+    }
+
+    /// Stores the reply of the write that was admitted to this place and has been executed.
+    pub(crate) fn store(&mut self, place: u32, reply: StoredReply) {
+        let session = &mut self.places[place as usize];
+        session.request_last = reply.request;
+        session.last_activity = reply.timestamp;
+        session.replies_size += reply.size();
+        session.replies.push_back(reply);
+    }
+}
+
+/// Every executed request above the mark has a stored reply, at the distance of their numbers.
+fn replay<'a>(session: &'a Session, header: &RequestHeader) -> Admission<'a> {
+    let index = (header.request - session.mark - 1) as usize;
+    let reply = session.replies.get(index).expect("invariant: replies above the mark are stored");
+    assert!(reply.request == header.request, "invariant: stored replies have no gaps");
+    if reply.request_checksum == header.request_checksum {
+        Admission::Replay(reply)
+    } else {
+        Admission::Refuse(RequestStatus::RequestMismatch)
+    }
+}
