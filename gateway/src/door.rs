@@ -1,0 +1,145 @@
+//! The listener: accepts connections, and survives it when the system has no descriptor to give.
+
+use crate::common::Common;
+use crate::config::{ACCEPT_PAUSE_NS, ACCEPTS_PER_POLL, REFUSED_COUNT_MAX};
+use crate::connection::Connection;
+use crate::error::GatewayError;
+use crate::gateway::Gateway;
+use crate::take::Farewell;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Token as WatchToken};
+use mizan_wire::RequestStatus;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
+/// The watch of the listener.
+pub(crate) const LISTENER: WatchToken = WatchToken(0);
+/// The watch of the waker.
+pub(crate) const WAKER: WatchToken = WatchToken(1);
+/// The watch of the connection in place 0.
+const FIRST_CONNECTION: usize = 2;
+
+pub(crate) const fn watch_token(slot: u32) -> WatchToken {
+    WatchToken(slot as usize + FIRST_CONNECTION)
+}
+
+pub(crate) const fn slot_of(watch: WatchToken) -> u32 {
+    (watch.0 - FIRST_CONNECTION) as u32
+}
+
+pub(crate) struct Door {
+    listener: TcpListener,
+    /// Connections may wait.
+    pub(crate) is_ready: bool,
+    pub(crate) paused_until_ns: u64,
+    /// A descriptor in reserve, to accept and close a connection when there is no other.
+    spare: Option<File>,
+}
+
+impl Door {
+    pub(crate) fn open(address: SocketAddr, poll: &mio::Poll) -> Result<Self, GatewayError> {
+        raise_descriptor_limit();
+        let listen = || {
+            let mut listener = TcpListener::bind(address)?;
+            poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+            Ok(listener)
+        };
+        let listener = listen().map_err(|source| GatewayError::Listen { address, source })?;
+        Ok(Self { listener, is_ready: true, paused_until_ns: 0, spare: spare() })
+    }
+
+    pub(crate) fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The next connection that waits.
+    fn accept(&mut self, common: &mut Common) -> Option<TcpStream> {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => return Some(stream),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => {
+                        self.is_ready = false;
+                        return None;
+                    }
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
+                    _ => {
+                        self.shed(common);
+                        return None;
+                    }
+                },
+            }
+        }
+    }
+
+    /// The system has no descriptor: gives up the spare one to accept a connection and close it, so that its client
+    /// knows, and then pauses.
+    fn shed(&mut self, common: &mut Common) {
+        common.counters.accept_failures += 1;
+        self.paused_until_ns = common.now_ns.saturating_add(ACCEPT_PAUSE_NS);
+        self.spare = None;
+        drop(self.listener.accept());
+        self.spare = spare();
+    }
+}
+
+fn spare() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// A connection is a descriptor, and many systems give a process 1,024 unless it asks for more.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Refused, it stays as it is: accepting then ends sooner, and in order.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+impl Gateway {
+    /// Accepts what waits, up to a bound. Whether there was something.
+    pub(crate) fn accept(&mut self) -> bool {
+        let mut worked = false;
+        for _ in 0..ACCEPTS_PER_POLL {
+            let Some(door) = &mut self.door else { break };
+            if !door.is_ready || self.common.now_ns < door.paused_until_ns {
+                break;
+            }
+            let Some(stream) = door.accept(&mut self.common) else { break };
+            worked = true;
+            self.admit(stream);
+        }
+        worked
+    }
+
+    fn admit(&mut self, mut stream: TcpStream) {
+        self.common.counters.accepted += 1;
+        let count = self.connections.len();
+        let count_max = self.common.config.connection_count_max;
+        let is_too_many = count >= count_max;
+        if is_too_many {
+            self.common.counters.refused_connections += 1;
+        }
+        if count >= count_max + REFUSED_COUNT_MAX {
+            return;
+        }
+        let token = self.connections.next_token();
+        let watch = watch_token(token.slot());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let watched = self.poll.registry().register(&mut stream, watch, interest);
+        if watched.and_then(|()| stream.set_nodelay(true)).is_err() {
+            // Out of watches, or already gone: in either case this connection is lost and no other.
+            self.common.counters.accept_failures += 1;
+            return;
+        }
+        let mut connection = Box::new(Connection::new(stream, token));
+        let now_ns = self.common.now_ns;
+        self.common.fresh.set(token.slot(), &mut connection.fresh_since, Some(now_ns));
+        self.common.make_ready(&mut connection);
+        self.connections.insert(connection);
+        if is_too_many {
+            let status = RequestStatus::TooManyConnections;
+            self.begin_close(token.slot(), Farewell::Error(status, 0));
+        }
+    }
+}

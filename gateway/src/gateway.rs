@@ -1,0 +1,260 @@
+//! The gateway: one poll is one look at the clock, the sockets, and every connection that has something to say.
+
+use crate::common::Common;
+use crate::config::{ACCEPT_PAUSE_NS, EVENTS_PER_POLL, GatewayConfig};
+use crate::connection::Phase;
+use crate::door::{Door, LISTENER, WAKER, slot_of};
+use crate::error::GatewayError;
+use crate::intake::{Intake, Turn};
+use crate::interface::{Clock, GatewayCounters, NodeView, RequestSink};
+use crate::pool::Pool;
+use crate::slots::Slots;
+use crate::take::Farewell;
+use mio::{Events, Waker};
+use mizan_wire::RequestStatus;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Owns the listener and all connections. Lives on one thread.
+pub struct Gateway {
+    pub(crate) poll: mio::Poll,
+    events: Events,
+    waker: Arc<Waker>,
+    local_addr: SocketAddr,
+    pub(crate) door: Option<Door>,
+    pub(crate) connections: Slots,
+    pub(crate) common: Common,
+    pub(crate) intake: Intake,
+    /// The last round ended because the sink had no room.
+    lacks_room: bool,
+}
+
+impl Gateway {
+    /// Listens. Raises the process's limit of descriptors as far as the system lets it.
+    ///
+    /// # Errors
+    /// An option outside its limits; an address that is not to be had.
+    pub fn bind(config: GatewayConfig) -> Result<Self, GatewayError> {
+        config.check()?;
+        let wait = |doing| move |source| GatewayError::Wait { doing, source };
+        let poll = mio::Poll::new().map_err(wait("opening"))?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(wait("opening"))?;
+        let door = Door::open(config.listen, &poll)?;
+        let local_addr = door.local_addr().map_err(wait("opening"))?;
+        let pool = Pool::new(config.buffer_small_count, config.buffer_full_count);
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_PER_POLL),
+            waker: Arc::new(waker),
+            local_addr,
+            door: Some(door),
+            connections: Slots::default(),
+            intake: Intake::new(config.read_bytes_max, pool),
+            common: Common::new(config),
+            lacks_room: false,
+        })
+    }
+
+    /// The address that clients reach.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Ends a poll that waits, from any thread.
+    #[must_use]
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Accepts, reads, and submits. Waits for at most `timeout` (`None`: for ever) if there is nothing to do.
+    ///
+    /// Returns whether it did something. If the sink had no room, it may wait although clients have sent requests: who
+    /// makes room then uses the waker. What was written meanwhile is flushed before a wait.
+    ///
+    /// # Errors
+    /// Waiting for sockets failed; no connection can cause that.
+    pub fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        view: &NodeView,
+        clock: &Clock,
+        sink: &mut impl RequestSink,
+    ) -> Result<bool, GatewayError> {
+        self.common.now_ns = clock.monotonic_ns;
+        self.common.view = *view;
+        self.expire();
+        self.wake_waiting();
+        let timeout = self.wait_time(timeout);
+        if timeout != Some(Duration::ZERO) {
+            self.flush();
+        }
+        self.wait(timeout)?;
+        let accepted = self.accept();
+        let worked = self.round(sink);
+        self.relieve();
+        Ok(accepted || worked)
+    }
+
+    /// Requests at the sink whose reply has not come.
+    #[must_use]
+    pub const fn in_flight(&self) -> usize {
+        self.common.in_flight
+    }
+
+    /// What was done so far, and what is held now.
+    #[must_use]
+    pub const fn counters(&self) -> GatewayCounters {
+        let (buffers_small, buffers_full) = self.intake.pool.in_use();
+        GatewayCounters {
+            connections: self.connections.len() as u64,
+            in_flight: self.common.in_flight as u64,
+            unsent_bytes: self.common.unsent_bytes as u64,
+            buffers_small: buffers_small as u64,
+            buffers_full: buffers_full as u64,
+            ..self.common.counters
+        }
+    }
+
+    /// From now on: no new connections, and new writes are refused as shutting down. Reads are a matter of the view.
+    pub fn begin_shutdown(&mut self) {
+        self.common.is_shutting_down = true;
+        self.door = None;
+    }
+
+    /// Tells every connection that the node is stopping, writes what the sockets take, and closes them all.
+    pub fn close_all(&mut self) {
+        self.begin_shutdown();
+        for slot in self.connections.occupied() {
+            self.begin_close(slot, Farewell::Error(RequestStatus::ShuttingDown, 0));
+        }
+        self.flush();
+        for slot in self.connections.occupied() {
+            if let Some(connection) = self.connections.get_mut(slot) {
+                self.intake.hang_up(connection, &mut self.common);
+            }
+            self.destroy(slot);
+        }
+    }
+
+    /// How long to wait for sockets: not beyond the next moment at which something is due.
+    fn wait_time(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let common = &self.common;
+        let (now_ns, times) = (common.now_ns, common.times);
+        let has_ready = !common.ready.is_empty() && !self.lacks_room;
+        let door = self.door.as_ref().filter(|door| door.is_ready);
+        if has_ready || door.is_some_and(|door| door.paused_until_ns <= now_ns) {
+            return Some(Duration::ZERO);
+        }
+        let due = |oldest: Option<(u64, u32)>, timeout_ns: u64| {
+            let (since_ns, _) = oldest?;
+            Some(since_ns.saturating_add(timeout_ns).saturating_sub(now_ns))
+        };
+        let waits = [
+            timeout.map(crate::config::nanoseconds),
+            due(common.partials.oldest(), times.partial_ns),
+            due(common.stalled.oldest(), times.slow_ns),
+            due(common.closing.oldest(), times.linger_ns),
+            times.hello_ns.and_then(|hello_ns| due(common.fresh.oldest(), hello_ns)),
+            door.map(|_| ACCEPT_PAUSE_NS),
+            // Who is to be cut off for a buffer may reach the end of its grace.
+            (!self.intake.waiting.is_empty()).then_some(times.grace_ns),
+        ];
+        waits.into_iter().flatten().min().map(Duration::from_nanos)
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), GatewayError> {
+        if let Err(source) = self.poll.poll(&mut self.events, timeout)
+            && source.kind() != std::io::ErrorKind::Interrupted
+        {
+            return Err(GatewayError::Wait { doing: "polling", source });
+        }
+        for event in &self.events {
+            match event.token() {
+                WAKER => {}
+                LISTENER => {
+                    if let Some(door) = &mut self.door {
+                        door.is_ready = true;
+                    }
+                }
+                watch => {
+                    let found = self.connections.get_mut(slot_of(watch));
+                    let Some(connection) = found else { continue };
+                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        connection.is_readable = true;
+                        self.common.make_ready(connection);
+                    }
+                    if event.is_writable() || event.is_error() {
+                        connection.is_writable = true;
+                        if !connection.outbox.is_empty() {
+                            self.common.make_dirty(connection);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One turn for every connection that was ready at the beginning of the round.
+    fn round(&mut self, sink: &mut impl RequestSink) -> bool {
+        let before = (self.common.counters.bytes_in, self.common.counters.requests);
+        self.lacks_room = false;
+        for _ in 0..self.common.ready.len() {
+            let Some(slot) = self.common.ready.pop_front() else { break };
+            let Some(connection) = self.connections.get_mut(slot) else { continue };
+            connection.is_in_ready = false;
+            let turn = self.intake.turn(connection, &mut self.common, sink);
+            self.after_turn(slot, turn);
+            if self.lacks_room {
+                break;
+            }
+        }
+        before != (self.common.counters.bytes_in, self.common.counters.requests)
+    }
+
+    fn after_turn(&mut self, slot: u32, turn: Turn) {
+        let Self { connections, common, intake, .. } = self;
+        let Some(connection) = connections.get_mut(slot) else { return };
+        let waited = std::mem::replace(&mut connection.waits_for_buffer, false);
+        connection.is_blocked = turn == Turn::Blocked;
+        if connection.phase != Phase::Fresh {
+            common.fresh.set(slot, &mut connection.fresh_since, None);
+        }
+        match turn {
+            Turn::Drained | Turn::Blocked => {}
+            Turn::Again => common.make_ready(connection),
+            Turn::NoRoom => {
+                self.lacks_room = true;
+                connection.is_in_ready = true;
+                common.ready.push_front(slot);
+            }
+            Turn::NoBuffer(bytes) => {
+                connection.waits_for_buffer = true;
+                if !waited {
+                    intake.waiting.push((slot, bytes));
+                }
+            }
+            Turn::Close(farewell) => {
+                if matches!(farewell, Farewell::Error(..)) {
+                    common.counters.frame_errors += 1;
+                }
+                self.begin_close(slot, farewell);
+            }
+            Turn::Gone => self.end_input(slot),
+        }
+        self.end_taken_over();
+    }
+
+    /// Tells the older connections of clients that came by a newer one.
+    fn end_taken_over(&mut self) {
+        while let Some(token) = self.common.taken_over.pop() {
+            if self.connections.by_token(token).is_some() {
+                self.common.counters.taken_over += 1;
+                let status = RequestStatus::SessionTakenOver;
+                self.begin_close(token.slot(), Farewell::Error(status, 0));
+            }
+        }
+    }
+}
