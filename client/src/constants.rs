@@ -1,0 +1,51 @@
+//! Every limit and delay of the client, in one place.
+
+use std::time::Duration;
+
+/// The port that a node listens on unless told otherwise.
+pub const PORT_DEFAULT: u16 = 7117;
+/// How long one attempt to connect and say hello may take.
+pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(2);
+/// How long a request may stay unanswered before its fate is reported as unknown.
+pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Pause before the first new attempt to connect; it doubles with every round over all addresses.
+pub const RECONNECT_DELAY_FIRST: Duration = Duration::from_millis(20);
+/// The longest pause between two rounds of attempts to connect.
+pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);
+/// Pause before the first repetition of refused requests; it doubles with every refusal in a row.
+pub const REFUSAL_DELAY_FIRST: Duration = Duration::from_millis(1);
+/// The longest pause between two repetitions of refused requests.
+pub const REFUSAL_DELAY_MAX: Duration = Duration::from_millis(100);
+
+/// Reads in flight at the most. Writes are limited by the node's window.
+pub const READS_IN_FLIGHT_MAX: usize = 256;
+/// Bit of a request number that marks the tag of a read, so that no read is mistaken for a write.
+pub const READ_TAG_BIT: u64 = 1 << 63;
+/// Bytes that an event counts in the node's window until its reply is reported as received.
+pub const WINDOW_BYTES_PER_EVENT: u64 = 16;
+
+/// Bytes read from the socket at once.
+pub const RECEIVE_CHUNK_SIZE: usize = 64 * 1024;
+/// Bytes of sealed frames that may wait for the socket. Later frames are sealed later, and report more replies as received.
+pub const OUTGOING_SIZE_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of submitted requests that are sent without waiting for a poll.
+pub const FLUSH_SIZE: usize = 256 * 1024;
+/// Slices given to the socket in one call; the kernel takes 1,024 at the most.
+pub const WRITE_SLICES_MAX: usize = 64;
+/// Reply bodies up to this size are copied, so that a small reply does not keep a large buffer alive.
+pub const SMALL_BODY_SIZE_MAX: usize = 4 * 1024;
+/// Bodies of answered requests that are kept for reuse.
+pub const SPARE_BODIES_MAX: usize = 16;
+
+/// The client's release as the protocol carries it: major, minor and patch in a byte each.
+pub const RELEASE: u32 = (number(env!("CARGO_PKG_VERSION_MAJOR")) << 16)
+    | (number(env!("CARGO_PKG_VERSION_MINOR")) << 8)
+    | number(env!("CARGO_PKG_VERSION_PATCH"));
+
+const fn number(text: &str) -> u32 {
+    match u32::from_str_radix(text, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("a part of the package's version is not a number"),
+    }
+}
