@@ -1,0 +1,109 @@
+//! What can go wrong with a node, told apart by what to do about it.
+
+use mizan_engine::{ApplyError, GenesisError};
+use mizan_gateway::GatewayError;
+use mizan_journal::JournalError;
+use mizan_ring::{Poisoned, SetupError};
+use thiserror::Error;
+
+/// Why a node could not be formatted, started, or go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The journal refused or failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Sockets failed.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// The limits make no engine.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// The log and the engine contradict each other.
+    #[error("log entry {sequence} cannot be applied: {source}; run `mizan verify` on the files")]
+    Apply {
+        /// Sequence of the entry.
+        sequence: u64,
+        /// What the engine said.
+        source: ApplyError,
+    },
+    /// The engine refused an entry while the node ran.
+    #[error("the engine stopped: {0}; run `mizan verify` on the files before the node is started again")]
+    Engine(#[from] ApplyError),
+    /// Another stage of the node died; its own error says why.
+    #[error("{0}")]
+    Stage(#[from] Poisoned),
+    /// The rings could not be made.
+    #[error(transparent)]
+    Ring(#[from] SetupError),
+    /// The directory's genesis record is not one of this build.
+    #[error("{directory} has a genesis record that this build cannot read ({reason}); use the release that formatted it")]
+    GenesisRecord {
+        /// The data directory.
+        directory: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A directory or file outside the journal could not be used.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried, and where.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An option is outside its limits.
+    #[error("{0}")]
+    Options(String),
+}
+
+/// The sorts of failure that the command line's exit codes tell apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Failure {
+    /// Files are damaged.
+    Corrupt,
+    /// In use, not formatted, already formatted.
+    WrongState,
+    /// Another version wrote the files.
+    Version,
+    /// No space, no memory, no socket, failing disk.
+    Resource,
+    /// Options that make no sense.
+    Usage,
+}
+
+impl NodeError {
+    /// What sort of failure this is.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Journal(error) => journal_failure(error),
+            Self::Genesis(_) | Self::Options(_) => Failure::Usage,
+            Self::Apply { .. } | Self::Engine(_) => Failure::Corrupt,
+            Self::GenesisRecord { .. } => Failure::Version,
+            Self::Gateway(_) | Self::Stage(_) | Self::Ring(_) | Self::Io { .. } => {
+                Failure::Resource
+            }
+        }
+    }
+}
+
+/// What sort of failure an error of the journal is.
+#[must_use]
+pub fn journal_failure(error: &JournalError) -> Failure {
+    match error {
+        JournalError::Corrupt(_)
+        | JournalError::SuperblockDamaged { .. }
+        | JournalError::MissingSegment { .. }
+        | JournalError::SegmentSize { .. }
+        | JournalError::WrongCluster { .. }
+        | JournalError::Visitor { .. } => Failure::Corrupt,
+        JournalError::Locked { .. }
+        | JournalError::NotFormatted { .. }
+        | JournalError::AlreadyFormatted { .. }
+        | JournalError::ForeignFile { .. } => Failure::WrongState,
+        JournalError::VersionNotSupported { .. } => Failure::Version,
+        JournalError::InvalidOptions { .. } => Failure::Usage,
+        _ => Failure::Resource,
+    }
+}

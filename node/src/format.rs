@@ -1,0 +1,164 @@
+//! Formatting: a new data directory, with the limits that never change and the first log entry.
+
+use crate::error::NodeError;
+use mizan_journal::constants::SEGMENT_SIZE_DEFAULT;
+use mizan_journal::{FileStorage, Journal, OpenOptions, Storage};
+use mizan_wire::limits::HEADER_SIZE;
+use mizan_wire::{Genesis, Operation, RequestHeader, SEMANTICS_VERSION, checksum};
+use rustix::rand::{GetRandomFlags, getrandom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zerocopy::IntoBytes;
+
+/// The smallest distance between two digests, in log entries: each digest is an entry itself.
+pub const DIGEST_INTERVAL_MIN: u32 = 16;
+
+/// What is fixed when a data directory is made.
+#[derive(Clone, Debug)]
+pub struct FormatOptions {
+    /// The directory; made if it is not there, otherwise empty.
+    pub data: PathBuf,
+    /// The cluster; `None` draws one.
+    pub cluster: Option<u128>,
+    /// Accounts that fit.
+    pub account_count_max: u64,
+    /// Transfers and burnt ids that fit.
+    pub transfer_count_max: u64,
+    /// Open pending transfers that fit.
+    pub hold_count_max: u64,
+    /// Ledgers that fit.
+    pub ledger_count_max: u32,
+    /// Registered codes that fit.
+    pub code_count_max: u32,
+    /// Sessions that fit.
+    pub session_count_max: u32,
+    /// Stored replies of a session.
+    pub window_requests: u32,
+    /// Bytes of a session's stored replies.
+    pub window_bytes: u32,
+    /// A session idle for so long may make room for another, in seconds of log time.
+    pub session_idle_s: u64,
+    /// A digest is recorded after so many log entries.
+    pub digest_interval: u32,
+    /// Bytes of a journal segment.
+    pub segment_size: u64,
+}
+
+impl FormatOptions {
+    /// A node of middling size: a million accounts, four million transfers, about 1 GB of memory.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            cluster: None,
+            account_count_max: 1_000_000,
+            transfer_count_max: 4_000_000,
+            hold_count_max: 1_000_000,
+            ledger_count_max: 1_000,
+            code_count_max: 1_000,
+            session_count_max: 1_024,
+            window_requests: 1_024,
+            window_bytes: 4 << 20,
+            session_idle_s: 3_600,
+            digest_interval: 4_096,
+            segment_size: SEGMENT_SIZE_DEFAULT,
+        }
+    }
+
+    fn genesis(&self) -> Result<Genesis, NodeError> {
+        let drawn: u128 = random()?;
+        Ok(Genesis {
+            cluster: self.cluster.unwrap_or(drawn | 1),
+            hash_seed: random::<u64>()?,
+            account_count_max: self.account_count_max,
+            transfer_count_max: self.transfer_count_max,
+            hold_count_max: self.hold_count_max.min(self.transfer_count_max),
+            session_idle_ns: self.session_idle_s.saturating_mul(1_000_000_000),
+            semantics_version: SEMANTICS_VERSION,
+            digest_interval: self.digest_interval,
+            ledger_count_max: self.ledger_count_max,
+            code_count_max: self.code_count_max,
+            session_count_max: self.session_count_max,
+            window_requests: self.window_requests,
+            window_bytes: self.window_bytes,
+            ..Genesis::default()
+        })
+    }
+}
+
+/// Makes a data directory. Returns the cluster when everything is durable.
+///
+/// # Errors
+/// Limits that make no sense, a directory that is in use, and whatever the disk says.
+pub fn format(options: &FormatOptions) -> Result<u128, NodeError> {
+    let storage = FileStorage::create(&options.data).map_err(|source| NodeError::Io {
+        what: format!("failed to make {}", options.data.display()),
+        source,
+    })?;
+    format_storage(Arc::new(storage), options)
+}
+
+/// As [`format()`], on any storage.
+///
+/// # Errors
+/// As [`format()`].
+pub fn format_storage<S: Storage>(
+    storage: Arc<S>,
+    options: &FormatOptions,
+) -> Result<u128, NodeError> {
+    if options.digest_interval < DIGEST_INTERVAL_MIN {
+        return Err(NodeError::Options(format!(
+            "digest interval {} is below {DIGEST_INTERVAL_MIN}",
+            options.digest_interval
+        )));
+    }
+    let genesis = options.genesis()?;
+    // The limits are checked by the one who lives by them, on a node too small to cost memory where that is possible.
+    mizan_engine::check_genesis(&genesis)?;
+    Journal::format(
+        &*storage,
+        &mizan_journal::FormatOptions {
+            segment_size: options.segment_size,
+            genesis: genesis.as_bytes().to_vec(),
+            ..mizan_journal::FormatOptions::new(genesis.cluster, 1)
+        },
+    )?;
+    let mut nothing = |_: &mizan_journal::Frame<'_>| Ok(());
+    let (mut journal, _) = Journal::<S>::open(storage, &OpenOptions::default(), &mut nothing)?;
+    let entry = genesis_entry(&genesis);
+    let mut frame = journal.begin(1, entry.len())?;
+    frame.put(&entry)?;
+    frame.finish(1, 0)?;
+    journal.close()?;
+    Ok(genesis.cluster)
+}
+
+/// The first log entry: header and body, as the journal keeps them.
+fn genesis_entry(genesis: &Genesis) -> [u8; 2 * HEADER_SIZE] {
+    let mut header = RequestHeader {
+        operation: Operation::Genesis.number(),
+        body_size: size_of::<Genesis>() as u32,
+        clock_reading: crate::clock::Reading::now().realtime_ns,
+        ..RequestHeader::default()
+    };
+    header.request_checksum = header.identity(checksum(genesis.as_bytes()));
+    let mut entry = [0; 2 * HEADER_SIZE];
+    entry[..HEADER_SIZE].copy_from_slice(header.as_bytes());
+    entry[HEADER_SIZE..].copy_from_slice(genesis.as_bytes());
+    entry
+}
+
+fn random<T: zerocopy::FromBytes + IntoBytes + zerocopy::FromZeros>() -> Result<T, NodeError> {
+    let mut value = T::new_zeroed();
+    getrandom(value.as_mut_bytes(), GetRandomFlags::empty()).map_err(|error| NodeError::Io {
+        what: "failed to draw random bytes".to_owned(),
+        source: error.into(),
+    })?;
+    Ok(value)
+}
+
+/// Whether a directory looks like one that was formatted.
+#[must_use]
+pub fn is_formatted(data: &Path) -> bool {
+    data.join("superblock-0").exists() || data.join("superblock-1").exists()
+}

@@ -1,0 +1,220 @@
+//! The front: sockets, ingress and replies, which share one thread in every layout because they share the sockets.
+
+use crate::cell::{Cell, Entries, EntryHeader};
+use crate::cursors::Progress;
+use crate::error::NodeError;
+use crate::ingress::Ingress;
+use crate::journal_stage::JournalState;
+use crate::output::OutputHeader;
+use mizan_gateway::{Accepting, Clock, Gateway, NodeView, OutgoingReply};
+use mizan_ring::{Consumer, CursorReader, Signal};
+use mizan_wire::frame::NodeLimits;
+use mizan_wire::{DigestRecord, Operation, RequestStatus};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use zerocopy::FromBytes;
+
+/// Durable copies that a reply of a single node stands for.
+const COPIES: u8 = 1;
+
+/// What the front needs of the others.
+pub(crate) struct FrontParts {
+    pub(crate) gateway: Gateway,
+    pub(crate) ingress: Ingress,
+    pub(crate) outputs: Consumer<Cell>,
+    /// The cursors whose slowest is the commit point.
+    pub(crate) durable: CursorReader,
+    pub(crate) applied: CursorReader,
+    /// Wakes the stages behind the ring: entries were published, or outputs released.
+    pub(crate) stage_signal: Signal,
+    pub(crate) journal: Arc<JournalState>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) cluster: u128,
+    pub(crate) epoch: u64,
+    pub(crate) limits: NodeLimits,
+    pub(crate) commit_sequence: u64,
+    pub(crate) next_due_ns: u64,
+}
+
+/// Ingress and reply stage.
+pub(crate) struct Front {
+    parts: FrontParts,
+    stopping: bool,
+}
+
+impl Front {
+    pub(crate) const fn new(parts: FrontParts) -> Self {
+        Self { parts, stopping: false }
+    }
+
+    /// Reads requests and lets time pass. `timeout` bounds the wait for sockets.
+    ///
+    /// # Errors
+    /// Failing sockets of the listener, or another stage's death.
+    pub(crate) fn poll_ingress(&mut self, timeout: Option<Duration>) -> Result<bool, NodeError> {
+        let before = self.parts.ingress.published();
+        let refusal = self.refusal();
+        self.parts.ingress.refuse_writes(refusal);
+        let reading = self.parts.ingress.read_clock();
+        let clock =
+            Clock { monotonic_ns: reading.monotonic_ns, realtime_ns: reading.realtime_ns };
+        let view = self.view(refusal);
+        let parts = &mut self.parts;
+        let worked = parts.gateway.poll(timeout, &view, &clock, &mut parts.ingress)?;
+        let committed = self.committed();
+        let next_due_ns = self.parts.next_due_ns;
+        self.parts.ingress.emit_own_entries(next_due_ns, committed)?;
+        let published = self.parts.ingress.published();
+        if published > before {
+            self.parts.stage_signal.notify();
+        }
+        self.parts.progress.note_ingress(published, self.parts.ingress.clock_jumps());
+        Ok(worked || published > before)
+    }
+
+    /// Hands replies up to the commit point to their connections.
+    pub(crate) fn poll_replies(&mut self) -> Result<bool, NodeError> {
+        let commit = self.committed();
+        let parts = &mut self.parts;
+        let batch = parts.outputs.available()?;
+        let mut done = batch.start();
+        for entry in Entries::<OutputHeader>::new(&batch) {
+            if entry.header.is_padding() {
+                done = entry.end;
+                continue;
+            }
+            if entry.header.position > commit {
+                break;
+            }
+            parts.commit_sequence = parts.commit_sequence.max(entry.header.applied_sequence);
+            parts.next_due_ns = entry.header.next_due_ns;
+            if !deliver(&mut parts.gateway, parts.epoch, parts.commit_sequence, &entry) {
+                note_own_result(&mut parts.ingress, &entry);
+            }
+            done = entry.end;
+        }
+        let worked = done > parts.outputs.released_position();
+        if worked {
+            parts.outputs.release_to(done);
+            parts.stage_signal.notify();
+            parts.journal.commit_sequence.store(parts.commit_sequence, Ordering::Relaxed);
+            parts.progress.note_commit(commit, parts.commit_sequence);
+        }
+        Ok(parts.gateway.flush() | worked)
+    }
+
+    /// Position up to which everything is durable and applied.
+    pub(crate) fn committed(&self) -> u64 {
+        self.parts.durable.get().min(self.parts.applied.get())
+    }
+
+    /// Whether a stage behind the front still has to work on what was published.
+    pub(crate) fn is_waiting_for_commit(&self) -> bool {
+        self.committed() < self.parts.ingress.published()
+    }
+
+    /// Whether outputs wait whose commit has come.
+    pub(crate) fn has_replies(&mut self) -> Result<bool, NodeError> {
+        let commit = self.committed();
+        let batch = self.parts.outputs.available()?;
+        let next = Entries::<OutputHeader>::new(&batch).next();
+        Ok(next.is_some_and(|entry| entry.header.position <= commit))
+    }
+
+    /// How long the front may block before time itself gives it work.
+    pub(crate) fn block_time(&self, longest: Duration) -> Duration {
+        let now = crate::clock::Reading::now().realtime_ns;
+        longest.min(Duration::from_nanos(self.parts.next_due_ns.saturating_sub(now)))
+    }
+
+    /// Takes no new connections and no new writes from now on.
+    pub(crate) fn begin_shutdown(&mut self) {
+        self.stopping = true;
+        self.parts.gateway.begin_shutdown();
+    }
+
+    /// Whether everything that was accepted has been answered.
+    pub(crate) fn is_drained(&self) -> bool {
+        !self.is_waiting_for_commit()
+            && self.parts.outputs.released_position() == self.parts.progress.outputs_published()
+            && self.parts.gateway.in_flight() == 0
+    }
+
+    /// Closes all connections.
+    pub(crate) fn close(mut self) {
+        self.parts.gateway.flush();
+        self.parts.gateway.close_all();
+    }
+
+    fn refusal(&self) -> Option<RequestStatus> {
+        if self.stopping {
+            Some(RequestStatus::ShuttingDown)
+        } else if self.parts.journal.space_is_low.load(Ordering::Relaxed) {
+            Some(RequestStatus::JournalSpaceLow)
+        } else {
+            None
+        }
+    }
+
+    fn view(&self, refusal: Option<RequestStatus>) -> NodeView {
+        NodeView {
+            cluster: self.parts.cluster,
+            epoch: self.parts.epoch,
+            commit: self.parts.commit_sequence,
+            role: 1,
+            limits: self.parts.limits,
+            accepting: match refusal {
+                None => Accepting::All,
+                Some(RequestStatus::ShuttingDown) => {
+                    Accepting::Nothing(RequestStatus::ShuttingDown)
+                }
+                Some(status) => Accepting::ReadsOnly(status),
+            },
+        }
+    }
+}
+
+/// Gives a result to the connection that asked for it; false if the node itself asked.
+fn deliver(
+    gateway: &mut Gateway,
+    epoch: u64,
+    commit: u64,
+    entry: &crate::cell::Entry<'_, OutputHeader>,
+) -> bool {
+    let header = entry.header;
+    if header.origin == 0 {
+        return false;
+    }
+    let Some(operation) = Operation::from_number(header.operation) else {
+        return false;
+    };
+    gateway.reply(&OutgoingReply {
+        origin: header.origin,
+        client: header.client,
+        session: header.session,
+        request: header.request,
+        operation,
+        status: header.status,
+        flags: header.flags,
+        sequence: header.sequence,
+        epoch,
+        commit,
+        timestamp: header.timestamp,
+        event_count: header.event_count,
+        result_size: header.result_size,
+        result_count: header.result_count,
+        copies_durable: COPIES,
+        body: entry.body,
+    });
+    true
+}
+
+/// A digest that the engine announces is to be recorded in the log; other results of own entries need nothing.
+fn note_own_result(ingress: &mut Ingress, entry: &crate::cell::Entry<'_, OutputHeader>) {
+    if entry.header.operation == Operation::Digest.number()
+        && let Ok(digest) = DigestRecord::read_from_bytes(entry.body)
+    {
+        ingress.record_digest(digest);
+    }
+}

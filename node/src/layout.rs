@@ -1,0 +1,213 @@
+//! Layouts: which thread polls which stage.
+//!
+//! `fused`: front and engine on one thread, the journal on another. Fewest hand-overs; the default on few cores.
+//! `split`: front, engine and journal on a thread each.
+//!
+//! An idle stage yields for a bounded number of rounds and then blocks: on two cores a third spinning thread turns
+//! microseconds into milliseconds.
+
+use crate::engine_stage::EngineStage;
+use crate::error::NodeError;
+use crate::front::Front;
+use crate::journal_stage::JournalStage;
+use mizan_journal::Storage;
+use mizan_ring::{Idle, IdleStrategy, Pause, Poison, Signal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+/// Longest time that an idle stage blocks before it looks again.
+const BLOCK_MAX: Duration = Duration::from_millis(100);
+/// How long a stop waits for what was accepted to be answered.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// Cores from which a thread for every stage is worth its hand-overs.
+const SPLIT_FROM_CORES: usize = 5;
+
+/// Which thread polls which stage.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Layout {
+    /// Front and engine on one thread, the journal on another.
+    Fused,
+    /// A thread for each.
+    Split,
+}
+
+impl Layout {
+    /// The layout for a machine with so many cores.
+    #[must_use]
+    pub const fn for_cores(cores: usize) -> Self {
+        if cores < SPLIT_FROM_CORES { Self::Fused } else { Self::Split }
+    }
+
+    /// The layout's name, as options and status write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fused => "fused",
+            Self::Split => "split",
+        }
+    }
+}
+
+const RUNNING: u8 = 0;
+const STOPPING: u8 = 1;
+
+/// Stops a running node from any thread.
+#[derive(Clone, Debug)]
+pub struct StopHandle {
+    state: Arc<AtomicU8>,
+    front_signal: Signal,
+}
+
+impl StopHandle {
+    pub(crate) fn new(front_signal: Signal) -> Self {
+        Self { state: Arc::new(AtomicU8::new(RUNNING)), front_signal }
+    }
+
+    /// Lets the node answer what it accepted, sync, and end. Returns at once.
+    pub fn stop(&self) {
+        self.state.store(STOPPING, Ordering::Release);
+        self.front_signal.notify();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.state.load(Ordering::Acquire) == STOPPING
+    }
+}
+
+/// What the threads share beside the rings.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) poison: Poison,
+    /// Wakes the front: outputs, durability, a stop.
+    pub(crate) front_signal: Signal,
+    /// Wakes the stages behind the ring: entries, room for outputs, the end.
+    pub(crate) stage_signal: Signal,
+    /// Nothing more will be published.
+    pub(crate) finished: Arc<AtomicBool>,
+    pub(crate) idle: IdleStrategy,
+}
+
+/// Runs the front's thread until the node is stopped or a stage dies. With an engine: the fused layout.
+pub(crate) fn run_front(
+    mut front: Front,
+    mut engine: Option<EngineStage>,
+    stop: &StopHandle,
+    shared: &Shared,
+) -> Result<(), NodeError> {
+    let guard = shared.poison.guard("front");
+    let mut idle = Idle::new(shared.idle);
+    let mut drain_until = None;
+    loop {
+        if drain_until.is_none() && stop.is_stopping() {
+            front.begin_shutdown();
+            drain_until = Some(Instant::now() + DRAIN_MAX);
+        }
+        if let Some(until) = drain_until {
+            let late = Instant::now() >= until && !front.is_waiting_for_commit();
+            if front.is_drained() || late {
+                break;
+            }
+        }
+        let mut worked = front.poll_ingress(Some(Duration::ZERO))?;
+        if let Some(engine) = &mut engine {
+            worked |= engine.poll()?;
+        }
+        worked |= front.poll_replies()?;
+        if worked {
+            idle.reset();
+            continue;
+        }
+        if idle.pause() == Pause::Block {
+            let key = shared.front_signal.prepare_wait();
+            let engine_waits = engine.as_mut().map_or(Ok(false), EngineStage::has_work)?;
+            if !engine_waits && !front.has_replies()? && stop.is_stopping() == drain_until.is_some()
+            {
+                let longest = front.block_time(BLOCK_MAX);
+                front.poll_ingress(Some(longest))?;
+            }
+            drop(key);
+        }
+    }
+    shared.finished.store(true, Ordering::Release);
+    shared.stage_signal.notify();
+    front.close();
+    guard.finish();
+    Ok(())
+}
+
+/// A stage that has a thread of its own.
+pub(crate) trait Stage {
+    /// The stage's name, for errors.
+    const NAME: &'static str;
+
+    /// Does what there is to do, within bounds; whether there was something.
+    fn poll(&mut self) -> Result<bool, NodeError>;
+
+    /// Whether another poll could do something now.
+    fn has_work(&mut self) -> Result<bool, NodeError>;
+
+    /// Nothing more will come.
+    fn close(self) -> Result<(), NodeError>;
+}
+
+impl Stage for EngineStage {
+    const NAME: &'static str = "engine";
+
+    fn poll(&mut self) -> Result<bool, NodeError> {
+        Self::poll(self)
+    }
+
+    fn has_work(&mut self) -> Result<bool, NodeError> {
+        Self::has_work(self)
+    }
+
+    fn close(self) -> Result<(), NodeError> {
+        Ok(())
+    }
+}
+
+impl<S: Storage> Stage for JournalStage<S> {
+    const NAME: &'static str = "journal";
+
+    fn poll(&mut self) -> Result<bool, NodeError> {
+        Self::poll(self)
+    }
+
+    fn has_work(&mut self) -> Result<bool, NodeError> {
+        Self::has_work(self)
+    }
+
+    fn close(self) -> Result<(), NodeError> {
+        Self::close(self)
+    }
+}
+
+/// Runs a stage until nothing more will be published. An error poisons the rings, so that the others end, too.
+pub(crate) fn run_stage<T: Stage>(mut stage: T, shared: &Shared) -> Result<(), NodeError> {
+    let guard = shared.poison.guard(T::NAME);
+    let outcome = poll_until_finished(&mut stage, shared).and_then(|()| stage.close());
+    if let Err(error) = &outcome {
+        shared.poison.raise(&error.to_string());
+    }
+    guard.finish();
+    outcome
+}
+
+fn poll_until_finished<T: Stage>(stage: &mut T, shared: &Shared) -> Result<(), NodeError> {
+    let mut idle = Idle::new(shared.idle);
+    loop {
+        // Read before the poll: what was published before the end is then seen by it.
+        let finished = shared.finished.load(Ordering::Acquire);
+        if stage.poll()? {
+            idle.reset();
+        } else if finished {
+            return Ok(());
+        } else if idle.pause() == Pause::Block {
+            let key = shared.stage_signal.prepare_wait();
+            if !stage.has_work()? && !shared.finished.load(Ordering::Acquire) {
+                let _ = shared.stage_signal.wait_timeout(key, BLOCK_MAX);
+            }
+        }
+    }
+}

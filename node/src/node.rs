@@ -1,0 +1,343 @@
+//! A node: recovery, then the stages on their threads, until it is stopped.
+
+use crate::cell::Cell;
+use crate::cursors::{CursorsReader, Progress};
+use crate::engine_stage::{EngineStage, OUTPUT_RING_CELLS};
+use crate::error::NodeError;
+use crate::front::{Front, FrontParts};
+use crate::ingress::Ingress;
+use crate::journal_stage::{JournalStage, JournalState};
+use crate::layout::{Layout, Shared, StopHandle, run_front, run_stage};
+use crate::recover::{RecoveryProgress, Replay, read_genesis};
+use crossbeam::channel::{Receiver, Sender, bounded};
+use mizan_engine::Engine;
+use mizan_gateway::{Gateway, GatewayConfig};
+use mizan_journal::constants::SEGMENTS_AHEAD_MAX;
+use mizan_journal::{FileStorage, Journal, OpenOptions, RecoveryReport, Storage};
+use mizan_ring::{Cursor, IdleStrategy, Poison, RingOptions, Signal};
+use mizan_wire::frame::NodeLimits;
+use mizan_wire::limits::{EVENTS_MAX, FRAME_SIZE_MAX, HEADER_SIZE};
+use mizan_wire::{EngineStatus, Genesis, SEMANTICS_VERSION};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Cells of the request ring: 16 MiB, about 16 requests of the largest size.
+const RING_CELLS: usize = 131_072;
+/// Bytes that the request ring may still hold when the journal runs low: so much must be ready ahead.
+const RING_BYTES: u64 = (RING_CELLS * HEADER_SIZE) as u64;
+/// How long the other threads get to end after one has failed.
+const END_MAX: Duration = Duration::from_secs(5);
+
+/// How a node is started. Roles and limits are no options: they are persisted.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Sockets and their bounds.
+    pub gateway: GatewayConfig,
+    /// Which thread polls which stage; `None` chooses by the number of cores.
+    pub layout: Option<Layout>,
+    /// How patient idle stages are.
+    pub idle: IdleStrategy,
+}
+
+impl NodeOptions {
+    /// A node of `data` that listens at `listen`, everything else by default.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>, listen: SocketAddr) -> Self {
+        Self {
+            data: data.into(),
+            gateway: GatewayConfig { listen, ..GatewayConfig::default() },
+            layout: None,
+            idle: IdleStrategy::default(),
+        }
+    }
+
+    fn layout(&self) -> Layout {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.layout.unwrap_or_else(|| Layout::for_cores(cores))
+    }
+}
+
+/// A node that has recovered and listens, but does not run yet.
+pub struct Node<S: Storage = FileStorage> {
+    front: Front,
+    engine: EngineStage,
+    journal: JournalStage<S>,
+    stop: StopHandle,
+    shared: Shared,
+    layout: Layout,
+    local_addr: SocketAddr,
+    recovery: RecoveryReport,
+    recovered: EngineStatus,
+    cursors: CursorsReader,
+}
+
+impl Node<FileStorage> {
+    /// Recovers the data directory and binds the socket. Nothing is answered before [`Node::run`].
+    ///
+    /// # Errors
+    /// A directory that is damaged, in use or not formatted; an address that cannot be bound.
+    pub fn open(
+        options: &NodeOptions,
+        progress: &mut dyn FnMut(RecoveryProgress),
+    ) -> Result<Self, NodeError> {
+        Self::open_storage(Arc::new(FileStorage::new(&options.data)), options, progress)
+    }
+}
+
+impl<S: Storage> Node<S> {
+    /// As [`Node::open`], on any storage.
+    ///
+    /// # Errors
+    /// As [`Node::open`].
+    pub fn open_storage(
+        storage: Arc<S>,
+        options: &NodeOptions,
+        progress: &mut dyn FnMut(RecoveryProgress),
+    ) -> Result<Self, NodeError> {
+        let superblock = mizan_journal::Superblock::read(&*storage)?;
+        let genesis = read_genesis(&storage.describe(), &superblock.genesis)?;
+        let mut replay = Replay::new(&genesis, progress)?;
+        let (journal, recovery) =
+            Journal::open(storage, &journal_options(&superblock), &mut replay)?;
+        let engine = replay.engine;
+        if engine.sequence() + 1 != journal.next_sequence() {
+            return Err(NodeError::Options(format!(
+                "the journal continues at sequence {}, the engine at {}",
+                journal.next_sequence(),
+                engine.sequence() + 1
+            )));
+        }
+        let gateway = Gateway::bind(options.gateway.clone())?;
+        Assembly { options, genesis, journal, engine, gateway, recovery }.assemble()
+    }
+
+    /// The address that clients reach.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Stops the node from any thread.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// Watches the node from any thread.
+    #[must_use]
+    pub fn cursors(&self) -> CursorsReader {
+        self.cursors.clone()
+    }
+
+    /// What recovery found in the journal.
+    #[must_use]
+    pub const fn recovery(&self) -> &RecoveryReport {
+        &self.recovery
+    }
+
+    /// The engine's state after recovery.
+    #[must_use]
+    pub const fn recovered(&self) -> &EngineStatus {
+        &self.recovered
+    }
+
+    /// Which thread polls which stage.
+    #[must_use]
+    pub const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Serves until it is stopped: the caller's thread is the front's. When it returns in order, everything that was
+    /// accepted is answered and durable.
+    ///
+    /// # Errors
+    /// The first stage's failure. What is durable is then decided by the next recovery.
+    pub fn run(self) -> Result<(), NodeError> {
+        let Self { front, engine, journal, stop, shared, layout, .. } = self;
+        let (ended, ends) = bounded(2);
+        let mut threads = 1;
+        spawn("mizan-journal", &shared, ended.clone(), move |shared| run_stage(journal, shared))?;
+        let fused = match layout {
+            Layout::Fused => Some(engine),
+            Layout::Split => {
+                threads += 1;
+                spawn("mizan-engine", &shared, ended, move |shared| run_stage(engine, shared))?;
+                None
+            }
+        };
+        let front = run_front(front, fused, &stop, &shared);
+        if let Err(error) = &front {
+            shared.poison.raise(&error.to_string());
+        }
+        await_ends(&ends, threads, front)
+    }
+}
+
+type Outcome = Result<(), NodeError>;
+
+fn spawn(
+    name: &str,
+    shared: &Shared,
+    ended: Sender<Outcome>,
+    run: impl FnOnce(&Shared) -> Outcome + Send + 'static,
+) -> Result<(), NodeError> {
+    let shared = shared.clone();
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    let spawned = thread.spawn(move || {
+        let outcome = run(&shared);
+        // Nobody listens any more if the node has ended without waiting.
+        let _ = ended.send(outcome);
+    });
+    spawned.map(drop).map_err(|source| NodeError::Io {
+        what: format!("failed to start the thread {name}"),
+        source,
+    })
+}
+
+/// Waits for the other threads and picks the error that explains the others: the one that is not merely poison.
+fn await_ends(ends: &Receiver<Outcome>, threads: usize, front: Outcome) -> Outcome {
+    let mut outcome = front;
+    for _ in 0..threads {
+        let end = if outcome.is_ok() {
+            ends.recv().unwrap_or(Ok(()))
+        } else {
+            ends.recv_timeout(END_MAX).unwrap_or(Ok(()))
+        };
+        let explains = matches!(outcome, Ok(()) | Err(NodeError::Stage(_)));
+        if explains && end.is_err() {
+            outcome = end;
+        }
+    }
+    outcome
+}
+
+fn journal_options(superblock: &mizan_journal::Superblock) -> OpenOptions {
+    let ahead = RING_BYTES.div_ceil(superblock.segment_size) as usize;
+    OpenOptions {
+        cluster: Some(superblock.cluster),
+        semantics_version: SEMANTICS_VERSION,
+        segments_ahead: ahead.clamp(1, SEGMENTS_AHEAD_MAX),
+        ..OpenOptions::default()
+    }
+}
+
+/// The parts of a node, before they are joined.
+struct Assembly<'o, S: Storage> {
+    options: &'o NodeOptions,
+    genesis: Genesis,
+    journal: Journal<S>,
+    engine: Engine,
+    gateway: Gateway,
+    recovery: RecoveryReport,
+}
+
+impl<S: Storage> Assembly<'_, S> {
+    fn assemble(self) -> Result<Node<S>, NodeError> {
+        let waker = self.gateway.waker();
+        // A lost wake only costs the time that the front blocks at the most.
+        let front_signal = Signal::with_wake_hook(move || drop(waker.wake()));
+        let stage_signal = Signal::new();
+        let poison = Poison::new();
+        poison.wake_on(&front_signal);
+        poison.wake_on(&stage_signal);
+        let shared = Shared {
+            poison: poison.clone(),
+            front_signal: front_signal.clone(),
+            stage_signal: stage_signal.clone(),
+            finished: Arc::new(AtomicBool::new(false)),
+            idle: self.options.idle,
+        };
+
+        let options = RingOptions::new(RING_CELLS).poisoned_with(&poison);
+        let mut requests = options.allocate(Cell::ZERO)?;
+        let journal_requests = requests.consumer("journal").add();
+        let engine_requests = requests.consumer("engine").add();
+        let released = [journal_requests.cursor(), engine_requests.cursor()];
+        let applied = engine_requests.cursor();
+        let requests = requests.single_producer()?;
+        let (durable_writer, durable) = Cursor::new(0);
+
+        let options = RingOptions::new(OUTPUT_RING_CELLS).poisoned_with(&poison);
+        let mut outputs = options.allocate(Cell::ZERO)?;
+        let outputs_reader = outputs.consumer("reply").add();
+        let outputs_released = outputs_reader.cursor();
+        let outputs = outputs.single_producer()?;
+
+        let state = Arc::new(JournalState::default());
+        let progress = Arc::new(Progress::new(outputs.published()));
+        let cursors = CursorsReader {
+            requests: requests.stats(),
+            outputs: outputs.stats(),
+            durable: durable.clone(),
+            journal: Arc::clone(&state),
+            progress: Arc::clone(&progress),
+        };
+        let recovered = self.engine.status();
+        let next_due_ns = self.engine.next_due_ns().unwrap_or(u64::MAX);
+        let local_addr = self.gateway.local_addr();
+        let epoch = self.journal.epoch();
+        let sequence_next = self.journal.next_sequence();
+        let front = Front::new(FrontParts {
+            limits: limits(&self.genesis, &self.options.gateway),
+            gateway: self.gateway,
+            ingress: Ingress::new(requests, RING_CELLS, released),
+            outputs: outputs_reader,
+            durable,
+            applied,
+            stage_signal,
+            journal: Arc::clone(&state),
+            progress,
+            cluster: self.genesis.cluster,
+            epoch,
+            commit_sequence: sequence_next - 1,
+            next_due_ns,
+        });
+        Ok(Node {
+            front,
+            engine: EngineStage::new(
+                self.engine,
+                engine_requests,
+                outputs,
+                outputs_released,
+                front_signal.clone(),
+            ),
+            journal: JournalStage::new(
+                self.journal,
+                journal_requests,
+                durable_writer,
+                sequence_next,
+                state,
+                front_signal.clone(),
+            ),
+            stop: StopHandle::new(front_signal),
+            shared,
+            layout: self.options.layout(),
+            local_addr,
+            recovery: self.recovery,
+            recovered,
+            cursors,
+        })
+    }
+}
+
+/// What a hello's reply tells clients.
+fn limits(genesis: &Genesis, gateway: &GatewayConfig) -> NodeLimits {
+    let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    NodeLimits {
+        frame_size_max: FRAME_SIZE_MAX as u32,
+        events_max: EVENTS_MAX,
+        window_requests: genesis.window_requests,
+        window_bytes: genesis.window_bytes,
+        partial_timeout_ms: milliseconds(gateway.partial_timeout),
+        slow_reader_timeout_ms: milliseconds(gateway.slow_reader_timeout),
+        reply_bytes_max: u32::try_from(gateway.reply_bytes_max).unwrap_or(u32::MAX),
+        account_count_max: genesis.account_count_max,
+        transfer_count_max: genesis.transfer_count_max,
+        ..NodeLimits::default()
+    }
+}
