@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::Errno;
 
+use crate::constants::PAGE_SIZE;
 use crate::mapping::MappedSegment;
 use crate::storage::{Entry, LockError, Storage};
 
@@ -149,7 +150,15 @@ impl Storage for FileStorage {
     }
 
     fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.open_to_write(name)?.write_all_at(bytes, offset)
+        let file = self.open_to_write(name)?;
+        // A larger write makes larger folios in the page cache, and syncing one page of a mapped folio writes
+        // all of it: measured with 1 MiB writes, a 4 KiB sync wrote 1 MiB and took 300 us instead of 110 us.
+        let mut at = offset;
+        for page in bytes.chunks(PAGE_SIZE as usize) {
+            file.write_all_at(page, at)?;
+            at += page.len() as u64;
+        }
+        Ok(())
     }
 
     fn sync_file(&self, name: &str) -> io::Result<()> {

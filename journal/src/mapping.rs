@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::Once;
 
 use memmap2::{Advice, MmapMut};
 
@@ -18,6 +19,28 @@ pub struct MappedSegment {
     map: MmapMut,
 }
 
+/// What a process says when the file system cannot give a mapped page: a bad sector, or a file cut short.
+const BUS_ERROR: &[u8] = b"\nfatal: SIGBUS: a mapped page of a journal segment is gone (bad sector, or a file cut short); \
+nothing more is acknowledged. Check the disk and the kernel log, then run `mizan verify` before starting again.\n";
+
+/// Turns SIGBUS from a silent death into one with a message. Once per process, at the first mapping.
+fn explain_bus_errors() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let explain = || {
+            // Nothing is left to do if even this cannot be said.
+            let _ = rustix::io::write(rustix::stdio::stderr(), BUS_ERROR);
+            std::process::abort();
+        };
+        // SAFETY: the action only calls write(2) and abort(3), which are async-signal-safe, and it does not return,
+        // so the access that failed is never repeated.
+        let registered =
+            unsafe { signal_hook::low_level::register(signal_hook::consts::SIGBUS, explain) };
+        // Without the handler the signal still ends the process, only without words.
+        drop(registered);
+    });
+}
+
 impl MappedSegment {
     /// Maps `size` bytes of `file` and faults every page in, so that the first store to a page does not wait.
     ///
@@ -27,6 +50,7 @@ impl MappedSegment {
         if file.metadata()?.len() < size {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "segment file is too short"));
         }
+        explain_bus_errors();
         let length = usize::try_from(size).map_err(io::Error::other)?;
         // SAFETY: a mapping is unsound if others change or shorten the file under a live reference. The caller
         // holds the exclusive lock on the directory, so no other journal opens it; within this process segments

@@ -6,9 +6,11 @@
 //! intervals; partial files are removed. Any other failure is final.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::constants::{PREPARE_CHUNK, PREPARE_SYNC_INTERVAL};
 use crate::error::{JournalError, Result, is_no_space};
@@ -123,8 +125,8 @@ impl<S: Storage> Preparer<S> {
                         let ended = std::io::Error::other("the preparing thread has ended");
                         return Err(JournalError::io("prepare", "the next segment", ended));
                     }
-                    let waited = self.shared.changed.wait_timeout(state, HELPER_CHECK_INTERVAL);
-                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    // Whether it timed out does not matter: everything is looked at again.
+                    let _ = self.shared.changed.wait_for(&mut state, HELPER_CHECK_INTERVAL);
                 }
             }
         }
@@ -165,7 +167,7 @@ impl<S: Storage> Drop for Preparer<S> {
 impl<S: Storage> Shared<S> {
     /// A panic while the lock was held leaves the state whole: every change is a single assignment.
     fn lock(&self) -> MutexGuard<'_, State<S::Segment>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn wants_more(&self) -> bool {
@@ -180,7 +182,7 @@ impl<S: Storage> Shared<S> {
             while !state.stop
                 && (state.ready.len() >= self.ahead || matches!(state.status, Status::Failed(_)))
             {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                self.changed.wait(&mut state);
             }
             if state.stop {
                 return;
@@ -188,12 +190,10 @@ impl<S: Storage> Shared<S> {
             let index = state.next_index;
             drop(state);
             if !self.record(index, self.make(index)) {
-                let state = self.lock();
-                let waited = self
-                    .changed
-                    .wait_timeout_while(state, retry_interval, |state| !state.stop)
-                    .unwrap_or_else(PoisonError::into_inner);
-                drop(waited);
+                let mut state = self.lock();
+                // Whether it timed out does not matter: either way it is time to try again, or to stop.
+                let _ =
+                    self.changed.wait_while_for(&mut state, |state| !state.stop, retry_interval);
             }
         }
     }

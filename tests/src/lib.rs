@@ -1,2 +1,5 @@
-//! End-to-end tests and drills.
+//! What the end-to-end tests share.
 #![forbid(unsafe_code)]
+
+pub mod binary;
+pub mod recorder;

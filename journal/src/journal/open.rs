@@ -12,7 +12,7 @@ use crate::error::{JournalError, Result};
 use crate::frame::{Chain, align_page};
 use crate::prepare::{Prepare, Preparer, open};
 use crate::recovery::{Recovered, RecoveryReport, RecoveryVisitor, recover};
-use crate::segment::Catalog;
+use crate::segment::{Catalog, segment_name};
 use crate::storage::{LockError, Storage};
 use crate::superblock::{self, Superblock};
 
@@ -111,12 +111,12 @@ impl<S: Storage> Journal<S> {
         let ended = end.offset == 0;
         let mut ready = VecDeque::new();
         for segment in &catalog.segments[in_use..] {
-            ready.push_back((segment.index, open(&*storage, segment.index, size)?));
+            ready.push_back((segment.index, reopen(&*storage, segment.index, size)?));
         }
         let last = &catalog.segments[in_use - 1];
         let offset = if ended { size } else { align_page(end.end) };
         let active = Active {
-            segment: open(&*storage, last.index, size)?,
+            segment: reopen(&*storage, last.index, size)?,
             index: last.index,
             offset,
             dirty_from: offset,
@@ -145,4 +145,12 @@ impl<S: Storage> Journal<S> {
         };
         Ok((journal, report))
     }
+}
+
+/// Opens a segment that recovery has read. The cache that the reads filled goes first: its large folios would
+/// make every small sync write far more than was changed.
+fn reopen<S: Storage>(storage: &S, index: u64, size: u64) -> Result<S::Segment> {
+    let name = segment_name(index);
+    storage.settle(&name).map_err(|error| JournalError::io("sync", &name, error))?;
+    open(storage, index, size)
 }
