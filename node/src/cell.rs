@@ -26,7 +26,9 @@ pub(crate) const fn cells_of(body_size: usize) -> usize {
 }
 
 /// What a header cell must tell so that its entry can be found.
-pub(crate) trait EntryHeader: FromBytes + IntoBytes + Immutable + KnownLayout + Copy {
+pub(crate) trait EntryHeader:
+    FromBytes + IntoBytes + Immutable + KnownLayout + Copy
+{
     /// Bytes of the body.
     fn body_size(&self) -> usize;
     /// A header of an entry that only fills room.
@@ -126,7 +128,12 @@ pub(crate) fn publish<H: EntryHeader>(
 }
 
 /// Cells that can surely be taken by entries now, whatever padding the wrap costs.
-pub(crate) fn free_cells(capacity: usize, published: u64, released: u64, entry_max: usize) -> usize {
+pub(crate) fn free_cells(
+    capacity: usize,
+    published: u64,
+    released: u64,
+    entry_max: usize,
+) -> usize {
     (capacity - (published - released) as usize).saturating_sub(entry_max)
 }
 
@@ -174,10 +181,7 @@ mod tests {
         let mut producer = setup.single_producer().unwrap();
         let header = RequestHeader { body_size: 512, ..RequestHeader::default() };
         publish(&mut producer, &header, &[1; 512]).unwrap();
-        assert!(matches!(
-            publish(&mut producer, &header, &[2; 512]),
-            Err(ClaimError::Full { .. })
-        ));
+        assert!(matches!(publish(&mut producer, &header, &[2; 512]), Err(ClaimError::Full { .. })));
         let batch = consumer.available().unwrap();
         let bodies: Vec<u8> = Entries::<RequestHeader>::new(&batch)
             .filter(|entry| !entry.header.is_padding())

@@ -28,7 +28,9 @@ pub enum NodeError {
         source: ApplyError,
     },
     /// The engine refused an entry while the node ran.
-    #[error("the engine stopped: {0}; run `mizan verify` on the files before the node is started again")]
+    #[error(
+        "the engine stopped: {0}; run `mizan verify` on the files before the node is started again"
+    )]
     Engine(#[from] ApplyError),
     /// Another stage of the node died; its own error says why.
     #[error("{0}")]
@@ -37,7 +39,9 @@ pub enum NodeError {
     #[error(transparent)]
     Ring(#[from] SetupError),
     /// The directory's genesis record is not one of this build.
-    #[error("{directory} has a genesis record that this build cannot read ({reason}); use the release that formatted it")]
+    #[error(
+        "{directory} has a genesis record that this build cannot read ({reason}); use the release that formatted it"
+    )]
     GenesisRecord {
         /// The data directory.
         directory: String,

@@ -35,6 +35,8 @@ pub(crate) struct FrontParts {
     pub(crate) limits: NodeLimits,
     pub(crate) commit_sequence: u64,
     pub(crate) next_due_ns: u64,
+    /// The engine's last timestamp as far as it is committed.
+    pub(crate) timestamp: u64,
 }
 
 /// Ingress and reply stage.
@@ -57,14 +59,14 @@ impl Front {
         let refusal = self.refusal();
         self.parts.ingress.refuse_writes(refusal);
         let reading = self.parts.ingress.read_clock();
-        let clock =
-            Clock { monotonic_ns: reading.monotonic_ns, realtime_ns: reading.realtime_ns };
+        let clock = Clock { monotonic_ns: reading.monotonic_ns, realtime_ns: reading.realtime_ns };
         let view = self.view(refusal);
         let parts = &mut self.parts;
         let worked = parts.gateway.poll(timeout, &view, &clock, &mut parts.ingress)?;
         let committed = self.committed();
-        let next_due_ns = self.parts.next_due_ns;
-        self.parts.ingress.emit_own_entries(next_due_ns, committed)?;
+        // The engine's time may run ahead of the clock, but never behind it.
+        let is_due = self.parts.next_due_ns <= self.parts.ingress.time(self.parts.timestamp);
+        self.parts.ingress.emit_own_entries(is_due, committed)?;
         let published = self.parts.ingress.published();
         if published > before {
             self.parts.stage_signal.notify();
@@ -89,6 +91,7 @@ impl Front {
             }
             parts.commit_sequence = parts.commit_sequence.max(entry.header.applied_sequence);
             parts.next_due_ns = entry.header.next_due_ns;
+            parts.timestamp = parts.timestamp.max(entry.header.timestamp);
             if !deliver(&mut parts.gateway, parts.epoch, parts.commit_sequence, &entry) {
                 note_own_result(&mut parts.ingress, &entry);
             }

@@ -65,6 +65,11 @@ impl Ingress {
         reading
     }
 
+    /// The time that the engine would give an entry now, if its last timestamp was this.
+    pub(crate) fn time(&self, engine_timestamp: u64) -> u64 {
+        self.clock_reading.max(engine_timestamp)
+    }
+
     /// New writes get this status instead of a place in the ring, until it is lifted.
     pub(crate) const fn refuse_writes(&mut self, status: Option<RequestStatus>) {
         self.refuse_writes = status;
@@ -81,13 +86,13 @@ impl Ingress {
     /// Another stage's death.
     pub(crate) fn emit_own_entries(
         &mut self,
-        next_due_ns: u64,
+        is_due: bool,
         committed: u64,
     ) -> Result<bool, NodeError> {
         if committed < self.own_entry_end || self.refuse_writes.is_some() {
             return Ok(false);
         }
-        if next_due_ns <= self.clock_reading {
+        if is_due {
             return self.emit(Operation::Tick, &[]);
         }
         if let Some(digest) = self.digest_waiting {

@@ -296,6 +296,7 @@ impl<S: Storage> Assembly<'_, S> {
             epoch,
             commit_sequence: sequence_next - 1,
             next_due_ns,
+            timestamp: recovered.timestamp,
         });
         Ok(Node {
             front,

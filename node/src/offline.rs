@@ -124,19 +124,22 @@ fn replay_frame(replay: &mut Replay<'_>, frame: &Frame<'_>, report: &mut VerifyR
     applied.is_ok()
 }
 
-/// Hands every log entry in the files to `visit`: sequence, header, body.
+/// What is done with each log entry: its sequence, header and body.
+pub type EntryVisitor<'v> = dyn FnMut(u64, &RequestHeader, &[u8]) -> Result<(), VisitorError> + 'v;
+
+/// Hands every log entry in the files to `visit`.
 ///
 /// # Errors
 /// The first damage or problem, or what `visit` says.
 pub fn for_each_log_entry(
     data: &Path,
-    visit: &mut dyn FnMut(u64, &RequestHeader, &[u8]) -> Result<(), VisitorError>,
+    visit: &mut EntryVisitor<'_>,
     progress: &mut dyn FnMut(RecoveryProgress),
 ) -> Result<ScanSummary, NodeError> {
     let summary = scan(&FileStorage::new(data), true, &mut |event| match event {
-        ScanEvent::Frame(frame) => for_each_entry(frame, |sequence, header, body| {
-            visit(sequence, header, body)
-        }),
+        ScanEvent::Frame(frame) => {
+            for_each_entry(frame, |sequence, header, body| visit(sequence, header, body))
+        }
         ScanEvent::Damage(damage) => Err(damage.to_string().into()),
         ScanEvent::Problem(problem) => Err(problem.to_string().into()),
         ScanEvent::Progress { bytes_done, bytes_total } => {

@@ -123,9 +123,11 @@ impl RecoveryVisitor for Replay<'_> {
 /// # Errors
 /// A record that this build cannot read.
 pub fn read_genesis(directory: &str, record: &[u8]) -> Result<Genesis, NodeError> {
-    let refuse = |reason: String| NodeError::GenesisRecord { directory: directory.to_owned(), reason };
-    let genesis = Genesis::read_from_bytes(record)
-        .map_err(|_| refuse(format!("{} bytes instead of {}", record.len(), size_of::<Genesis>())))?;
+    let refuse =
+        |reason: String| NodeError::GenesisRecord { directory: directory.to_owned(), reason };
+    let genesis = Genesis::read_from_bytes(record).map_err(|_| {
+        refuse(format!("{} bytes instead of {}", record.len(), size_of::<Genesis>()))
+    })?;
     if genesis.semantics_version != mizan_wire::SEMANTICS_VERSION {
         return Err(refuse(format!(
             "semantics version {}, this build implements {}",
