@@ -2,6 +2,7 @@
 
 use crate::ClientError;
 use crate::client::{Client, PendingPing};
+use crate::config::after;
 use crate::reply::{Completion, Outcome, Reply, RequestId};
 use mizan_wire::{
     Account, CreateCode, CreateLedger, CreateResult, EngineStatus, Operation, Transfer,
@@ -129,7 +130,7 @@ impl Client {
     /// # Errors
     /// See above; `WouldExceedWindow` if pipelined requests left no room within the request timeout.
     pub fn call(&mut self, operation: Operation, events: &[u8]) -> Result<Reply, ClientError> {
-        let give_up_at = Instant::now() + self.config.request_timeout;
+        let give_up_at = after(self.config.request_timeout);
         loop {
             match self.submit(operation, events) {
                 Ok(id) => return self.wait_for(id),
@@ -190,7 +191,7 @@ impl Client {
     pub fn close(mut self) -> Result<(), ClientError> {
         while self.in_flight() > 0 && self.failure.is_none() {
             self.completions.clear();
-            self.round(Instant::now() + ROUND_MAX);
+            self.round(after(ROUND_MAX));
         }
         if let Some(failure) = self.failure {
             return Err(failure);
@@ -230,7 +231,7 @@ impl Client {
                     (Outcome::Unknown, None) => Err(ClientError::Unknown),
                 };
             }
-            self.progress(Instant::now() + ROUND_MAX);
+            self.progress(after(ROUND_MAX));
         }
     }
 
@@ -240,7 +241,7 @@ impl Client {
     }
 
     fn round_for_room(&mut self, until: Instant) {
-        self.progress(until.min(Instant::now() + ROUND_MAX));
+        self.progress(until.min(after(ROUND_MAX)));
     }
 
     /// One round that waits even though completions of other requests lie ready for poll.

@@ -1,9 +1,11 @@
 //! What a client is told before it connects.
 
-use crate::constants::{CONNECT_TIMEOUT_DEFAULT, PORT_DEFAULT, REQUEST_TIMEOUT_DEFAULT};
+use crate::constants::{
+    CONNECT_TIMEOUT_DEFAULT, PORT_DEFAULT, REQUEST_TIMEOUT_DEFAULT, TIMEOUT_MAX,
+};
 use crate::id::random_u128;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a client is told before it connects.
 #[derive(Clone, Debug)]
@@ -52,6 +54,11 @@ impl ClientConfig {
     pub fn at(address: SocketAddr) -> Self {
         Self { addresses: vec![address], ..Self::default() }
     }
+}
+
+/// The moment at which a timeout that begins now is over.
+pub(crate) fn after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(TIMEOUT_MAX)
 }
 
 fn random_client_id() -> u128 {

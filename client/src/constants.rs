@@ -18,6 +18,9 @@ pub const REFUSAL_DELAY_FIRST: Duration = Duration::from_millis(1);
 /// The longest pause between two repetitions of refused requests.
 pub const REFUSAL_DELAY_MAX: Duration = Duration::from_millis(100);
 
+/// Timeouts beyond this count as this: a point in time has to be expressible.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
 /// Reads in flight at the most. Writes are limited by the node's window.
 pub const READS_IN_FLIGHT_MAX: usize = 256;
 /// Bit of a request number that marks the tag of a read, so that no read is mistaken for a write.

@@ -28,6 +28,7 @@ mod id;
 mod incoming;
 mod reads;
 mod reply;
+mod rounds;
 mod route;
 mod writes;
 

@@ -1,5 +1,6 @@
 //! The real binary, as a user would run it.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,7 @@ pub fn format_small(data: &Path, further: &[&str]) {
 pub struct NodeProcess {
     child: Child,
     address: SocketAddr,
+    stdout: Receiver<String>,
     stderr: Arc<Mutex<String>>,
 }
 
@@ -142,7 +144,7 @@ impl NodeProcess {
         while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
             if let Some(address) = line.strip_prefix("listening ") {
                 let address = address.trim().parse().expect("an address follows");
-                return Ok(Self { child, address, stderr });
+                return Ok(Self { child, address, stdout: lines, stderr });
             }
         }
         let _ = child.kill();
@@ -177,9 +179,44 @@ impl NodeProcess {
     /// # Panics
     /// If it cannot be sent.
     pub fn terminate(&self) {
-        let process = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(process, rustix::process::Signal::TERM)
-            .expect("a child can be sent a signal");
+        self.signal(Signal::TERM);
+    }
+
+    /// Any signal.
+    ///
+    /// # Panics
+    /// If it cannot be sent.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("a child can be sent a signal");
+    }
+
+    /// Lines on stdout behind the one that says where it listens; waits until stdout is closed.
+    #[must_use]
+    pub fn further_lines(&self) -> Vec<String> {
+        self.stdout.iter().collect()
+    }
+
+    /// Resident memory in bytes.
+    ///
+    /// # Panics
+    /// If the system does not say.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.id());
+        let text = std::fs::read_to_string(&path).expect("a running process has a status");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+        kibibytes.and_then(|number| number.parse::<u64>().ok()).expect("VmRSS is in kB") * 1024
+    }
+
+    /// Open descriptors, connections among them.
+    ///
+    /// # Panics
+    /// If the system does not say.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.id());
+        std::fs::read_dir(path).expect("a running process has descriptors").count()
     }
 
     /// Whether it has ended.

@@ -2,4 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod binary;
+pub mod ledger;
+pub mod proxy;
+pub mod raw;
 pub mod recorder;

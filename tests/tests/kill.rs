@@ -4,9 +4,7 @@
 //! at chosen places of the journal's I/O, because chance rarely finds those. A kill leaves the page cache intact, so
 //! this says nothing about power loss: for that the journal has its own test.
 
-use mizan_tests::binary::{
-    NodeProcess, faulty_node_binary, format_small, mizan_ok,
-};
+use mizan_tests::binary::{NodeProcess, faulty_node_binary, format_small, mizan_ok};
 use mizan_tests::recorder::{Audit, Random, Recorder};
 use std::path::Path;
 use std::process::Command;

@@ -6,6 +6,7 @@
 
 mod ledger_cases {
     pub(crate) mod record;
+    pub(crate) mod reply;
     pub(crate) mod requests;
     pub(crate) mod script;
     pub(crate) mod subject;
@@ -335,7 +336,7 @@ const LEDGERS: &str = "
     fix currency=\u{e9}                                -> currency_invalid
     fix currency=E-u.R9                                -> name_invalid
     fix name=                                          -> name_invalid
-    fix name=a\u{85}                                   -> name_invalid
+    fix name=a\u{9b}                                   -> name_invalid
     fix name=caf\u{e9}                                 -> registry_full
     fix ledger=7                                       -> created
 ";

@@ -56,7 +56,8 @@ impl Faults for KillAt {
         match self.place {
             // The cut was done: the counter has run out exactly once.
             Place::PartialFrame => {
-                if self.left.load(Ordering::Relaxed) == 0 && call.operation == Operation::SegmentWrite
+                if self.left.load(Ordering::Relaxed) == 0
+                    && call.operation == Operation::SegmentWrite
                 {
                     die();
                 }

@@ -1,5 +1,6 @@
 //! One face for the engine and the model, so that a case is written once and asked of both.
 
+use super::reply::reply_of;
 use mizan_engine::{Engine, Output, Resolved};
 use mizan_model::{Model, ModelReply};
 use mizan_wire::{Account, Genesis, RequestHeader, TrialBalanceRow};
@@ -18,8 +19,6 @@ pub trait Subject {
         header: &RequestHeader,
         body: &[u8],
     ) -> Result<ModelReply, String>;
-    /// Answers a read.
-    fn read(&mut self, header: &RequestHeader, body: &[u8]) -> Result<ModelReply, String>;
     /// All accounts in the order of their creation.
     fn accounts(&self) -> Vec<Account>;
     /// A row per ledger.
@@ -42,10 +41,6 @@ impl Subject for Model {
         Model::apply(self, sequence, header, body).map_err(|error| error.to_string())
     }
 
-    fn read(&mut self, header: &RequestHeader, body: &[u8]) -> Result<ModelReply, String> {
-        Model::read(self, header, body).map_err(|error| error.to_string())
-    }
-
     fn accounts(&self) -> Vec<Account> {
         Model::accounts(self).copied().collect()
     }
@@ -57,24 +52,8 @@ impl Subject for Model {
 
 /// The engine with the buffer that it replies into.
 pub struct EngineSubject {
-    /// The engine itself.
-    pub engine: Engine,
+    engine: Engine,
     output: Output,
-}
-
-impl EngineSubject {
-    fn reply(&self) -> ModelReply {
-        ModelReply {
-            status: self.output.status,
-            flags: self.output.flags,
-            sequence: self.output.sequence,
-            timestamp: self.output.timestamp,
-            event_count: self.output.event_count,
-            result_size: self.output.result_size,
-            result_count: self.output.result_count,
-            body: self.output.body().to_vec(),
-        }
-    }
 }
 
 impl Subject for EngineSubject {
@@ -93,14 +72,7 @@ impl Subject for EngineSubject {
     ) -> Result<ModelReply, String> {
         let resolved = Resolved::none();
         match self.engine.apply(sequence, header, body, &resolved, &mut self.output) {
-            Ok(()) => Ok(self.reply()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    fn read(&mut self, header: &RequestHeader, body: &[u8]) -> Result<ModelReply, String> {
-        match self.engine.read(header, body, &mut self.output) {
-            Ok(()) => Ok(self.reply()),
+            Ok(()) => Ok(reply_of(&self.output)),
             Err(error) => Err(error.to_string()),
         }
     }

@@ -1,0 +1,56 @@
+//! What can go wrong in a run.
+
+use mizan_client::ClientError;
+use thiserror::Error;
+
+/// Why a run came to no result.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// A client could not go on.
+    #[error("{what}: {error}")]
+    Client {
+        /// What the client was doing.
+        what: &'static str,
+        /// What happened.
+        #[source]
+        error: ClientError,
+    },
+    /// The options contradict themselves or the node's limits.
+    #[error("{0}")]
+    Options(String),
+    /// An account could not be created.
+    #[error(
+        "account {id} was refused with status {status}; choose another seed or ledger, or a larger node"
+    )]
+    AccountRefused {
+        /// The account.
+        id: u128,
+        /// The status of the create.
+        status: u32,
+    },
+    /// The node's accounts do not hold what it acknowledged.
+    #[error(
+        "{count} of {accounts} accounts do not hold what was acknowledged; the first is {first}: {side} are {found} instead of {expected}. either something else uses these accounts, or the node lost or doubled transfers"
+    )]
+    BalancesDiffer {
+        /// Accounts that differ.
+        count: u64,
+        /// Accounts that were compared.
+        accounts: u64,
+        /// The first that differs.
+        first: u128,
+        /// Which balance.
+        side: &'static str,
+        /// What the account holds more than before the run.
+        found: u128,
+        /// What was acknowledged.
+        expected: u128,
+    },
+}
+
+impl LoadError {
+    pub(crate) fn client(what: &'static str) -> impl Fn(ClientError) -> Self {
+        move |error| Self::Client { what, error }
+    }
+}

@@ -1,0 +1,130 @@
+//! A run from its first account to its report.
+
+use crate::driver::{Driver, Lane, Shared, Tally};
+use crate::machine::CpuReading;
+use crate::report::{BenchReport, LatencyUs, Machine};
+use crate::{BenchOptions, LoadError, Observer, UniformTransfers, accounts};
+use mizan_client::Client;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Creates accounts, makes transfers between them, checks the balances, and reports.
+///
+/// Blocks until done; the transfers are driven by threads of their own if there are several, else by this one. Memory:
+/// 32 bytes per account (64 while balances are compared), a bit per transfer and thread. All sessions are closed.
+///
+/// # Errors
+/// Options that contradict themselves or the node; a client that could not go on; balances that are not those that
+/// were acknowledged. A refused transfer is no error: it is counted in the report.
+pub fn run(options: &BenchOptions, observer: &dyn Observer) -> Result<BenchReport, LoadError> {
+    options.check()?;
+    let workload = UniformTransfers::new(options);
+    let mut client = connect(options)?;
+    if client.events_max() < options.batch {
+        let max = client.events_max();
+        let text = format!("the node takes at most {max} transfers in one request");
+        return Err(LoadError::Options(text));
+    }
+    let opening = accounts::open(&mut client, options, &workload, observer)?;
+    let lanes = lanes(options)?;
+    let shared = Shared {
+        options,
+        workload: &workload,
+        observer,
+        next_batch: AtomicU64::new(0),
+        transfers_done: AtomicU64::new(0),
+        is_cancelled: AtomicBool::new(false),
+    };
+    let before = CpuReading::take(&options.own_pids);
+    let started = Instant::now();
+    let (mut tally, lanes) = drive(&shared, lanes)?;
+    let duration = started.elapsed();
+    let after = CpuReading::take(&options.own_pids);
+    let others_cpu_share =
+        before.zip(after).and_then(|(before, after)| before.others_share(&after));
+    let acknowledged = tally.created.count();
+    // A closed session executes nothing any more, so what is looked up afterwards is final.
+    for lane in lanes {
+        lane.client.close().map_err(LoadError::client("a session could not be closed"))?;
+    }
+    for batch_index in &tally.unknown_batches {
+        accounts::resolve(&mut client, options, &workload, *batch_index, &mut tally.created)?;
+    }
+    accounts::verify(&mut client, options, &workload, opening, &tally.created, observer)?;
+    client.close().map_err(LoadError::client("a session could not be closed"))?;
+    Ok(report(options, &tally, acknowledged, duration, others_cpu_share))
+}
+
+fn connect(options: &BenchOptions) -> Result<Client, LoadError> {
+    Client::connect(options.client_config()).map_err(LoadError::client("no connection"))
+}
+
+/// The clients of each thread, dealt out in turn.
+fn lanes(options: &BenchOptions) -> Result<Vec<Vec<Lane>>, LoadError> {
+    let threads = options.driver_threads.min(options.clients);
+    let mut lanes: Vec<Vec<Lane>> = (0..threads).map(|_| Vec::new()).collect();
+    for client_index in 0..options.clients {
+        let lane = Lane::new(client_index, connect(options)?);
+        lanes[(client_index % threads) as usize].push(lane);
+    }
+    Ok(lanes)
+}
+
+fn drive(shared: &Shared<'_>, mut lanes: Vec<Vec<Lane>>) -> Result<(Tally, Vec<Lane>), LoadError> {
+    let drive_one = |lanes| {
+        let result = Driver::new(shared, lanes).run();
+        if result.is_err() {
+            shared.is_cancelled.store(true, Ordering::Relaxed);
+        }
+        result
+    };
+    if lanes.len() == 1 {
+        return drive_one(lanes.remove(0));
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            lanes.into_iter().map(|lanes| scope.spawn(|| drive_one(lanes))).collect();
+        let mut tally = Tally::new(shared.options.transfers);
+        let mut all_lanes = Vec::new();
+        let mut failure = None;
+        for thread in threads {
+            match thread.join() {
+                Ok(Ok((tally_of_one, lanes))) => {
+                    tally.merge(tally_of_one);
+                    all_lanes.extend(lanes);
+                }
+                Ok(Err(error)) => failure = Some(error),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        failure.map_or(Ok((tally, all_lanes)), Err)
+    })
+}
+
+fn report(
+    options: &BenchOptions,
+    tally: &Tally,
+    acknowledged: u64,
+    duration: Duration,
+    others_cpu_share: Option<f64>,
+) -> BenchReport {
+    let unknown = tally.unknown_batches.iter().map(|index| u64::from(options.batch_size(*index)));
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    BenchReport {
+        transfers_per_s: acknowledged as f64 / duration.as_secs_f64(),
+        acknowledged,
+        errors: tally.error_statuses.values().sum(),
+        error_statuses: tally.error_statuses.clone(),
+        unknown: unknown.sum(),
+        replayed_batches: tally.replayed_batches,
+        latency_us: LatencyUs::of(&tally.latency),
+        seed: options.seed,
+        batch: options.batch,
+        clients: options.clients,
+        in_flight: options.in_flight,
+        accounts: options.accounts,
+        transfers: options.transfers,
+        duration_s: duration.as_secs_f64(),
+        machine: Machine { cpus, others_cpu_share },
+    }
+}

@@ -1,0 +1,281 @@
+//! A little ledger behind the native protocol: sessions with stored replies, accounts, transfers, and faults on demand.
+//!
+//! It keeps everything in maps under one lock and makes nothing durable.
+#![allow(unreachable_pub)]
+
+use mizan_wire::frame::{
+    self, HELLO_READ_ONLY, Header, Hello, HelloReply, NodeLimits, REPLY_COMPACT, REPLY_REPLAYED,
+    Request,
+};
+use mizan_wire::limits::{EVENTS_MAX, FRAME_SIZE_MAX, HEADER_SIZE};
+use mizan_wire::{
+    Account, CreateAccountStatus, CreateTransferStatus, Operation, RequestStatus, ResultException,
+    Transfer,
+};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// What goes wrong, and when; counts are of executed batches of transfers, 0 for never.
+#[derive(Clone, Copy, Default)]
+pub struct Faults {
+    /// Every so many transfers one lacks funds.
+    pub refuse_every: u64,
+    /// After every so many batches the connection breaks before the reply.
+    pub break_every: u64,
+    /// The reply to this batch is never sent, nor is anything else on its connection.
+    pub silent_at: u64,
+    /// With this batch one unit too much is credited.
+    pub skim_at: u64,
+}
+
+#[derive(Default)]
+struct Session {
+    number: u64,
+    replies: BTreeMap<u64, (frame::Reply, Vec<u8>)>,
+    request_last: u64,
+}
+
+#[derive(Default)]
+struct State {
+    accounts: HashMap<u128, Account>,
+    transfers: HashMap<u128, Transfer>,
+    sessions: HashMap<u128, Session>,
+    sessions_closed: u64,
+    sequence: u64,
+    timestamp: u64,
+    batches: u64,
+    transfers_seen: u64,
+}
+
+#[derive(Clone)]
+pub struct FakeLedger {
+    pub address: SocketAddr,
+    faults: Faults,
+    state: Arc<Mutex<State>>,
+}
+
+enum Next {
+    Reply(frame::Reply, Vec<u8>),
+    Break,
+    Silence,
+}
+
+impl FakeLedger {
+    /// Listens on a free port until the process ends.
+    pub fn start(faults: Faults) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let ledger = Self { address, faults, state: Arc::default() };
+        let acceptor = ledger.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let ledger = acceptor.clone();
+                std::thread::spawn(move || ledger.serve(stream.unwrap()));
+            }
+        });
+        ledger
+    }
+
+    pub fn transfer_count(&self) -> usize {
+        self.state.lock().unwrap().transfers.len()
+    }
+
+    pub fn has_transfer(&self, id: u128) -> bool {
+        self.state.lock().unwrap().transfers.contains_key(&id)
+    }
+
+    /// Sessions that are open, and sessions that were closed.
+    pub fn sessions(&self) -> (usize, u64) {
+        let state = self.state.lock().unwrap();
+        (state.sessions.len(), state.sessions_closed)
+    }
+
+    fn serve(&self, mut stream: TcpStream) -> Option<()> {
+        stream.set_nodelay(true).unwrap();
+        let (Header::Hello(hello), _) = read_frame(&mut stream)? else { panic!("no hello") };
+        self.greet(&mut stream, &hello)?;
+        loop {
+            let (header, body) = read_frame(&mut stream)?;
+            let Header::Request(request) = header else { panic!("no request: {header:?}") };
+            match self.answer(hello.client, &request, &body) {
+                Next::Reply(reply, body) => send(&mut stream, &reply.seal(&body), &body)?,
+                Next::Break => return None,
+                Next::Silence => while read_frame(&mut stream).is_some() {},
+            }
+        }
+    }
+
+    fn greet(&self, stream: &mut TcpStream, hello: &Hello) -> Option<()> {
+        let mut state = self.state.lock().unwrap();
+        let mut reply = HelloReply { client: hello.client, cluster: 1, ..HelloReply::default() };
+        if hello.flags & HELLO_READ_ONLY == 0 {
+            state.sequence += 1;
+            let number = state.sequence;
+            let session = state.sessions.entry(hello.client).or_default();
+            reply.resumed = u8::from(session.number != 0);
+            if session.number == 0 {
+                session.number = number;
+            }
+            reply.session = session.number;
+            reply.request_last = session.request_last;
+        }
+        let limits = NodeLimits {
+            frame_size_max: FRAME_SIZE_MAX as u32,
+            events_max: EVENTS_MAX,
+            window_requests: 64,
+            window_bytes: 1 << 22,
+            ..NodeLimits::default()
+        };
+        send(stream, &reply.seal(limits.as_bytes()), limits.as_bytes())
+    }
+
+    fn answer(&self, client: u128, request: &Request, body: &[u8]) -> Next {
+        let state = &mut *self.state.lock().unwrap();
+        let operation = request.check().unwrap();
+        if operation.is_read() {
+            let records = state.read(operation, body);
+            return Next::Reply(state.reply(request, operation.result_size(), &records), records);
+        }
+        let session = state.sessions.get_mut(&client).expect("a write needs a session");
+        session.replies.retain(|number, _| *number > request.replies_received);
+        if let Some((reply, body)) = session.replies.get(&request.request) {
+            let reply = frame::Reply { flags: reply.flags | REPLY_REPLAYED, ..*reply };
+            return Next::Reply(reply, body.clone());
+        }
+        assert_eq!(request.request, session.request_last + 1, "a gap");
+        session.request_last += 1;
+        self.execute(state, client, operation, request, body)
+    }
+
+    fn execute(
+        &self,
+        state: &mut State,
+        client: u128,
+        operation: Operation,
+        request: &Request,
+        body: &[u8],
+    ) -> Next {
+        state.sequence += 1;
+        if operation == Operation::CloseSession {
+            state.sessions.remove(&client);
+            state.sessions_closed += 1;
+            return Next::Reply(state.reply(request, 0, &[]), Vec::new());
+        }
+        let exceptions = match operation {
+            Operation::CreateAccounts => state.create_accounts(body),
+            Operation::CreateTransfers => {
+                state.batches += 1;
+                state.create_transfers(body, self.faults)
+            }
+            other => panic!("{other:?} is not part of a run"),
+        };
+        let body = exceptions.as_bytes().to_vec();
+        let mut reply = state.reply(request, 16, &body);
+        reply.flags = REPLY_COMPACT;
+        let session = state.sessions.get_mut(&client).unwrap();
+        session.replies.insert(request.request, (reply, body.clone()));
+        let is_transfers = operation == Operation::CreateTransfers;
+        let Faults { break_every, silent_at, .. } = self.faults;
+        if is_transfers && break_every != 0 && state.batches.is_multiple_of(break_every) {
+            Next::Break
+        } else if is_transfers && silent_at == state.batches {
+            Next::Silence
+        } else {
+            Next::Reply(reply, body)
+        }
+    }
+}
+
+impl State {
+    fn reply(&self, request: &Request, result_size: usize, body: &[u8]) -> frame::Reply {
+        frame::Reply {
+            request: request.request,
+            sequence: self.sequence,
+            epoch: 1,
+            timestamp: self.timestamp,
+            commit: self.sequence,
+            operation: request.operation,
+            result_size: result_size as u16,
+            result_count: (body.len() / result_size.max(1)) as u32,
+            event_count: request.event_count,
+            copies_durable: 1,
+            ..frame::Reply::default()
+        }
+    }
+
+    fn read(&self, operation: Operation, body: &[u8]) -> Vec<u8> {
+        let ids = body.chunks_exact(16).map(|id| u128::read_from_bytes(id).unwrap());
+        match operation {
+            Operation::LookupAccounts => ids
+                .filter_map(|id| self.accounts.get(&id))
+                .flat_map(|account| account.as_bytes().to_vec())
+                .collect(),
+            Operation::LookupTransfers => ids
+                .filter_map(|id| self.transfers.get(&id))
+                .flat_map(|transfer| transfer.as_bytes().to_vec())
+                .collect(),
+            other => panic!("{other:?} is not part of a run"),
+        }
+    }
+
+    fn create_accounts(&mut self, body: &[u8]) -> Vec<ResultException> {
+        let mut exceptions = Vec::new();
+        for (index, bytes) in body.chunks_exact(128).enumerate() {
+            self.timestamp += 1;
+            let account = Account::read_from_bytes(bytes).unwrap();
+            match self.accounts.entry(account.id) {
+                Entry::Vacant(entry) => {
+                    entry.insert(account);
+                }
+                Entry::Occupied(_) => exceptions.push(ResultException {
+                    timestamp: 1,
+                    index: index as u32,
+                    status: CreateAccountStatus::Exists as u32,
+                }),
+            }
+        }
+        exceptions
+    }
+
+    fn create_transfers(&mut self, body: &[u8], faults: Faults) -> Vec<ResultException> {
+        let mut exceptions = Vec::new();
+        for (index, bytes) in body.chunks_exact(128).enumerate() {
+            self.timestamp += 1;
+            self.transfers_seen += 1;
+            let transfer = Transfer::read_from_bytes(bytes).unwrap();
+            if faults.refuse_every != 0 && self.transfers_seen.is_multiple_of(faults.refuse_every) {
+                let status = CreateTransferStatus::ExceedsCredits as u32;
+                let timestamp = self.timestamp;
+                exceptions.push(ResultException { timestamp, index: index as u32, status });
+                continue;
+            }
+            assert!(self.transfers.insert(transfer.id, transfer).is_none(), "created twice");
+            let debit = self.accounts.get_mut(&transfer.debit_account_id).unwrap();
+            debit.debits_posted += transfer.amount;
+            let credit = self.accounts.get_mut(&transfer.credit_account_id).unwrap();
+            credit.credits_posted += transfer.amount;
+            if faults.skim_at == self.batches && index == 0 {
+                credit.credits_posted += 1;
+            }
+        }
+        exceptions
+    }
+}
+
+fn read_frame(stream: &mut TcpStream) -> Option<(Header, Vec<u8>)> {
+    let mut bytes = [0; HEADER_SIZE];
+    stream.read_exact(&mut bytes).ok()?;
+    let header = Header::parse(&bytes).unwrap();
+    let mut body = vec![0; header.body_size()];
+    stream.read_exact(&mut body).ok()?;
+    assert_eq!(header.check_body(&body), Ok::<(), RequestStatus>(()));
+    Some((header, body))
+}
+
+fn send(stream: &mut TcpStream, header: &[u8], body: &[u8]) -> Option<()> {
+    stream.write_all(&[header, body].concat()).ok()
+}
