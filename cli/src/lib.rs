@@ -1,2 +1,105 @@
-//! The one binary of Mizan.
+//! The command line of Mizan, as a library: `run` is the whole program.
+//!
+//! A line goes through [`args`] (what was typed), [`config`] (what else counts) and one module of [`verbs`], which
+//! writes to [`output`] and ends in one of the codes of [`exit`].
+//!
+//! Invariants: data goes to standard output and talk to standard error; a verb never panics over its input; every
+//! verb that writes opens a session of its own and closes it, so that short-lived processes fill no session table.
+//!
+//! What is absent: decisions about money. The node makes them; here they are asked for and shown.
 #![forbid(unsafe_code)]
+
+pub mod args;
+pub mod balance;
+pub mod config;
+pub mod connection;
+pub mod error;
+pub mod exit;
+pub mod files;
+pub mod independent;
+pub mod log;
+pub mod money;
+pub mod names;
+pub mod output;
+pub mod scratch;
+pub mod signals;
+pub mod units;
+pub mod verbs;
+
+mod movement;
+
+use args::Args;
+use clap::Parser;
+use config::{Environment, Settings};
+use error::CliError;
+use output::Output;
+use std::ffi::OsString;
+use std::rc::Rc;
+
+/// What every verb is given besides its own flags.
+pub struct Context {
+    /// Environment and configuration.
+    pub settings: Settings,
+    /// Where to write.
+    pub output: Output,
+}
+
+/// Runs one command line with the process's environment and streams; gives the exit code.
+///
+/// The first of `args` is the program's own name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let environment: Environment = Rc::new(|name| std::env::var(name).ok());
+    run_with(args, environment, &mut Output::standard())
+}
+
+/// Runs one command line with another environment and other streams; gives the exit code.
+///
+/// The first of `args` is the program's own name. Verbs that read lines read standard input all the same.
+pub fn run_with(
+    args: impl IntoIterator<Item = OsString>,
+    environment: Environment,
+    output: &mut Output,
+) -> u8 {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            let shown = show_parse_error(output, &error);
+            return report(output, shown);
+        }
+    };
+    let result = Settings::load(environment, args.config.as_deref()).and_then(|settings| {
+        output.set_json(args.json);
+        let streams = std::mem::replace(output, Output::silent());
+        let mut context = Context { settings, output: streams };
+        let result = verbs::dispatch(&mut context, &args.verb);
+        *output = context.output;
+        result
+    });
+    report(output, result)
+}
+
+/// Help and versions are data; a line that does not parse is talk.
+fn show_parse_error(output: &mut Output, error: &clap::Error) -> Result<u8, CliError> {
+    let text = error.render().to_string();
+    let text = text.trim_end();
+    if error.use_stderr() {
+        output.note(text)?;
+        Ok(exit::USAGE)
+    } else {
+        output.line(text)?;
+        Ok(exit::OK)
+    }
+}
+
+/// Turns a verb's result into the exit code, and says what went wrong.
+pub(crate) fn report(output: &mut Output, result: Result<u8, CliError>) -> u8 {
+    match result {
+        Ok(code) => code,
+        Err(error) if error.is_broken_pipe() => exit::OK,
+        Err(error) => {
+            // Nobody is left to be told if standard error is gone, too.
+            let _ = output.note(format!("error: {error}"));
+            error.exit_code()
+        }
+    }
+}

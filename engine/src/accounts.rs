@@ -43,7 +43,7 @@ const _: () = {
 
 impl Balances {
     /// Whether the balances lie within what the flags allow.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn are_within(&self, flags: u16) -> bool {
         const LIMITS: u16 = AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS
             | AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS;

@@ -7,14 +7,14 @@ use crate::batch::{self, Numbers};
 use crate::engine::Engine;
 use crate::error::ApplyError;
 use crate::output::Output;
-use crate::reads::size_invalid;
+use crate::reads::{size_invalid, sizes_fit};
 use crate::registry::{self, register_code, register_ledger};
 use crate::resolved::Resolved;
 use crate::sessions::{Admission, StoredReply};
 use mizan_wire::frame::{REPLY_COMPACT, REPLY_REPLAYED};
-use mizan_wire::limits::{EVENTS_MAX, TICK_ACTIONS_MAX, TIMESTAMP_MAX};
+use mizan_wire::limits::{TICK_ACTIONS_MAX, TIMESTAMP_MAX};
 use mizan_wire::{
-    CreateCode, CreateLedger, DigestRecord, Genesis, Operation, RequestHeader, RequestStatus,
+    CreateCode, CreateLedger, DigestRecord, Operation, RequestHeader, RequestStatus,
     ResultException,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -62,7 +62,7 @@ impl Engine {
     ) -> Result<(), ApplyError> {
         output.clear();
         let operation = self.check_entry(sequence, header, body)?;
-        let first = self.first_timestamp(sequence, header)?;
+        let first = self.first_timestamp(sequence, operation, header)?;
         output.sequence = sequence;
         output.timestamp = first;
         let entry = Entry { sequence, operation, header, body, first };
@@ -98,15 +98,7 @@ impl Engine {
             .operation()
             .filter(|operation| !operation.is_read() && *operation != Operation::Padding)
             .ok_or(ApplyError::OperationInvalid { sequence, operation: header.operation })?;
-        let size = match operation {
-            Operation::Digest => size_of::<DigestRecord>(),
-            Operation::Genesis => size_of::<Genesis>(),
-            _ => header.event_count as usize * operation.event_size(),
-        };
-        let events_fit = !operation.is_create()
-            || header.event_count <= EVENTS_MAX
-                && usize::from(header.event_size) == operation.event_size();
-        if !events_fit || body.len() != size || header.body_size as usize != size {
+        if !sizes_fit(operation, header, body) {
             return Err(size_invalid(header, sequence, body));
         }
         if header.flags != 0 {
@@ -126,11 +118,19 @@ impl Engine {
         Ok(operation)
     }
 
-    fn first_timestamp(&self, sequence: u64, header: &RequestHeader) -> Result<u64, ApplyError> {
-        // All numbers that the entry may need must lie in range, or a later sum of timestamps could overflow.
-        let numbers_max = u64::from(header.event_count.max(TICK_ACTIONS_MAX));
+    /// All numbers that the entry may need lie in range, or a later sum of timestamps could overflow.
+    fn first_timestamp(
+        &self,
+        sequence: u64,
+        operation: Operation,
+        header: &RequestHeader,
+    ) -> Result<u64, ApplyError> {
+        let numbers_max = match operation {
+            Operation::Tick => self.ledger.holds.count().min(TICK_ACTIONS_MAX as usize) as u64,
+            _ => header.event_count.into(),
+        };
         let first = header.clock_reading.max(self.timestamp + 1);
-        if first > TIMESTAMP_MAX - numbers_max {
+        if first > TIMESTAMP_MAX - (numbers_max.max(1) - 1) {
             let clock_reading = header.clock_reading;
             return Err(ApplyError::TimestampOutOfRange { sequence, clock_reading });
         }
@@ -161,8 +161,10 @@ impl Engine {
     fn tick(&mut self, entry: &Entry<'_>, output: &mut Output) -> (Effect, u64) {
         self.ledger.tick(entry.first, &mut self.scratch.released);
         let count = self.scratch.released.len() as u32;
+        let last = last_timestamp(entry.first, count);
         output.event_count = count;
-        (Effect::Released, last_timestamp(entry.first, count))
+        output.timestamp = last;
+        (Effect::Released, last)
     }
 
     fn compare_digest(&mut self, entry: &Entry<'_>) -> Result<(), ApplyError> {

@@ -3,7 +3,7 @@
 
 use crate::accounts::{AccountMeta, Balances};
 use crate::batch::BatchEvent;
-use crate::ledger::LedgerState;
+use crate::ledger::{LedgerState, Phase};
 use crate::look_ahead::{Hints, resolves_hold};
 use crate::refusal::{Refusal, refuse_if};
 use crate::resolved::{PendingState, Resolved};
@@ -60,15 +60,14 @@ impl BatchEvent for Transfer {
     }
 }
 
-/// The two accounts of a transfer, as they stand before it.
+/// The two accounts of a transfer.
+#[derive(Clone, Copy)]
 struct Sides {
     debit_slot: u32,
     credit_slot: u32,
-    debit: Balances,
-    credit: Balances,
+    ledger_slot: u32,
     debit_flags: u16,
     credit_flags: u16,
-    ledger_slot: u32,
 }
 
 impl LedgerState {
@@ -98,16 +97,32 @@ impl LedgerState {
         refuse_if(is_closed(sides.credit_flags), Status::CreditAccountAlreadyClosed)?;
         let is_pending = event.flags & TransferFlags::PENDING != 0;
         refuse_if(is_pending && self.holds.is_full(), Status::HoldsFull)?;
-        let amount = balanced_amount(event, &sides);
-        let (debit, credit) = add_amount(&sides, amount, is_pending)?;
+        let debit = &self.accounts.balances[sides.debit_slot as usize];
+        let credit = &self.accounts.balances[sides.credit_slot as usize];
+        let amount = balanced_amount(event, debit, credit);
+        let phase = if is_pending { Phase::Pending } else { Phase::Posted };
+        let after = add_amount(debit, credit, amount, phase)?;
         let timeout_ns = u64::from(event.timeout) * NS_PER_S;
         refuse_if(timeout_ns > TIMESTAMP_MAX - number, Status::OverflowsTimeout)?;
-        refuse_if(!debit.are_within(debit_limit(sides.debit_flags)), Status::ExceedsCredits)?;
-        refuse_if(!credit.are_within(credit_limit(sides.credit_flags)), Status::ExceedsDebits)?;
-        self.set_balances(sides.debit_slot, sides.ledger_slot, debit);
-        self.set_balances(sides.credit_slot, sides.ledger_slot, credit);
-        let record = self.record_of(event, number, amount, &sides);
-        self.store_transfer(record, hints.id);
+        let is_limited = |flags: u16, limit: u16| flags & limit != 0;
+        refuse_if(
+            is_limited(sides.debit_flags, AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS)
+                && after.debits_total > debit.credits_posted,
+            Status::ExceedsCredits,
+        )?;
+        refuse_if(
+            is_limited(sides.credit_flags, AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS)
+                && after.credits_total > credit.debits_posted,
+            Status::ExceedsDebits,
+        )?;
+        self.set_debits(sides.debit_slot, sides.ledger_slot, phase, after.debits);
+        self.set_credits(sides.credit_slot, sides.ledger_slot, phase, after.credits);
+        let sequence = self.sequence;
+        self.store_transfer(hints.id, |record| {
+            fill_record(record, event, number, &sides);
+            record.amount = amount;
+            record.sequence = sequence;
+        });
         if event.flags & TransferFlags::CLOSING_DEBIT != 0 {
             self.set_closed(sides.debit_slot, true);
         }
@@ -118,7 +133,8 @@ impl LedgerState {
         Ok(())
     }
 
-    #[inline]
+    // Handing the sides over in memory would stall the loads of the next event behind this one's cache misses.
+    #[inline(always)]
     fn find_sides(&self, event: &Transfer, hints: &Hints) -> Result<Sides, Status> {
         let accounts = &self.accounts;
         let debit_slot = accounts
@@ -138,11 +154,9 @@ impl LedgerState {
         Ok(Sides {
             debit_slot,
             credit_slot,
-            debit: accounts.balances[debit_slot as usize],
-            credit: accounts.balances[credit_slot as usize],
+            ledger_slot,
             debit_flags: debit.flags,
             credit_flags: credit.flags,
-            ledger_slot,
         })
     }
 
@@ -165,35 +179,23 @@ impl LedgerState {
             Status::ImportedEventTimestampMustPostdateCreditAccount,
         )
     }
+}
 
-    #[inline]
-    fn record_of(
-        &self,
-        event: &Transfer,
-        number: u64,
-        amount: u128,
-        sides: &Sides,
-    ) -> StoredTransfer {
-        let is_pending = event.flags & TransferFlags::PENDING != 0;
-        StoredTransfer {
-            id: event.id,
-            amount,
-            pending_id: 0,
-            user_data_128: event.user_data_128,
-            timestamp: event.result_timestamp(number),
-            sequence: self.sequence,
-            user_data_64: event.user_data_64,
-            debit_slot: sides.debit_slot,
-            credit_slot: sides.credit_slot,
-            user_data_32: event.user_data_32,
-            timeout: event.timeout,
-            ledger: event.ledger,
-            code: event.code,
-            flags: event.flags,
-            hold: 0,
-            pending_state: if is_pending { PendingState::Pending } else { PendingState::None },
-        }
-    }
+#[inline(always)]
+fn fill_record(record: &mut StoredTransfer, event: &Transfer, number: u64, sides: &Sides) {
+    let is_pending = event.flags & TransferFlags::PENDING != 0;
+    record.id = event.id;
+    record.user_data_128 = event.user_data_128;
+    record.timestamp = event.result_timestamp(number);
+    record.user_data_64 = event.user_data_64;
+    record.debit_slot = sides.debit_slot;
+    record.credit_slot = sides.credit_slot;
+    record.user_data_32 = event.user_data_32;
+    record.timeout = event.timeout;
+    record.ledger = event.ledger;
+    record.code = event.code;
+    record.flags = event.flags;
+    record.pending_state = if is_pending { PendingState::Pending } else { PendingState::None };
 }
 
 #[inline]
@@ -221,55 +223,55 @@ fn check_fields(event: &Transfer) -> Result<(), Status> {
 }
 
 /// What a balancing transfer takes: at most what the account's other side leaves.
-#[inline]
-fn balanced_amount(event: &Transfer, sides: &Sides) -> u128 {
+#[inline(always)]
+fn balanced_amount(event: &Transfer, debit: &Balances, credit: &Balances) -> u128 {
     let mut amount = event.amount;
     if event.flags & TransferFlags::BALANCING_DEBIT != 0 {
-        let debits = sides.debit.debits_posted.saturating_add(sides.debit.debits_pending);
-        amount = amount.min(sides.debit.credits_posted.saturating_sub(debits));
+        let debits = debit.debits_posted.saturating_add(debit.debits_pending);
+        amount = amount.min(debit.credits_posted.saturating_sub(debits));
     }
     if event.flags & TransferFlags::BALANCING_CREDIT != 0 {
-        let credits = sides.credit.credits_posted.saturating_add(sides.credit.credits_pending);
-        amount = amount.min(sides.credit.debits_posted.saturating_sub(credits));
+        let credits = credit.credits_posted.saturating_add(credit.credits_pending);
+        amount = amount.min(credit.debits_posted.saturating_sub(credits));
     }
     amount
 }
 
-/// The balances after the transfer, or the first sum that would not fit.
-#[inline]
+/// The sums that a transfer changes, as they are after it.
+struct SumsAfter {
+    debits: u128,
+    credits: u128,
+    debits_total: u128,
+    credits_total: u128,
+}
+
+/// The sums after the transfer, or the first that would not fit.
+#[inline(always)]
 fn add_amount(
-    sides: &Sides,
+    debit: &Balances,
+    credit: &Balances,
     amount: u128,
-    is_pending: bool,
-) -> Result<(Balances, Balances), Status> {
-    let (mut debit, mut credit) = (sides.debit, sides.credit);
+    phase: Phase,
+) -> Result<SumsAfter, Status> {
     let sum = |balance: u128, status: Status| balance.checked_add(amount).ok_or(status);
-    if is_pending {
-        debit.debits_pending = sum(debit.debits_pending, Status::OverflowsDebitsPending)?;
-        credit.credits_pending = sum(credit.credits_pending, Status::OverflowsCreditsPending)?;
+    let mut pending = (0, 0);
+    if phase == Phase::Pending {
+        pending.0 = sum(debit.debits_pending, Status::OverflowsDebitsPending)?;
+        pending.1 = sum(credit.credits_pending, Status::OverflowsCreditsPending)?;
     }
     // The posted sums must have room even for a pending transfer, which may be posted later.
     let debits_posted = sum(debit.debits_posted, Status::OverflowsDebitsPosted)?;
     let credits_posted = sum(credit.credits_posted, Status::OverflowsCreditsPosted)?;
-    if !is_pending {
-        debit.debits_posted = debits_posted;
-        credit.credits_posted = credits_posted;
-    }
-    let debits = debit.debits_pending.checked_add(debit.debits_posted);
-    refuse_if(debits.is_none(), Status::OverflowsDebits)?;
-    let credits = credit.credits_pending.checked_add(credit.credits_posted);
-    refuse_if(credits.is_none(), Status::OverflowsCredits)?;
-    Ok((debit, credit))
+    let debits_total = sum_of(debit.debits_pending, debits_posted, Status::OverflowsDebits)?;
+    let credits_total = sum_of(credit.credits_pending, credits_posted, Status::OverflowsCredits)?;
+    let (debits, credits) = match phase {
+        Phase::Pending => pending,
+        Phase::Posted => (debits_posted, credits_posted),
+    };
+    Ok(SumsAfter { debits, credits, debits_total, credits_total })
 }
 
-/// A debit can break only this limit of its account.
-#[inline]
-const fn debit_limit(flags: u16) -> u16 {
-    flags & AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS
-}
-
-/// A credit can break only this limit of its account.
-#[inline]
-const fn credit_limit(flags: u16) -> u16 {
-    flags & AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS
+#[inline(always)]
+fn sum_of(one: u128, other: u128, status: Status) -> Result<u128, Status> {
+    one.checked_add(other).ok_or(status)
 }

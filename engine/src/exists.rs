@@ -121,11 +121,11 @@ fn compare_resolution(
 }
 
 /// Whether a field was given, and is another.
-pub(crate) fn differs<T: Default + PartialEq>(given: T, stored: T) -> bool {
+pub(crate) fn differs<T: Copy + Default + PartialEq>(given: T, stored: T) -> bool {
     given != T::default() && given != stored
 }
 
 /// The given field, or the default where it was left open.
-pub(crate) fn or<T: Default + PartialEq>(given: T, default: T) -> T {
+pub(crate) fn or<T: Copy + Default + PartialEq>(given: T, default: T) -> T {
     if given == T::default() { default } else { given }
 }

@@ -8,12 +8,19 @@
 use crate::accounts::{AccountMeta, Accounts, Balances};
 use crate::holds::Holds;
 use crate::id_table::IdHash;
-use crate::ledgers::Ledgers;
+use crate::ledgers::{Ledgers, shift};
 use crate::look_ahead::LookAhead;
 use crate::resolved::PendingState;
 use crate::transfers::{StoredTransfer, Transfers};
 use crate::undo::{UndoLog, UndoStep};
 use mizan_wire::{Account, AccountFlags, Genesis, Transfer};
+
+/// Which of an account's sums a change concerns.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Phase {
+    Pending,
+    Posted,
+}
 
 /// See the module.
 pub(crate) struct LedgerState {
@@ -42,18 +49,32 @@ impl LedgerState {
         }
     }
 
-    /// Stores new balances of an account; the sums of its ledger follow.
-    #[inline]
-    pub(crate) fn set_balances(&mut self, slot: u32, ledger_slot: u32, after: Balances) {
-        let before = std::mem::replace(&mut self.accounts.balances[slot as usize], after);
-        self.ledgers.get_mut(ledger_slot).totals.follow(&before, &after);
-        self.undo.record(|| UndoStep::Balances {
-            account_slot: slot,
-            debits_pending: before.debits_pending,
-            debits_posted: before.debits_posted,
-            credits_pending: before.credits_pending,
-            credits_posted: before.credits_posted,
-        });
+    /// Stores a new sum of debits of an account; the sum of its ledger follows.
+    ///
+    /// Only this sum is touched, in place: copies of whole balances would stall the fetches of the next events.
+    #[inline(always)]
+    pub(crate) fn set_debits(&mut self, slot: u32, ledger_slot: u32, phase: Phase, after: u128) {
+        let balances = &mut self.accounts.balances[slot as usize];
+        self.undo.record(|| undo_of(slot, balances));
+        let totals = &mut self.ledgers.get_mut(ledger_slot).totals;
+        let (balance, sum) = match phase {
+            Phase::Pending => (&mut balances.debits_pending, &mut totals.debits_pending),
+            Phase::Posted => (&mut balances.debits_posted, &mut totals.debits_posted),
+        };
+        shift(sum, std::mem::replace(balance, after), after);
+    }
+
+    /// As [`LedgerState::set_debits`], for credits.
+    #[inline(always)]
+    pub(crate) fn set_credits(&mut self, slot: u32, ledger_slot: u32, phase: Phase, after: u128) {
+        let balances = &mut self.accounts.balances[slot as usize];
+        self.undo.record(|| undo_of(slot, balances));
+        let totals = &mut self.ledgers.get_mut(ledger_slot).totals;
+        let (balance, sum) = match phase {
+            Phase::Pending => (&mut balances.credits_pending, &mut totals.credits_pending),
+            Phase::Posted => (&mut balances.credits_posted, &mut totals.credits_posted),
+        };
+        shift(sum, std::mem::replace(balance, after), after);
     }
 
     /// Sets or clears an account's `closed` flag.
@@ -74,11 +95,12 @@ impl LedgerState {
         self.undo.record(|| UndoStep::Account { opened_ledger });
     }
 
-    /// Stores a new transfer, and opens its hold if it is pending.
-    #[inline]
-    pub(crate) fn store_transfer(&mut self, record: StoredTransfer, hash: IdHash) {
-        let slot = self.transfers.push(record, hash);
+    /// Stores a new transfer that `fill` makes of an empty record, and opens its hold if it is pending.
+    #[inline(always)]
+    pub(crate) fn store_transfer(&mut self, hash: IdHash, fill: impl FnOnce(&mut StoredTransfer)) {
+        let slot = self.transfers.push(hash, fill);
         self.undo.record(|| UndoStep::Transfer);
+        let record = &self.transfers.records[slot as usize];
         if record.pending_state == PendingState::Pending {
             self.open_hold(slot);
             self.undo.record(|| UndoStep::HoldOpened { transfer_slot: slot });
@@ -120,7 +142,9 @@ impl LedgerState {
                 let ledger_slot = self.accounts.meta[account_slot as usize].ledger_slot;
                 let before =
                     Balances { debits_pending, debits_posted, credits_pending, credits_posted };
-                self.set_balances(account_slot, ledger_slot, before);
+                let balances = &mut self.accounts.balances[account_slot as usize];
+                self.ledgers.get_mut(ledger_slot).totals.follow(balances, &before);
+                *balances = before;
             }
             UndoStep::Flags { account_slot, flags } => {
                 self.accounts.meta[account_slot as usize].flags = flags;
@@ -142,7 +166,7 @@ impl LedgerState {
     }
 
     /// Stops the process rather than let an unbalanced ledger or a broken limit be seen.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn assert_sound(&self, ledger_slot: u32, slots: [u32; 2]) {
         assert!(
             self.ledgers.get(ledger_slot).totals.are_balanced(),
@@ -195,5 +219,16 @@ impl LedgerState {
             flags: record.flags,
             timestamp: record.timestamp,
         }
+    }
+}
+
+fn undo_of(account_slot: u32, balances: &Balances) -> UndoStep {
+    let Balances { debits_pending, debits_posted, credits_pending, credits_posted } = *balances;
+    UndoStep::Balances {
+        account_slot,
+        debits_pending,
+        debits_posted,
+        credits_pending,
+        credits_posted,
     }
 }

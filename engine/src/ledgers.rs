@@ -37,8 +37,9 @@ impl LedgerTotals {
     }
 }
 
-#[inline]
-fn shift(sum: &mut Wide, before: u128, after: u128) {
+/// Follows the change of one balance.
+#[inline(always)]
+pub(crate) fn shift(sum: &mut Wide, before: u128, after: u128) {
     if after > before {
         sum.add(after - before);
     } else if after < before {

@@ -33,8 +33,8 @@ pub(crate) const LOOK_AHEAD_PENDING: usize = 5;
 /// Size of the ring of looked-up events: a power of two above the look-ahead.
 pub(crate) const LOOK_AHEAD_RING: usize = 32;
 
-/// Steps that one event of a chain can leave in the undo log: two balances, two flags, a hold, a record.
-pub(crate) const UNDO_STEPS_PER_EVENT: usize = 6;
+/// Steps that one event of a chain can leave in the undo log: four sums, two flags, a hold, a record.
+pub(crate) const UNDO_STEPS_PER_EVENT: usize = 8;
 
 const _: () = {
     assert!(LOOK_AHEAD_RING.is_power_of_two() && LOOK_AHEAD_RING > LOOK_AHEAD_IDS);

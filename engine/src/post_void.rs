@@ -2,8 +2,9 @@
 //!
 //! Invariant: a hold that has ended, by whatever way, stays ended.
 
+use crate::batch::BatchEvent;
 use crate::exists::{differs, or};
-use crate::ledger::LedgerState;
+use crate::ledger::{LedgerState, Phase};
 use crate::look_ahead::Hints;
 use crate::refusal::{Refusal, refuse_if};
 use crate::resolved::{PendingState, Resolved};
@@ -48,7 +49,12 @@ impl LedgerState {
         let (state, posted) =
             if is_post { (PendingState::Posted, amount) } else { (PendingState::Voided, 0) };
         self.release(slot, state, posted);
-        self.store_transfer(self.resolution_of(event, number, amount, &pending), hints.id);
+        let sequence = self.sequence;
+        self.store_transfer(hints.id, |record| {
+            fill_resolution(record, event, number, &pending);
+            record.amount = amount;
+            record.sequence = sequence;
+        });
         Ok(())
     }
 
@@ -59,14 +65,18 @@ impl LedgerState {
         let pending = self.transfers.records[slot as usize];
         let (debit_slot, credit_slot) = (pending.debit_slot, pending.credit_slot);
         let ledger_slot = self.accounts.meta[debit_slot as usize].ledger_slot;
-        let mut debit = self.accounts.balances[debit_slot as usize];
-        let mut credit = self.accounts.balances[credit_slot as usize];
-        debit.debits_pending = less(debit.debits_pending, pending.amount);
-        credit.credits_pending = less(credit.credits_pending, pending.amount);
-        debit.debits_posted = more(debit.debits_posted, posted);
-        credit.credits_posted = more(credit.credits_posted, posted);
-        self.set_balances(debit_slot, ledger_slot, debit);
-        self.set_balances(credit_slot, ledger_slot, credit);
+        let debit = &self.accounts.balances[debit_slot as usize];
+        let credit = &self.accounts.balances[credit_slot as usize];
+        let debits_pending = less(debit.debits_pending, pending.amount);
+        let credits_pending = less(credit.credits_pending, pending.amount);
+        let debits_posted = more(debit.debits_posted, posted);
+        let credits_posted = more(credit.credits_posted, posted);
+        self.set_debits(debit_slot, ledger_slot, Phase::Pending, debits_pending);
+        self.set_credits(credit_slot, ledger_slot, Phase::Pending, credits_pending);
+        if posted != 0 {
+            self.set_debits(debit_slot, ledger_slot, Phase::Posted, debits_posted);
+            self.set_credits(credit_slot, ledger_slot, Phase::Posted, credits_posted);
+        }
         self.close_hold(slot, state);
         if state != PendingState::Posted {
             if pending.flags & TransferFlags::CLOSING_DEBIT != 0 {
@@ -78,34 +88,25 @@ impl LedgerState {
         }
         self.assert_sound(ledger_slot, [debit_slot, credit_slot]);
     }
+}
 
-    fn resolution_of(
-        &self,
-        event: &Transfer,
-        number: u64,
-        amount: u128,
-        pending: &StoredTransfer,
-    ) -> StoredTransfer {
-        let is_imported = event.flags & TransferFlags::IMPORTED != 0;
-        StoredTransfer {
-            id: event.id,
-            amount,
-            pending_id: event.pending_id,
-            user_data_128: or(event.user_data_128, pending.user_data_128),
-            timestamp: if is_imported { event.timestamp } else { number },
-            sequence: self.sequence,
-            user_data_64: or(event.user_data_64, pending.user_data_64),
-            debit_slot: pending.debit_slot,
-            credit_slot: pending.credit_slot,
-            user_data_32: or(event.user_data_32, pending.user_data_32),
-            timeout: 0,
-            ledger: pending.ledger,
-            code: pending.code,
-            flags: event.flags,
-            hold: 0,
-            pending_state: PendingState::None,
-        }
-    }
+fn fill_resolution(
+    record: &mut StoredTransfer,
+    event: &Transfer,
+    number: u64,
+    pending: &StoredTransfer,
+) {
+    record.id = event.id;
+    record.pending_id = event.pending_id;
+    record.user_data_128 = or(event.user_data_128, pending.user_data_128);
+    record.timestamp = event.result_timestamp(number);
+    record.user_data_64 = or(event.user_data_64, pending.user_data_64);
+    record.debit_slot = pending.debit_slot;
+    record.credit_slot = pending.credit_slot;
+    record.user_data_32 = or(event.user_data_32, pending.user_data_32);
+    record.ledger = pending.ledger;
+    record.code = pending.code;
+    record.flags = event.flags;
 }
 
 fn check_fields(event: &Transfer) -> Result<(), Status> {

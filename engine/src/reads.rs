@@ -5,8 +5,7 @@ use crate::error::ApplyError;
 use crate::id_table::IdTable;
 use crate::limits::LOOK_AHEAD_IDS;
 use crate::output::Output;
-use mizan_wire::limits::EVENTS_MAX;
-use mizan_wire::{Operation, RequestHeader, RequestStatus};
+use mizan_wire::{DigestRecord, Genesis, Operation, RequestHeader, RequestStatus};
 use zerocopy::IntoBytes;
 
 const ID_SIZE: usize = size_of::<u128>();
@@ -61,10 +60,7 @@ impl Engine {
             .operation()
             .filter(|operation| operation.is_read())
             .ok_or(ApplyError::OperationInvalid { sequence, operation: header.operation })?;
-        let size = header.event_count as usize * operation.event_size();
-        let fits = header.event_count <= EVENTS_MAX
-            && usize::from(header.event_size) == operation.event_size();
-        if !fits || body.len() != size || header.body_size as usize != size {
+        if !sizes_fit(operation, header, body) {
             return Err(size_invalid(header, sequence, body));
         }
         if header.flags != 0 {
@@ -102,6 +98,20 @@ fn for_each_id(body: &[u8], table: &IdTable, mut visit: impl FnMut(u128)) {
         }
         visit(u128::from_le_bytes(*id));
     }
+}
+
+/// Whether number and size of the events are such that ingress lets the request through.
+pub(crate) fn sizes_fit(operation: Operation, header: &RequestHeader, body: &[u8]) -> bool {
+    let (count_min, count_max) = operation.event_count_range();
+    let body_size = match operation {
+        Operation::Digest => size_of::<DigestRecord>(),
+        Operation::Genesis => size_of::<Genesis>(),
+        _ => header.event_count as usize * operation.event_size(),
+    };
+    usize::from(header.event_size) == operation.event_size()
+        && (count_min..=count_max).contains(&header.event_count)
+        && header.body_size as usize == body_size
+        && body.len() == body_size
 }
 
 pub(crate) fn size_invalid(header: &RequestHeader, sequence: u64, body: &[u8]) -> ApplyError {

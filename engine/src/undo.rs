@@ -57,7 +57,7 @@ impl UndoLog {
         self.is_recording = false;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record(&mut self, step: impl FnOnce() -> UndoStep) {
         if self.is_recording {
             self.steps.push(step());

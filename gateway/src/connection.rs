@@ -64,7 +64,9 @@ pub(crate) struct Connection {
     pub(crate) is_readable: bool,
     /// The socket may take bytes.
     pub(crate) is_writable: bool,
-    /// The peer has said that nothing more comes.
+    /// The end, or an error, lies behind the bytes in the socket.
+    pub(crate) is_ending: bool,
+    /// All was read that will ever come.
     pub(crate) is_ended: bool,
     /// Our end is shut.
     pub(crate) is_shut: bool,
@@ -107,6 +109,7 @@ impl Connection {
             // What came before the socket was watched raises no event of its own on every system.
             is_readable: true,
             is_writable: true,
+            is_ending: false,
             is_ended: false,
             is_shut: false,
             has_completed: false,

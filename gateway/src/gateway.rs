@@ -181,7 +181,9 @@ impl Gateway {
                 watch => {
                     let found = self.connections.get_mut(slot_of(watch));
                     let Some(connection) = found else { continue };
-                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    // The end is announced once, with the last bytes or alone.
+                    connection.is_ending |= event.is_read_closed() || event.is_error();
+                    if event.is_readable() || connection.is_ending {
                         connection.is_readable = true;
                         self.common.make_ready(connection);
                     }

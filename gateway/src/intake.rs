@@ -412,8 +412,9 @@ fn receive(connection: &mut Connection, common: &mut Common, target: &mut [u8]) 
                 return Received::Gone;
             }
             Ok(count) => {
-                // Less than asked for: the socket is empty, and what comes later raises a new event.
-                connection.is_readable = count == target.len();
+                // Less than asked for: the socket is empty, and what comes later raises a new event. Only the end is
+                // not announced again.
+                connection.is_readable = count == target.len() || connection.is_ending;
                 common.counters.bytes_in += count as u64;
                 return Received::Bytes(count);
             }

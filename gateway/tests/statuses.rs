@@ -38,7 +38,10 @@ fn a_frame_that_is_none_ends_the_connection_with_the_reason() {
         (RequestStatus::ProtocolUnsupported, resealed(frame(), |bytes| bytes[41] = 2)),
         (RequestStatus::FrameKindUnknown, resealed(frame(), |bytes| bytes[40] = 99)),
         (RequestStatus::FrameKindUnknown, Pong::default().seal(&[]).to_vec()),
-        (RequestStatus::FrameSizeInvalid, resealed(frame(), |bytes| bytes[36] = 127)),
+        (
+            RequestStatus::FrameSizeInvalid,
+            resealed(frame(), |bytes| (bytes[36], bytes[37]) = (127, 0)),
+        ),
         (RequestStatus::FrameSizeInvalid, resealed(frame(), |bytes| bytes[39] = 0xFF)),
         (RequestStatus::ReservedNotZero, resealed(frame(), |bytes| bytes[47] = 1)),
         (RequestStatus::HelloExpected, frame()),
@@ -100,6 +103,7 @@ fn a_refused_hello_is_answered_with_its_status_and_the_connection_ends() {
     assert_eq!(bed.hello_reply(&mut client).status, RequestStatus::SessionsFull.number());
     bed.end(&mut client);
     assert_eq!(bed.counters().hellos_refused, 5);
+    drop(client);
     bed.until("all are gone", |bed| bed.counters().connections == 0);
 }
 
@@ -294,7 +298,10 @@ fn a_hellos_reply_tells_the_limits_of_node_and_gateway() {
     let limits: mizan_wire::frame::NodeLimits =
         zerocopy::FromBytes::read_from_bytes(&body).unwrap();
     assert_eq!((limits.window_requests, limits.window_bytes), (64, 1 << 20));
-    assert_eq!((limits.frame_size_max, limits.events_max), (1 << 20, 8189));
+    assert_eq!(
+        (limits.frame_size_max, limits.events_max),
+        (mizan_wire::limits::FRAME_SIZE_MAX as u32, 8189)
+    );
     assert_eq!((limits.partial_timeout_ms, limits.slow_reader_timeout_ms), (1234, 10_000));
 }
 

@@ -20,23 +20,23 @@ use zerocopy::IntoBytes;
 
 /// How long a test waits for what must happen.
 const DEADLINE: Duration = Duration::from_secs(30);
-pub const MILLISECOND: u64 = 1_000_000;
-pub const SECOND: u64 = 1000 * MILLISECOND;
-pub const CLUSTER: u128 = 0xC0FFEE;
-pub const EPOCH: u64 = 3;
+pub(crate) const MILLISECOND: u64 = 1_000_000;
+pub(crate) const SECOND: u64 = 1000 * MILLISECOND;
+pub(crate) const CLUSTER: u128 = 0xC0FFEE;
+pub(crate) const EPOCH: u64 = 3;
 
 /// Takes requests, remembers them, and answers them when told.
-pub struct TestSink {
-    pub room_bytes: usize,
-    pub submitted: Vec<(RequestHeader, Vec<u8>)>,
+pub(crate) struct TestSink {
+    pub(crate) room_bytes: usize,
+    pub(crate) submitted: Vec<(RequestHeader, Vec<u8>)>,
     /// Requests accepted and not answered, the oldest first.
-    pub waiting: VecDeque<(RequestHeader, Vec<u8>)>,
+    pub(crate) waiting: VecDeque<(RequestHeader, Vec<u8>)>,
     /// What to say instead of accepting.
-    pub verdict: Option<Submission>,
+    pub(crate) verdict: Option<Submission>,
     /// What to say to a hello that wants a session.
-    pub register_status: RequestStatus,
+    pub(crate) register_status: RequestStatus,
     /// Bytes of a reply's body; `None`: the first 16 bytes of the request's.
-    pub reply_size: Option<usize>,
+    pub(crate) reply_size: Option<usize>,
     sessions: HashMap<u128, (u64, u64)>,
     sequence: u64,
     room_taken: std::cell::Cell<usize>,
@@ -64,21 +64,21 @@ impl RequestSink for TestSink {
 }
 
 /// Everything of a test.
-pub struct Bed {
-    pub gateway: Gateway,
-    pub sink: TestSink,
-    pub clock: Clock,
-    pub view: NodeView,
+pub(crate) struct Bed {
+    pub(crate) gateway: Gateway,
+    pub(crate) sink: TestSink,
+    pub(crate) clock: Clock,
+    pub(crate) view: NodeView,
     /// Requests are answered in the turn in which they come.
-    pub answers: bool,
+    pub(crate) answers: bool,
 }
 
 impl Bed {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(config())
     }
 
-    pub fn with(config: GatewayConfig) -> Self {
+    pub(crate) fn with(config: GatewayConfig) -> Self {
         let gateway = Gateway::bind(config).unwrap();
         let sink = TestSink {
             room_bytes: 16 << 20,
@@ -105,16 +105,16 @@ impl Bed {
         Self { gateway, sink, clock, view, answers: true }
     }
 
-    pub fn counters(&self) -> GatewayCounters {
+    pub(crate) fn counters(&self) -> GatewayCounters {
         self.gateway.counters()
     }
 
-    pub fn advance(&mut self, time_ns: u64) {
+    pub(crate) fn advance(&mut self, time_ns: u64) {
         self.clock.monotonic_ns += time_ns;
     }
 
     /// One round of everything.
-    pub fn turn(&mut self) -> bool {
+    pub(crate) fn turn(&mut self) -> bool {
         let zero = Some(Duration::ZERO);
         let worked =
             self.gateway.poll(zero, &self.view, &self.clock, &mut self.sink).expect("polling");
@@ -125,7 +125,7 @@ impl Bed {
     }
 
     /// Answers the oldest requests.
-    pub fn answer(&mut self, count: usize) {
+    pub(crate) fn answer(&mut self, count: usize) {
         for _ in 0..count {
             let Some((header, body)) = self.sink.waiting.pop_front() else { break };
             self.answer_one(&header, &body);
@@ -180,16 +180,16 @@ impl Bed {
     }
 
     /// Turns until something is so.
-    pub fn until(&mut self, what: &str, mut is_so: impl FnMut(&mut Self) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, mut is_so: impl FnMut(&mut Self) -> bool) {
         let deadline = Instant::now() + DEADLINE;
         while !is_so(self) {
             self.turn();
-            assert!(Instant::now() < deadline, "never happened: {what}");
+            assert!(Instant::now() < deadline, "never happened: {what}; {:?}", self.counters());
         }
     }
 
     /// Turns until nothing moves any more.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let mut quiet = 0;
         self.until("rest", |bed| {
             quiet = if bed.turn() { 0 } else { quiet + 1 };
@@ -197,12 +197,12 @@ impl Bed {
         });
     }
 
-    pub fn connect(&mut self) -> Client {
+    pub(crate) fn connect(&mut self) -> Client {
         Client::connect(self.gateway.local_addr())
     }
 
     /// A connection that has said hello for a session.
-    pub fn session(&mut self, client: u128) -> Client {
+    pub(crate) fn session(&mut self, client: u128) -> Client {
         let mut connection = self.connect();
         connection.send(&hello(client, |_| ()));
         let reply = self.hello_reply(&mut connection);
@@ -212,7 +212,7 @@ impl Bed {
     }
 
     /// A connection that has said hello for reads only.
-    pub fn reader(&mut self) -> Client {
+    pub(crate) fn reader(&mut self) -> Client {
         let mut connection = self.connect();
         connection.send(&hello(0, |hello| hello.flags = HELLO_READ_ONLY));
         assert_eq!(self.hello_reply(&mut connection).status, 0);
@@ -220,7 +220,7 @@ impl Bed {
     }
 
     /// Everything that a client wants to send is sent.
-    pub fn send_all(&mut self, client: &mut Client) {
+    pub(crate) fn send_all(&mut self, client: &mut Client) {
         self.until("all is sent", |_| {
             client.pump();
             client.unsent.is_empty()
@@ -228,7 +228,7 @@ impl Bed {
     }
 
     /// The next frame, or `None` at the end of the connection.
-    pub fn receive(&mut self, client: &mut Client) -> Option<(Header, Vec<u8>)> {
+    pub(crate) fn receive(&mut self, client: &mut Client) -> Option<(Header, Vec<u8>)> {
         let mut frame = None;
         self.until("a frame or the end", |_| {
             client.pump();
@@ -238,7 +238,7 @@ impl Bed {
         frame
     }
 
-    pub fn hello_reply(&mut self, client: &mut Client) -> HelloReply {
+    pub(crate) fn hello_reply(&mut self, client: &mut Client) -> HelloReply {
         match self.receive(client) {
             Some((Header::HelloReply(reply), body)) => {
                 assert_eq!(body.len(), 128);
@@ -248,14 +248,14 @@ impl Bed {
         }
     }
 
-    pub fn reply(&mut self, client: &mut Client) -> (Reply, Vec<u8>) {
+    pub(crate) fn reply(&mut self, client: &mut Client) -> (Reply, Vec<u8>) {
         match self.receive(client) {
             Some((Header::Reply(reply), body)) => (reply, body),
             other => panic!("a reply was expected: {other:?}"),
         }
     }
 
-    pub fn pong(&mut self, client: &mut Client) -> Pong {
+    pub(crate) fn pong(&mut self, client: &mut Client) -> Pong {
         match self.receive(client) {
             Some((Header::Pong(pong), _)) => pong,
             other => panic!("a pong was expected: {other:?}"),
@@ -263,7 +263,7 @@ impl Bed {
     }
 
     /// The frame that ends the connection, and its end.
-    pub fn error(&mut self, client: &mut Client) -> (Error, String) {
+    pub(crate) fn error(&mut self, client: &mut Client) -> (Error, String) {
         let (error, text) = match self.receive(client) {
             Some((Header::Error(error), text)) => (error, String::from_utf8(text).unwrap()),
             other => panic!("an error was expected: {other:?}"),
@@ -272,13 +272,13 @@ impl Bed {
         (error, text)
     }
 
-    pub fn end(&mut self, client: &mut Client) {
+    pub(crate) fn end(&mut self, client: &mut Client) {
         let frame = self.receive(client);
         assert!(frame.is_none(), "the end was expected: {frame:?}");
     }
 
     /// Proves that a client is served, and that all that came before has been looked at.
-    pub fn assert_served(&mut self, client: &mut Client) {
+    pub(crate) fn assert_served(&mut self, client: &mut Client) {
         client.number += 1;
         client.send(&write_of(client.session, client.number, 1));
         let (reply, _) = self.reply(client);
@@ -287,19 +287,19 @@ impl Bed {
 }
 
 /// A client's end of a connection.
-pub struct Client {
-    pub stream: TcpStream,
-    pub session: u64,
-    pub number: u64,
-    pub unsent: Vec<u8>,
-    pub inbox: Vec<u8>,
-    pub is_ended: bool,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    pub(crate) session: u64,
+    pub(crate) number: u64,
+    pub(crate) unsent: Vec<u8>,
+    pub(crate) inbox: Vec<u8>,
+    pub(crate) is_ended: bool,
     /// Received bytes are left in the socket.
-    pub is_deaf: bool,
+    pub(crate) is_deaf: bool,
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nonblocking(true).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -315,13 +315,13 @@ impl Client {
     }
 
     /// Queues bytes and sends what the socket takes.
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.unsent.extend_from_slice(bytes);
         self.pump();
     }
 
     /// Sends and receives what goes.
-    pub fn pump(&mut self) {
+    pub(crate) fn pump(&mut self) {
         while !self.unsent.is_empty() {
             match self.stream.write(&self.unsent) {
                 Ok(count) => drop(self.unsent.drain(..count)),
@@ -350,7 +350,7 @@ impl Client {
     }
 }
 
-pub fn config() -> GatewayConfig {
+pub(crate) fn config() -> GatewayConfig {
     GatewayConfig { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ..GatewayConfig::default() }
 }
 
@@ -358,22 +358,26 @@ fn joined(header: &[u8], body: &[u8]) -> Vec<u8> {
     [header, body].concat()
 }
 
-pub fn hello(client: u128, change: impl FnOnce(&mut Hello)) -> Vec<u8> {
+pub(crate) fn hello(client: u128, change: impl FnOnce(&mut Hello)) -> Vec<u8> {
     hello_with(client, &[], change)
 }
 
-pub fn hello_with(client: u128, credential: &[u8], change: impl FnOnce(&mut Hello)) -> Vec<u8> {
+pub(crate) fn hello_with(
+    client: u128,
+    credential: &[u8],
+    change: impl FnOnce(&mut Hello),
+) -> Vec<u8> {
     let mut hello = Hello { client, release: 7, ..Hello::default() };
     change(&mut hello);
     joined(&hello.seal(credential), credential)
 }
 
-pub fn ping(nonce: u64) -> Vec<u8> {
+pub(crate) fn ping(nonce: u64) -> Vec<u8> {
     Ping { nonce, ..Ping::default() }.seal(&[]).to_vec()
 }
 
 /// A request with a body that tells its number.
-pub fn request(
+pub(crate) fn request(
     operation: Operation,
     session: u64,
     number: u64,
@@ -396,11 +400,11 @@ pub fn request(
 }
 
 /// A write of so many transfers.
-pub fn write_of(session: u64, number: u64, event_count: u32) -> Vec<u8> {
+pub(crate) fn write_of(session: u64, number: u64, event_count: u32) -> Vec<u8> {
     request(Operation::CreateTransfers, session, number, event_count, |_| ())
 }
 
 /// The largest write: 1 MiB.
-pub fn large(session: u64, number: u64) -> Vec<u8> {
+pub(crate) fn large(session: u64, number: u64) -> Vec<u8> {
     write_of(session, number, mizan_wire::limits::EVENTS_MAX)
 }

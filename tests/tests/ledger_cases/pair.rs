@@ -153,6 +153,10 @@ fn same<T: PartialEq + Debug>(what: &str, engine: &T, model: &T) -> Result<(), S
 pub fn run(case: &Case, coverage: &mut Coverage) -> Result<Vec<(Entry, ModelReply)>, String> {
     let mut pair = Pair::new(&case.genesis, case.clock_start)?;
     let mut world = World::new(case.clock_start);
+    for request in world.prelude(case) {
+        let reply = pair.submit(&request)?.ok_or("the prelude was refused")?;
+        world.learn(&request, &reply);
+    }
     for (position, step) in case.steps.iter().enumerate() {
         let request = world.request(step, &pair.model);
         let reply = pair

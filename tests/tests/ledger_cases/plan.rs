@@ -14,6 +14,10 @@ use super::requests::small_genesis;
 pub struct Case {
     pub genesis: Genesis,
     pub clock_start: u64,
+    /// Flags of the accounts that are there from the beginning.
+    pub accounts: Vec<u16>,
+    /// Clients that have a session from the beginning.
+    pub clients: u8,
     pub steps: Vec<Step>,
 }
 
@@ -142,16 +146,32 @@ pub struct RegistryPlan {
 
 pub fn case() -> impl Strategy<Value = Case> {
     let clock_start = select(vec![0, 1_000, 1_700_000_000 * NS_PER_S, 9_000_000_000 * NS_PER_S]);
-    let steps = prop::collection::vec(step(), 1..50);
-    (genesis(), clock_start, steps).prop_map(|(genesis, clock_start, steps)| Case {
-        genesis,
-        clock_start,
-        steps,
-    })
+    let accounts = prop::collection::vec(account_flags(), 0..10);
+    let steps = prop::collection::vec(step(), 1..40);
+    (genesis(), clock_start, accounts, 0..3u8, steps).prop_map(
+        |(genesis, clock_start, accounts, clients, steps)| Case {
+            genesis,
+            clock_start,
+            accounts,
+            clients,
+            steps,
+        },
+    )
+}
+
+fn account_flags() -> impl Strategy<Value = u16> {
+    prop_oneof![
+        6 => Just(0),
+        2 => Just(A::DEBITS_MUST_NOT_EXCEED_CREDITS),
+        2 => Just(A::CREDITS_MUST_NOT_EXCEED_DEBITS),
+        1 => Just(A::HISTORY),
+    ]
 }
 
 fn genesis() -> impl Strategy<Value = Genesis> {
-    let records = (select(vec![1, 5, 12, 30]), select(vec![6, 40, 120]), select(vec![1, 3, 100]));
+    let accounts = prop_oneof![1 => Just(1), 1 => Just(5), 6 => 10..30u64];
+    let transfers = prop_oneof![1 => Just(6), 2 => Just(30), 6 => Just(250)];
+    let records = (accounts, transfers, select(vec![1, 3, 100, 100]));
     let registry = (1..6u32, 1..4u32);
     let sessions = (1..4u32, 1..4u32, select(vec![0, 1, 50, NS_PER_S]));
     (records, registry, sessions, 1..9u32).prop_map(|(records, registry, sessions, interval)| {
@@ -190,7 +210,7 @@ fn action() -> impl Strategy<Value = Action> {
         40 => transfers.prop_map(|(who, events)| Action::Transfers(who, events)),
         3 => registry().prop_map(|(who, events)| Action::Ledgers(who, events)),
         3 => registry().prop_map(|(who, events)| Action::Codes(who, events)),
-        6 => (0..6u8, claim()).prop_map(|(client, claims)| Action::Register { client, claims }),
+        5 => (0..5u8, claim()).prop_map(|(client, claims)| Action::Register { client, claims }),
         1 => who().prop_map(Action::Close),
         3 => Just(Action::Tick),
         3 => Just(Action::Digest),
@@ -215,7 +235,7 @@ fn who() -> impl Strategy<Value = Who> {
         4 => (0..4u8).prop_map(Received::AllBut),
         1 => Just(Received::TooMany),
     ];
-    let client = prop_oneof![5 => Just(0), 5 => 1..6u8];
+    let client = prop_oneof![6 => Just(0), 3 => 1..3u8, 1 => 1..5u8];
     (client, claim(), number, received).prop_map(|(client, claims, number, received)| Who {
         client,
         claims,
@@ -230,17 +250,20 @@ fn claim() -> impl Strategy<Value = Claim> {
 
 /// Ordinary events, or imported ones, or rarely both in one request.
 fn batch<E: std::fmt::Debug>(
-    ordinary: impl Strategy<Value = E>,
+    ordinary: impl Strategy<Value = E> + Clone,
     imported: impl Strategy<Value = E> + Clone,
 ) -> impl Strategy<Value = Vec<E>> {
-    let mixed = (prop::collection::vec(ordinary, 0..8), prop::collection::vec(imported.clone(), 0..2))
-        .prop_map(|(mut events, imported)| {
-            let at = events.len() / 2;
-            events.splice(at..at, imported);
-            events
-        })
-        .prop_filter("a request has an event", |events| !events.is_empty());
-    prop_oneof![5 => mixed, 1 => prop::collection::vec(imported, 1..6)]
+    let mixed = (prop::collection::vec(ordinary.clone(), 1..4), imported.clone(), any::<bool>());
+    let mixed = mixed.prop_map(|(mut events, imported, first)| {
+        let at = if first { 0 } else { events.len() };
+        events.insert(at, imported);
+        events
+    });
+    prop_oneof![
+        12 => prop::collection::vec(ordinary, 1..8),
+        3 => prop::collection::vec(imported, 1..6),
+        1 => mixed,
+    ]
 }
 
 fn own_time() -> impl Strategy<Value = OwnTime> {
@@ -269,7 +292,7 @@ fn flags(likelihoods: &[(u16, u32)]) -> impl Strategy<Value = u16> + use<> {
 
 /// Nothing wrong, or rarely one thing.
 fn fault(count: u8) -> impl Strategy<Value = Option<u8>> {
-    prop_oneof![12 => Just(None), 1 => (0..count).prop_map(Some)]
+    prop_oneof![8 => Just(None), 1 => (0..count).prop_map(Some)]
 }
 
 /// What can be wrong with an account; see `World::account`.
@@ -311,21 +334,22 @@ fn amount() -> impl Strategy<Value = u128> {
 
 fn transfer(imported: bool) -> impl Strategy<Value = TransferPlan> + Clone {
     let flags = flags(&[
-        (F::LINKED, 20),
+        (F::LINKED, 12),
         (F::BALANCING_DEBIT, 6),
         (F::BALANCING_CREDIT, 6),
-        (F::CLOSING_DEBIT, 4),
-        (F::CLOSING_CREDIT, 4),
+        (F::CLOSING_DEBIT, 3),
+        (F::CLOSING_CREDIT, 3),
     ]);
     let kind = prop_oneof![
         8 => Just(Kind::Plain),
         8 => Just(Kind::Hold),
         3 => (0..6u8).prop_map(Kind::Post),
         3 => (0..6u8).prop_map(Kind::Void),
-        3 => (0..12u8).prop_map(Kind::Copy),
+        6 => (0..6u8).prop_map(Kind::Copy),
     ];
     let timeout = prop_oneof![4 => Just(0), 4 => 1..4u32, 1 => Just(u32::MAX)];
-    let ids = (prop_oneof![1 => 1..12u8, 6 => 1..200u8], 1..17u8, 1..17u8);
+    let account = || prop_oneof![30 => 1..9u8, 1 => 1..20u8];
+    let ids = (prop_oneof![1 => 1..12u8, 8 => 1..=255u8], account(), account());
     let fields = (amount(), timeout, flags, 0..3u8, any::<bool>());
     (kind, ids, fields, own_time(), fault(TRANSFER_FAULT_COUNT)).boxed().prop_map(
         move |(kind, (id, dr, cr), fields, own_time, fault)| {

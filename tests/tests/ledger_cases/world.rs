@@ -1,7 +1,7 @@
 //! Turns a plan into a request, given the state that it meets.
 
 use super::plan::{
-    AccountPlan, Action, Claim, Kind, OwnTime, Received, RegistryPlan, RequestNumber, Step,
+    AccountPlan, Action, Case, Claim, Kind, OwnTime, Received, RegistryPlan, RequestNumber, Step,
     TransferPlan, Who,
 };
 use super::requests::request;
@@ -45,6 +45,22 @@ pub struct World {
 impl World {
     pub fn new(clock: u64) -> Self {
         Self { clock, clients: BTreeMap::new() }
+    }
+
+    /// What every case begins with: some accounts, each of its own request, and some sessions.
+    pub fn prelude(&self, case: &Case) -> Vec<Request> {
+        let account = |(flags, id): (&u16, u128)| {
+            let (ledger, code) = (1 + u32::from(id > 7), 1);
+            let account = Account { id, ledger, code, flags: *flags, ..Account::default() };
+            self.internal(Operation::CreateAccounts, account.as_bytes())
+        };
+        let register = |client: u8| {
+            let mut request = self.internal(Operation::Register, &[]);
+            request.header.client = client.into();
+            request
+        };
+        let accounts = case.accounts.iter().zip(1..).map(account);
+        accounts.chain((1..=case.clients).map(register)).collect()
     }
 
     /// The request that the step means.
@@ -279,7 +295,7 @@ fn account(plan: &AccountPlan, index: u64, model: &Model) -> Account {
         Some(14) => account.credits_posted = 1,
         Some(15) => account.ledger = 0,
         Some(16) => account.code = 0,
-        Some(_) => account.timestamp += 1,
+        Some(_) => account.timestamp ^= 1,
     }
     account
 }

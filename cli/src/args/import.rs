@@ -1,0 +1,103 @@
+//! The flags of `mizan import`.
+
+use super::ConnectArgs;
+use clap::Args;
+use mizan_wire::limits::EVENTS_MAX;
+use std::path::PathBuf;
+
+/// `mizan import`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+A column is a number from 1 or, if the file has a header line, a name. Several columns, as in
+--to-column 3,4, are joined by `/`. Without --header or --no-header a file has a header line if any
+column is given by name.
+
+Ids: an account's id is the hash of the ledger and the prefix followed by the column's text, always
+as a name: what the file calls 7 is `name:7` to the other verbs. A transfer's id is the hash of
+`NAMESPACE/TEXT` of the id column. So importing the same file again, also after a crash in the
+middle, moves nothing twice: what is there already is counted as such. Use another namespace for
+another file whose ids overlap, and the same one for the same file.
+
+Lines that cannot be read, and transfers that the node refuses, are reported by line and reason; all
+others are imported, and the exit code is 1. A missing account makes a bad line that is not sent.
+A transfer that the node refuses for want of funds (only with --no-overdraft) spends its id.
+
+Examples:
+  mizan import orders.tsv --currency CZK --create-ledger --scale 2 --create-accounts \\
+      --no-header --id-column 1 --from-column 2 --to-column 3,4 --amount-column 5
+  mizan import pay.csv --currency EUR --json \\
+      --id-column id --from-column payer --to-column payee --amount-column amount")]
+pub struct ImportArgs {
+    /// The file; `-` is standard input
+    pub file: PathBuf,
+    /// The currency or ledger: USD, USD:LEDGER, or a number
+    #[arg(long, value_name = "CURRENCY", visible_alias = "ledger", help_heading = "Ledger")]
+    pub currency: String,
+    /// Registers the ledger if it is not there; needs --scale
+    #[arg(long, requires = "scale", help_heading = "Ledger")]
+    pub create_ledger: bool,
+    /// Decimal places that the ledger has, or gets; anything else is refused
+    #[arg(long, value_name = "N", help_heading = "Ledger")]
+    pub scale: Option<u8>,
+    /// The paying account
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub from_column: String,
+    /// The paid account
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub to_column: String,
+    /// The amount, in units of the currency
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub amount_column: String,
+    /// What tells the lines apart, for ever
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub id_column: String,
+    /// Goes into the transfer's user_data_128: a number, or the hash of a text
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub user_data_128_column: Option<String>,
+    /// Goes into the transfer's user_data_64: a number
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub user_data_64_column: Option<String>,
+    /// Goes into the transfer's user_data_32: a number
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub user_data_32_column: Option<String>,
+    /// What stands between columns: one character, or `tab` [default: tab for .tsv and .tab, else a comma]
+    #[arg(long, value_name = "CHAR", help_heading = "File")]
+    pub delimiter: Option<String>,
+    /// The first line is a header
+    #[arg(long, conflicts_with = "no_header", help_heading = "File")]
+    pub header: bool,
+    /// The first line is data
+    #[arg(long, help_heading = "File")]
+    pub no_header: bool,
+    /// Creates the accounts that are missing; without limits, so that payers may go below zero
+    #[arg(long, help_heading = "Accounts")]
+    pub create_accounts: bool,
+    /// Creates accounts that may not go below zero
+    #[arg(long, requires = "create_accounts", help_heading = "Accounts")]
+    pub no_overdraft: bool,
+    /// Code of the accounts that are created; not 0
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Accounts")]
+    pub account_code: u16,
+    /// Stands before the name of every paying account
+    #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Accounts")]
+    pub from_prefix: String,
+    /// Stands before the name of every paid account
+    #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Accounts")]
+    pub to_prefix: String,
+    /// Stands before the id of every transfer [default: `ledger-` and the ledger's number]
+    #[arg(long, value_name = "TEXT", help_heading = "Transfers")]
+    pub id_namespace: Option<String>,
+    /// Code of the transfers; not 0
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Transfers")]
+    pub code: u16,
+    /// Transfers in one request
+    #[arg(long, value_name = "N", default_value_t = 2_048, help_heading = "Transfers",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(EVENTS_MAX)))]
+    pub batch: u32,
+    /// Lines reported one by one; all are counted
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub report: usize,
+    /// The node.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}

@@ -1,0 +1,224 @@
+//! The verbs that make, run, measure and examine nodes.
+
+use super::{ConnectArgs, DataArgs};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// `mizan demo`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Needs nothing and leaves nothing behind. Takes at most 60 seconds. Acts: a payment; the same again;
+a hold; a load; kill -9 in the middle of it; restart, verify, trial balance.
+
+Examples:
+  mizan demo
+  mizan demo --json")]
+pub struct DemoArgs {
+    /// Keeps the scratch node's files and says where they are
+    #[arg(long)]
+    pub keep: bool,
+    /// Transfers of the load [default: as many as its time allows]
+    #[arg(long, value_name = "N")]
+    pub transfers: Option<u64>,
+    /// Seed of the load, to repeat it [default: a fresh one, which is printed]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// `mizan dev`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+The files are deleted at the end unless --data names a directory.
+
+Examples:
+  mizan dev
+  mizan dev --listen 127.0.0.1:0 --data ./scratch")]
+pub struct DevArgs {
+    /// Where to listen; port 0 takes a free one [env: MIZAN_LISTEN] [default: 127.0.0.1:7117]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Where the files are, and stay [default: a scratch directory]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Keeps the scratch directory and says where it is
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `mizan bench`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Without --address it formats and starts a scratch node, and removes it afterwards. At the end the
+balances are looked up: their sum must be what was acknowledged.
+
+JSON: transfers_per_s, acknowledged, latency_us {p50, p99, p999, max}, seed, machine {cpus,
+others_cpu_share}.
+
+Examples:
+  mizan bench
+  mizan bench --accounts 1000000 --transfers 10000000 --batch 8189 --clients 2 --json
+  mizan bench --address 127.0.0.1:7117 --batch 1")]
+pub struct BenchArgs {
+    /// The node.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+    /// Accounts that pay each other
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub accounts: u64,
+    /// Transfers in all
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub transfers: u64,
+    /// Transfers in one request
+    #[arg(long, value_name = "N", default_value_t = 8_189)]
+    pub batch: u32,
+    /// Connections
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub clients: u32,
+    /// Requests in flight per connection
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub in_flight: u32,
+    /// Seed of the accounts and amounts, to repeat a run [default: a fresh one, which is printed]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Where the scratch node's files go [default: a temporary directory]
+    #[arg(long, value_name = "DIR", conflicts_with = "address")]
+    pub data: Option<PathBuf>,
+    /// How the scratch node's stages are mounted on threads [env: MIZAN_LAYOUT] [default: by the machine]
+    #[arg(long, value_name = "LAYOUT", conflicts_with = "address")]
+    pub layout: Option<String>,
+}
+
+/// `mizan format`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+The limits are fixed for the life of the files; they can also stand in the [format] table of the
+configuration. The directory must be empty or not exist.
+
+Examples:
+  mizan format --data /var/lib/mizan
+  mizan format --data ./node --cluster 7 --accounts 1000000 --transfers 100000000 --segment-size 64MiB")]
+pub struct FormatArgs {
+    /// The files.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// The cluster's number [env: MIZAN_CLUSTER] [default: random]
+    #[arg(long, value_name = "N")]
+    pub cluster: Option<String>,
+    /// Accounts that fit
+    #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
+    pub accounts: Option<String>,
+    /// Transfers that fit, failed ids included
+    #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
+    pub transfers: Option<String>,
+    /// Open holds that fit
+    #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
+    pub holds: Option<String>,
+    /// Ledgers that fit
+    #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
+    pub ledgers: Option<String>,
+    /// Registered codes that fit
+    #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
+    pub codes: Option<String>,
+    /// Sessions that fit
+    #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
+    pub sessions: Option<String>,
+    /// A session idle for this long may make room for another: 60s, 5m, 7d
+    #[arg(long, value_name = "TIME", help_heading = "Limits, fixed at format")]
+    pub session_idle: Option<String>,
+    /// Stored replies of a session
+    #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
+    pub window_requests: Option<String>,
+    /// Bytes of a session's stored replies: 256KiB
+    #[arg(long, value_name = "SIZE", help_heading = "Limits, fixed at format")]
+    pub window_bytes: Option<String>,
+    /// Log entries between two digests
+    #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
+    pub digest_interval: Option<String>,
+    /// Bytes of a journal segment: 64MiB
+    #[arg(long, value_name = "SIZE", help_heading = "Limits, fixed at format")]
+    pub segment_size: Option<String>,
+}
+
+/// `mizan start`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Stays in the foreground until SIGINT, SIGTERM or SIGHUP: then it answers what it has accepted, syncs,
+and exits 0. A second signal ends it at once (exit 128 + signal); nothing that was acknowledged is
+lost by that either. When the node is ready it prints one line to standard output:
+`listening 127.0.0.1:7117`. With port 0 the system chooses the port.
+
+Examples:
+  mizan start --data /var/lib/mizan
+  mizan start --data ./node --listen 127.0.0.1:0")]
+pub struct StartArgs {
+    /// The files.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Where to listen; port 0 takes a free one [env: MIZAN_LISTEN] [default: 127.0.0.1:7117]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// How the stages are mounted on threads: fused or split [env: MIZAN_LAYOUT] [default: by the machine]
+    #[arg(long, value_name = "LAYOUT")]
+    pub layout: Option<String>,
+    /// Allows to listen beyond this machine: there is no authentication and no encryption yet
+    #[arg(long)]
+    pub insecure: bool,
+    /// Stops when standard input ends, so that a node never outlives the program that started it
+    #[arg(long, hide = true)]
+    pub stop_with_stdin: bool,
+}
+
+/// `mizan verify`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Reads every frame and the chain, replays the log, compares every digest, and adds up the trial
+balance. With --independent a second, slow implementation recomputes all balances from the files
+alone and both must agree. Exit 1 or 5 if anything is wrong. The node must not be running.
+
+Examples:
+  mizan verify --data /var/lib/mizan
+  mizan verify --data /var/lib/mizan --independent --json")]
+pub struct VerifyArgs {
+    /// The files.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Recomputes all balances with a second implementation
+    #[arg(long)]
+    pub independent: bool,
+}
+
+/// `mizan inspect`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mizan inspect superblock --data /var/lib/mizan
+  mizan inspect segments --data /var/lib/mizan --json
+  mizan inspect frames --data /var/lib/mizan --from 1000 --limit 20
+  mizan inspect frames --data /var/lib/mizan --limit 1 --entries")]
+pub struct InspectArgs {
+    /// What to show
+    pub what: InspectWhat,
+    /// The files.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Frames: the first sequence to show
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 1)]
+    pub from: u64,
+    /// Frames: how many to show [default: all]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Frames: shows the entries of each, too
+    #[arg(long)]
+    pub entries: bool,
+}
+
+/// What `mizan inspect` shows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum InspectWhat {
+    /// The file that says what the directory is
+    Superblock,
+    /// The journal's files, one row each
+    Segments,
+    /// The journal's frames, one row each
+    Frames,
+}

@@ -1,0 +1,72 @@
+//! The one error of the command line: a text for people and an exit code for scripts.
+
+use crate::exit;
+use crate::money::MoneyError;
+use mizan_client::ClientError;
+use std::io;
+use thiserror::Error;
+
+/// Why a verb could not do its work.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// The command line or the configuration makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The verb found something that is wrong, missing or refused.
+    #[error("{0}")]
+    Problem(String),
+    /// Any other failure, with the exit code that belongs to it.
+    #[error("{text}")]
+    Failed {
+        /// One of the codes in [`exit`].
+        code: u8,
+        /// What happened, where, and what to do.
+        text: String,
+    },
+    /// The node could not be asked, or refused.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A typed amount is none.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    /// Standard output or standard error could not be written.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+    /// A file could not be used.
+    #[error("{what}: {source}")]
+    File {
+        /// What was tried, and with which file.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl CliError {
+    /// A failure with its exit code.
+    #[must_use]
+    pub fn failed(code: u8, text: impl Into<String>) -> Self {
+        Self::Failed { code, text: text.into() }
+    }
+
+    /// The exit code; one of the codes in [`exit`].
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Money(_) => exit::USAGE,
+            Self::Problem(_) => exit::PROBLEM,
+            Self::Failed { code, .. } => *code,
+            Self::Client(error) => exit::of_client_error(error),
+            Self::Output(_) => exit::RESOURCE,
+            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => exit::USAGE,
+            Self::File { .. } => exit::RESOURCE,
+        }
+    }
+
+    /// Whether the reader of the output has gone, which is its right: `mizan ... | head` is no failure.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

@@ -1,0 +1,111 @@
+//! The exit codes, and which failure gets which.
+//!
+//! Scripts depend on them: a code keeps its meaning for ever.
+
+use mizan_client::ClientError;
+use mizan_wire::RequestStatus;
+
+/// Done; a repetition with the same content counts as done.
+pub const OK: u8 = 0;
+/// The command ran and found a problem: a refusal, a bad line, an imbalance, something that does not exist.
+pub const PROBLEM: u8 = 1;
+/// The command line or the configuration makes no sense.
+pub const USAGE: u8 = 2;
+/// No node answered, or it did not answer in time.
+pub const UNREACHABLE: u8 = 3;
+/// The node refused the credentials.
+pub const CREDENTIALS: u8 = 4;
+/// Files are damaged.
+pub const CORRUPT: u8 = 5;
+/// The node or the files are not in the state that the command needs.
+pub const STATE: u8 = 6;
+/// Another version of the protocol or of the files.
+pub const VERSION: u8 = 7;
+/// No room: disk, memory, sessions, connections, or a limit that was fixed at format.
+pub const RESOURCE: u8 = 8;
+
+/// The codes as every help text shows them.
+pub const HELP: &str = "\
+Exit codes: 0 ok, 1 problem found, 2 usage, 3 unreachable, 4 credentials refused,
+5 corrupt files, 6 wrong state, 7 version, 8 no room.";
+
+/// The code for a request or connection that the node refused as a whole.
+#[must_use]
+pub fn of_request_status(status: RequestStatus) -> u8 {
+    use RequestStatus as S;
+    match status {
+        S::Ok => OK,
+        S::CredentialsRefused | S::AuthMethodUnsupported => CREDENTIALS,
+        S::BadMagic
+        | S::ProtocolUnsupported
+        | S::FrameKindUnknown
+        | S::OperationUnknown
+        | S::EventSizeInvalid
+        | S::RequestFlagsInvalid => VERSION,
+        S::SessionsFull
+        | S::WindowFull
+        | S::TooManyInFlight
+        | S::JournalSpaceLow
+        | S::Overloaded
+        | S::TooManyConnections => RESOURCE,
+        S::PartialRequestTimeout | S::SlowReader => UNREACHABLE,
+        S::ClusterMismatch
+        | S::SessionUnknown
+        | S::SessionRequired
+        | S::SessionTakenOver
+        | S::ShuttingDown
+        | S::NotPrimary
+        | S::SequenceNotReached
+        | S::ReplyDiscarded => STATE,
+        _ => PROBLEM,
+    }
+}
+
+/// The code for a failed call of the client.
+#[must_use]
+pub fn of_client_error(error: &ClientError) -> u8 {
+    match error {
+        ClientError::RefusedCredentials(_) => CREDENTIALS,
+        ClientError::Refused(status) | ClientError::Connection(status, _) => {
+            of_request_status(*status)
+        }
+        ClientError::Unreachable(..) | ClientError::Unknown | ClientError::NotSent => UNREACHABLE,
+        ClientError::Protocol(_) | ClientError::VersionMismatch => VERSION,
+        ClientError::SessionLost
+        | ClientError::ClusterMismatch { .. }
+        | ClientError::AcknowledgedWritesLost { .. } => STATE,
+        ClientError::TooManyEvents { .. }
+        | ClientError::WouldExceedWindow
+        | ClientError::Invalid(_) => PROBLEM,
+        _ => PROBLEM,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mizan_wire::Status;
+
+    #[test]
+    fn failures_that_call_for_different_action_have_different_codes() {
+        let address = "127.0.0.1:1".parse().expect("an address");
+        let code = |error: ClientError| of_client_error(&error);
+        assert_eq!(code(ClientError::Unreachable(address, "refused".into())), UNREACHABLE);
+        assert_eq!(code(ClientError::Unknown), UNREACHABLE);
+        let refused = ClientError::RefusedCredentials(RequestStatus::CredentialsRefused);
+        assert_eq!(code(refused), CREDENTIALS);
+        assert_eq!(code(ClientError::Refused(RequestStatus::SessionsFull)), RESOURCE);
+        let stopping = ClientError::Connection(RequestStatus::ShuttingDown, String::new());
+        assert_eq!(code(stopping), STATE);
+        assert_eq!(code(ClientError::VersionMismatch), VERSION);
+        assert_eq!(code(ClientError::ClusterMismatch { expected: 1, found: 2 }), STATE);
+    }
+
+    #[test]
+    fn only_success_has_the_code_of_success() {
+        for status in RequestStatus::PRECEDENCE {
+            let is_ok = of_request_status(*status) == OK;
+            assert_eq!(is_ok, *status == RequestStatus::Ok, "{}", status.name());
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Sizes, spans of time and points in time as people type and read them.
+//!
+//! What is absent: time zones and calendars other than UTC's.
+
+use std::time::Duration;
+
+const SIZE_UNITS: &[(&str, u64)] = &[
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("K", 1 << 10),
+    ("M", 1 << 20),
+    ("G", 1 << 30),
+    ("T", 1 << 40),
+];
+
+const DURATION_UNITS: &[(&str, u64)] =
+    &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// Reads a number of bytes: `4096`, `64KiB`, `64K`, `1GiB`. All units are powers of two.
+///
+/// # Errors
+/// Says what is expected.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    parse_with_units(text, SIZE_UNITS, Some(1))
+        .ok_or_else(|| "not a size; write bytes, or a number with KiB, MiB, GiB".to_owned())
+}
+
+/// Reads a span of time: `250ms`, `60s`, `5m`, `2h`, `30d`. A unit is needed.
+///
+/// # Errors
+/// Says what is expected.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    parse_with_units(text, DURATION_UNITS, None)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "not a duration; write a number with ms, s, m, h or d, as in 60s".to_owned())
+}
+
+fn parse_with_units(text: &str, units: &[(&str, u64)], unit_default: Option<u64>) -> Option<u64> {
+    let text = text.trim();
+    let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '_');
+    let (digits, unit) = text.split_at(end.unwrap_or(text.len()));
+    let number = digits.replace('_', "").parse::<u64>().ok()?;
+    let unit = unit.trim();
+    let factor = if unit.is_empty() {
+        unit_default?
+    } else {
+        units.iter().find(|(name, _)| *name == unit)?.1
+    };
+    number.checked_mul(factor)
+}
+
+/// A point in time as `2026-01-02T03:04:05.000000006Z`, from nanoseconds since 1970.
+#[must_use]
+pub fn timestamp_text(timestamp_ns: u64) -> String {
+    let seconds = timestamp_ns / 1_000_000_000;
+    let nanoseconds = timestamp_ns % 1_000_000_000;
+    let (year, month, day) = civil_date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanoseconds:09}Z")
+}
+
+/// Year, month and day of a day since 1970-01-01, in the proleptic Gregorian calendar.
+///
+/// Source: the days-to-civil algorithm over eras of 400 years that begin on 1 March.
+fn civil_date(days: u64) -> (u64, u64, u64) {
+    const DAYS_TO_1970: u64 = 719_468;
+    const DAYS_OF_ERA: u64 = 146_097;
+    let shifted = days + DAYS_TO_1970;
+    let (era, day_of_era) = (shifted / DAYS_OF_ERA, shifted % DAYS_OF_ERA);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_two_and_plain_numbers_are_bytes() {
+        assert_eq!(parse_size("4096"), Ok(4096));
+        assert_eq!(parse_size("64KiB"), Ok(65_536));
+        assert_eq!(parse_size("64 K"), Ok(65_536));
+        assert_eq!(parse_size("1_024MiB"), Ok(1 << 30));
+        for text in ["", "MiB", "1.5GiB", "-1", "1kb", "99999999999999999999", "20000000T"] {
+            assert!(parse_size(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_duration_needs_its_unit() {
+        assert_eq!(parse_duration("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_duration("7d"), Ok(Duration::from_secs(604_800)));
+        for text in ["60", "", "s", "1y", "1 month", "-5s", "1.5h"] {
+            assert!(parse_duration(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn points_in_time_are_those_of_the_calendar() {
+        // Reference: `date -u -d @SECONDS`.
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00.000000000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000000000Z"),
+            (1_582_979_696, "2020-02-29T12:34:56.000000000Z"),
+            (4_107_542_399, "2100-02-28T23:59:59.000000000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000000000Z"),
+        ] {
+            assert_eq!(timestamp_text(seconds * 1_000_000_000), expected);
+        }
+        assert_eq!(timestamp_text(6), "1970-01-01T00:00:00.000000006Z");
+    }
+}

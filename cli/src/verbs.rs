@@ -1,0 +1,57 @@
+//! The verbs, one module each: what was typed goes in, an exit code comes out.
+
+pub mod account;
+pub mod bench;
+pub mod create;
+pub mod demo;
+pub mod dev;
+pub mod explain;
+mod files_status;
+pub mod format;
+pub mod hold;
+pub mod import;
+pub mod inspect;
+pub mod ledgers;
+pub mod repl;
+pub mod start;
+pub mod status;
+pub mod transfer;
+pub mod trial_balance;
+pub mod verify;
+
+use crate::Context;
+use crate::args::{AccountsVerb, LedgerVerb, Verb};
+use crate::error::CliError;
+
+/// Runs a verb; gives the exit code.
+///
+/// # Errors
+/// Those of the verb.
+pub fn dispatch(context: &mut Context, verb: &Verb) -> Result<u8, CliError> {
+    match verb {
+        Verb::Demo(args) => demo::run(context, args),
+        Verb::Dev(args) => dev::run(context, args),
+        Verb::Transfer(args) => transfer::run(context, args),
+        Verb::Hold(args) => hold::run_hold(context, args),
+        Verb::Post(args) => hold::run_post(context, args),
+        Verb::Void(args) => hold::run_void(context, args),
+        Verb::Account(args) => account::run(context, args),
+        Verb::Accounts(args) => match &args.verb {
+            AccountsVerb::Create(args) => create::run_accounts(context, args),
+        },
+        Verb::Ledger(args) => match &args.verb {
+            LedgerVerb::Create(args) => create::run_ledger(context, args),
+        },
+        Verb::Ledgers(args) => ledgers::run(context, args),
+        Verb::TrialBalance(args) => trial_balance::run(context, args),
+        Verb::Explain(args) => explain::run(context, args),
+        Verb::Import(args) => import::run(context, args),
+        Verb::Repl(args) => repl::run(context, args),
+        Verb::Status(args) => status::run(context, args),
+        Verb::Bench(args) => bench::run(context, args),
+        Verb::Format(args) => format::run(context, args),
+        Verb::Start(args) => start::run(context, args),
+        Verb::Verify(args) => verify::run(context, args),
+        Verb::Inspect(args) => inspect::run(context, args),
+    }
+}

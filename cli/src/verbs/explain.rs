@@ -1,0 +1,139 @@
+//! `mizan explain`: what a status means, and what to do about it. Needs no node.
+
+use crate::Context;
+use crate::args::ExplainArgs;
+use crate::error::CliError;
+use crate::exit;
+use crate::output::Table;
+use mizan_wire::{
+    CreateAccountStatus, CreateTransferStatus, Explanation, RegistryStatus, RequestStatus, Status,
+    explain,
+};
+use serde_json::{Value, json};
+
+/// Names proposed for an unknown status at the most.
+const PROPOSALS_MAX: usize = 3;
+
+/// Runs the verb; exit 2 if there is no such status.
+///
+/// # Errors
+/// No such status; the error proposes names that are near.
+pub fn run(context: &mut Context, args: &ExplainArgs) -> Result<u8, CliError> {
+    let found = match &args.status {
+        Some(word) => explain(word.trim()),
+        None => all(),
+    };
+    let output = &mut context.output;
+    match &args.status {
+        Some(word) if found.is_empty() => return Err(unknown(word.trim())),
+        _ if output.is_json() => {
+            output.json(&found.iter().map(as_json).collect::<Vec<Value>>().into())?;
+        }
+        Some(_) => {
+            for one in &found {
+                output.line(format!("{} = {} ({})", one.name, one.number, one.scope))?;
+                output.line(format!("  {}", one.meaning))?;
+            }
+        }
+        None => {
+            let mut table = Table::new(&["scope", "status", "number"], 2);
+            for one in &found {
+                table.row([one.scope, one.name, one.number.to_string().as_str()]);
+            }
+            output.table(&table)?;
+            output.note("`mizan explain STATUS` says what a status means and what to do")?;
+        }
+    }
+    Ok(exit::OK)
+}
+
+/// All statuses, table by table, each in its order of precedence.
+fn all() -> Vec<Explanation> {
+    fn table<S: Status>() -> impl Iterator<Item = Explanation> {
+        S::PRECEDENCE.iter().map(|status| Explanation {
+            scope: S::SCOPE,
+            number: status.number(),
+            name: status.name(),
+            meaning: status.meaning(),
+        })
+    }
+    table::<CreateAccountStatus>()
+        .chain(table::<CreateTransferStatus>())
+        .chain(table::<RegistryStatus>())
+        .chain(table::<RequestStatus>())
+        .collect()
+}
+
+fn as_json(one: &Explanation) -> Value {
+    json!({ "scope": one.scope, "number": one.number, "name": one.name, "meaning": one.meaning })
+}
+
+fn unknown(word: &str) -> CliError {
+    let near = nearest(word).join(", ");
+    let hint = if near.is_empty() { String::new() } else { format!("; near are {near}") };
+    CliError::Usage(format!("no status is called `{word}`{hint}; `mizan explain` lists all"))
+}
+
+/// Names that contain the word, then names with few letters different, the nearest first.
+fn nearest(word: &str) -> Vec<&'static str> {
+    let word = word.to_ascii_lowercase().replace([' ', '-'], "_");
+    let is_near = |distance: usize| distance <= word.chars().count().div_ceil(3);
+    let mut names: Vec<(usize, &'static str)> = all()
+        .iter()
+        .map(|one| one.name)
+        .map(|name| {
+            let is_part = word.len() >= 3 && name.contains(&word);
+            (if is_part { 0 } else { distance(&word, name) }, name)
+        })
+        .filter(|(distance, _)| is_near(*distance))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().take(PROPOSALS_MAX).map(|(_, name)| name).collect()
+}
+
+/// Letters to insert, delete or replace. Source: Wagner and Fischer's table, one row at a time.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (line, letter) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for (column, other) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *other);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_is_listed_and_can_be_asked_for_by_name_and_by_number() {
+        for one in all() {
+            assert!(explain(one.name).contains(&one), "{}", one.name);
+            assert!(explain(&one.number.to_string()).contains(&one), "{}", one.number);
+        }
+    }
+
+    #[test]
+    fn an_unknown_status_is_a_usage_error_that_proposes_names() {
+        assert_eq!(nearest("exceeds_credit").first(), Some(&"exceeds_credits"));
+        assert!(nearest("exeeds_credits").contains(&"exceeds_credits"));
+        assert!(nearest("Exceeds Credits").contains(&"exceeds_credits"));
+        assert!(nearest("zzzzzzzzzzzzzzzzzz").is_empty());
+        assert_eq!(unknown("nonsense").exit_code(), exit::USAGE);
+    }
+
+    #[test]
+    fn the_distance_counts_letters_to_change() {
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", ""), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("same", "same"), 0);
+    }
+}

@@ -1,0 +1,212 @@
+//! `mizan format`: prepares a directory for a node and fixes its limits.
+//!
+//! Invariants: a directory that is in use, or holds anything else, is refused and left as it was; what is printed is
+//! what was fixed.
+//!
+//! What is absent: changing limits later, and estimates that are guarantees.
+
+use crate::Context;
+use crate::args::FormatArgs;
+use crate::config::{Key, Settings};
+use crate::error::CliError;
+use crate::exit;
+use crate::files::{count_text, node_error, size_text};
+use crate::output::Table;
+use mizan_node::FormatOptions;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Bytes of memory that an account takes at the most, all in.
+const ACCOUNT_SIZE_MAX: u64 = 140;
+/// Bytes of memory that a transfer takes: its record and its place in a table of ids that is at most half full.
+const TRANSFER_SIZE_MAX: u64 = 128 + 16;
+/// Bytes of memory that an open hold takes: its record and its place in the queue of expiries.
+const HOLD_SIZE_MAX: u64 = 64;
+/// Bytes of memory that a node takes besides: rings, receive buffers, mapped segments.
+const BASE_SIZE: u64 = 160 << 20;
+/// Bytes that a transfer takes in the journal if it comes in a large batch.
+const JOURNAL_SIZE_PER_TRANSFER: u64 = 128;
+
+/// Runs the verb.
+///
+/// # Errors
+/// Limits that make no sense, a directory that is in use, no room.
+pub fn run(context: &mut Context, args: &FormatArgs) -> Result<u8, CliError> {
+    let options = options(&context.settings, args)?;
+    let cluster = mizan_node::format(&options).map_err(|error| node_error(&error))?;
+    if context.output.is_json() {
+        context.output.json(&as_json(&options, cluster))?;
+    } else {
+        let data = options.data.display();
+        context.output.line(format!("formatted {data}"))?;
+        context.output.table(&table(&options, cluster))?;
+        context.output.note(format!("start the node with: mizan start --data {data}"))?;
+    }
+    Ok(exit::OK)
+}
+
+fn options(settings: &Settings, args: &FormatArgs) -> Result<FormatOptions, CliError> {
+    let default = FormatOptions::new(settings.data(args.data.data.as_deref())?);
+    let number =
+        |key, flag: &Option<String>, default| settings.number(key, flag.as_deref(), default);
+    let count = |key: Key, flag: &Option<String>, default: u32| {
+        narrow(key, settings.number(key, flag.as_deref(), default.into())?)
+    };
+    let size = |key, flag: &Option<String>, default| settings.size(key, flag.as_deref(), default);
+    let cluster = settings.cluster(args.cluster.as_deref())?;
+    let session_idle_default = Duration::from_secs(default.session_idle_s);
+    let session_idle = args.session_idle.as_deref();
+    let session_idle =
+        settings.duration(Key::FormatSessionIdle, session_idle, session_idle_default)?;
+    let transfers = number(Key::FormatTransfers, &args.transfers, default.transfer_count_max)?;
+    let holds_default = default.hold_count_max.min(transfers);
+    let window_bytes =
+        size(Key::FormatWindowBytes, &args.window_bytes, default.window_bytes.into())?;
+    let window_requests = &args.window_requests;
+    let interval = &args.digest_interval;
+    Ok(FormatOptions {
+        cluster: (cluster != 0).then_some(cluster),
+        account_count_max: number(Key::FormatAccounts, &args.accounts, default.account_count_max)?,
+        transfer_count_max: transfers,
+        hold_count_max: number(Key::FormatHolds, &args.holds, holds_default)?,
+        ledger_count_max: count(Key::FormatLedgers, &args.ledgers, default.ledger_count_max)?,
+        code_count_max: count(Key::FormatCodes, &args.codes, default.code_count_max)?,
+        session_count_max: count(Key::FormatSessions, &args.sessions, default.session_count_max)?,
+        window_requests: count(
+            Key::FormatWindowRequests,
+            window_requests,
+            default.window_requests,
+        )?,
+        window_bytes: narrow(Key::FormatWindowBytes, window_bytes)?,
+        session_idle_s: session_idle.as_secs(),
+        digest_interval: count(Key::FormatDigestInterval, interval, default.digest_interval)?,
+        segment_size: size(Key::FormatSegmentSize, &args.segment_size, default.segment_size)?,
+        ..default
+    })
+}
+
+fn narrow(key: Key, number: u64) -> Result<u32, CliError> {
+    u32::try_from(number)
+        .map_err(|_| CliError::Usage(format!("{} is {number}: at most {}", key.name(), u32::MAX)))
+}
+
+/// Bytes of memory that a full node takes, about.
+fn memory_estimate(options: &FormatOptions) -> u64 {
+    let of = |count: u64, size: u64| count.saturating_mul(size);
+    of(options.account_count_max, ACCOUNT_SIZE_MAX)
+        .saturating_add(of(options.transfer_count_max, TRANSFER_SIZE_MAX))
+        .saturating_add(of(options.hold_count_max, HOLD_SIZE_MAX))
+        .saturating_add(BASE_SIZE)
+}
+
+/// Bytes of journal for as many transfers as fit, about.
+fn disk_estimate(options: &FormatOptions) -> u64 {
+    let segment_size = options.segment_size.max(1);
+    let payload = options.transfer_count_max.saturating_mul(JOURNAL_SIZE_PER_TRANSFER);
+    payload.div_ceil(segment_size).saturating_add(1).saturating_mul(segment_size)
+}
+
+fn table(options: &FormatOptions, cluster: u128) -> Table {
+    let mut table = Table::new(&["fixed at format", "value"], 1);
+    for (name, value) in [
+        ("cluster", format!("{cluster:#x}")),
+        ("accounts", count_text(options.account_count_max)),
+        ("transfers", count_text(options.transfer_count_max)),
+        ("open holds", count_text(options.hold_count_max)),
+        ("ledgers", count_text(options.ledger_count_max.into())),
+        ("codes", count_text(options.code_count_max.into())),
+        ("sessions", count_text(options.session_count_max.into())),
+        ("stored replies per session", count_text(options.window_requests.into())),
+        ("bytes of them per session", size_text(options.window_bytes.into())),
+        ("session may be evicted after", format!("{} s idle", options.session_idle_s)),
+        ("log entries between digests", count_text(options.digest_interval.into())),
+        ("journal segment", size_text(options.segment_size)),
+        ("memory when full, about", size_text(memory_estimate(options))),
+        ("journal when full, about", size_text(disk_estimate(options))),
+    ] {
+        table.row([name.to_owned(), value]);
+    }
+    table
+}
+
+fn as_json(options: &FormatOptions, cluster: u128) -> Value {
+    json!({
+        "data": options.data.display().to_string(),
+        "cluster": format!("{cluster:#x}"),
+        "accounts": options.account_count_max,
+        "transfers": options.transfer_count_max,
+        "holds": options.hold_count_max,
+        "ledgers": options.ledger_count_max,
+        "codes": options.code_count_max,
+        "sessions": options.session_count_max,
+        "window_requests": options.window_requests,
+        "window_bytes": options.window_bytes,
+        "session_idle_s": options.session_idle_s,
+        "digest_interval": options.digest_interval,
+        "segment_size": options.segment_size,
+        "memory_estimate_bytes": memory_estimate(options),
+        "disk_estimate_bytes": disk_estimate(options),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Args, Verb};
+    use clap::Parser;
+    use std::rc::Rc;
+
+    fn parse(line: &str) -> Result<FormatOptions, CliError> {
+        let args = Args::try_parse_from(line.split_whitespace()).expect("a good line");
+        let Verb::Format(args) = args.verb else { panic!("not format") };
+        options(&Settings::new(Rc::new(|_| None)), &args)
+    }
+
+    #[test]
+    fn limits_that_are_not_given_are_those_of_the_node() {
+        let options = parse("mizan format --data /d").expect("defaults");
+        let default = FormatOptions::new("/d");
+        assert_eq!(format!("{options:?}"), format!("{default:?}"));
+    }
+
+    #[test]
+    fn every_limit_can_be_given() {
+        let options = parse(
+            "mizan format --data /d --cluster 0x7 --accounts 10 --transfers 1_000 --holds 5 --ledgers 3 --codes 4 \
+             --sessions 2 --session-idle 5m --window-requests 64 --window-bytes 1MiB --digest-interval 32 \
+             --segment-size 2MiB",
+        )
+        .expect("limits");
+        let expected = FormatOptions {
+            cluster: Some(7),
+            account_count_max: 10,
+            transfer_count_max: 1_000,
+            hold_count_max: 5,
+            ledger_count_max: 3,
+            code_count_max: 4,
+            session_count_max: 2,
+            session_idle_s: 300,
+            window_requests: 64,
+            window_bytes: 1 << 20,
+            digest_interval: 32,
+            segment_size: 2 << 20,
+            ..FormatOptions::new("/d")
+        };
+        assert_eq!(format!("{options:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn a_small_node_has_no_more_holds_than_transfers() {
+        assert_eq!(
+            parse("mizan format --data /d --transfers 10").expect("small").hold_count_max,
+            10
+        );
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_is_refused_by_name() {
+        let error = parse("mizan format --data /d --sessions 4294967296").expect_err("too large");
+        assert!(error.to_string().contains("sessions"), "{error}");
+        assert_eq!(error.exit_code(), exit::USAGE);
+    }
+}

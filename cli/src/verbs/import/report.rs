@@ -1,0 +1,181 @@
+//! What became of the lines.
+
+use crate::error::CliError;
+use crate::money::wide_text;
+use crate::names::Ledger;
+use crate::output::{Output, Table};
+use crate::verbs::trial_balance;
+use mizan_wire::{TrialBalanceRow, Wide};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Transfers and their sum.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Sum {
+    pub(super) count: u64,
+    pub(super) amount: Wide,
+}
+
+impl Sum {
+    pub(super) fn add(&mut self, amount: u128) {
+        self.count += 1;
+        self.amount.add(amount);
+    }
+}
+
+/// Everything counted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    /// Lines of data, good and bad.
+    pub(super) lines: u64,
+    /// Lines that could not be sent.
+    pub(super) bad: u64,
+    /// Transfers that this run made.
+    pub(super) imported: Sum,
+    /// Transfers that were there with the same content.
+    pub(super) already_there: Sum,
+    /// Transfers that the node refused, by status.
+    pub(super) refused: BTreeMap<String, u64>,
+    /// Accounts that this run made.
+    pub(super) accounts_created: u64,
+    /// Lines about which something was to be said.
+    pub(super) said: usize,
+    examples: Vec<(u64, String)>,
+}
+
+impl Tally {
+    /// Keeps the first `max` reasons for the JSON report.
+    pub(super) fn say(&mut self, line: u64, reason: &str, max: usize) {
+        self.said += 1;
+        if self.examples.len() < max {
+            self.examples.push((line, reason.to_owned()));
+        }
+    }
+
+    pub(super) fn refused_count(&self) -> u64 {
+        self.refused.values().sum()
+    }
+
+    fn together(&self) -> Sum {
+        let mut sum = self.imported;
+        sum.count += self.already_there.count;
+        let amount = self.already_there.amount;
+        sum.amount.add(amount.low);
+        sum.amount.high = sum.amount.high.wrapping_add(amount.high);
+        sum
+    }
+
+    /// For people.
+    pub(super) fn show(
+        &self,
+        output: &mut Output,
+        ledger: &Ledger,
+        row: Option<&TrialBalanceRow>,
+    ) -> Result<(), CliError> {
+        let amount = |sum: Sum| wide_text(sum.amount, ledger.scale);
+        let mut table = Table::new(&["", "count", ledger.currency.as_str()], 1);
+        let mut sum = |name: &str, sum: Sum| {
+            table.row([name.to_owned(), sum.count.to_string(), amount(sum)]);
+        };
+        sum("imported", self.imported);
+        sum("already there", self.already_there);
+        sum("together", self.together());
+        for (status, count) in &self.refused {
+            table.row([format!("refused: {status}"), count.to_string()]);
+        }
+        table.row(["bad lines".to_owned(), self.bad.to_string()]);
+        table.row(["lines".to_owned(), self.lines.to_string()]);
+        table.row(["accounts created".to_owned(), self.accounts_created.to_string()]);
+        output.table(&table)?;
+        let unsaid = self.said.saturating_sub(self.examples.len());
+        if unsaid > 0 {
+            output.note(format!("{unsaid} more lines are not shown; --report N shows more"))?;
+        }
+        let Some(row) = row else { return Ok(()) };
+        output.line(format!(
+            "trial balance of {}: debits {}, credits {}, difference {} ({})",
+            ledger.currency,
+            wide_text(row.debits_posted, row.scale),
+            wide_text(row.credits_posted, row.scale),
+            wide_text(difference(row.debits_posted, row.credits_posted), row.scale),
+            if row.is_balanced() { "balanced" } else { "OUT OF BALANCE" },
+        ))
+    }
+
+    /// For scripts; amounts are strings.
+    pub(super) fn json(
+        &self,
+        ledger: &Ledger,
+        row: Option<&TrialBalanceRow>,
+        failure: Option<&CliError>,
+    ) -> Value {
+        let sum =
+            |sum: Sum| json!({ "count": sum.count, "amount": wide_text(sum.amount, ledger.scale) });
+        let examples: Vec<Value> = self
+            .examples
+            .iter()
+            .map(|(line, reason)| json!({ "line": line, "reason": reason }))
+            .collect();
+        json!({
+            "ledger": ledger.number,
+            "currency": ledger.currency,
+            "scale": ledger.scale,
+            "lines": self.lines,
+            "imported": sum(self.imported),
+            "already_there": sum(self.already_there),
+            "together": sum(self.together()),
+            "refused": { "count": self.refused_count(), "by_status": self.refused },
+            "bad_lines": self.bad,
+            "examples": examples,
+            "accounts_created": self.accounts_created,
+            "trial_balance": row.map(trial_balance::row_json),
+            "complete": failure.is_none(),
+            "error": failure.map(ToString::to_string),
+        })
+    }
+}
+
+fn difference(left: Wide, right: Wide) -> Wide {
+    let is_less = (left.high, left.low) < (right.high, right.low);
+    let (larger, smaller) = if is_less { (right, left) } else { (left, right) };
+    let mut difference = larger;
+    difference.subtract(smaller.low);
+    difference.high = difference.high.wrapping_sub(smaller.high);
+    difference
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_above_128_bits_stay_exact() {
+        let mut tally = Tally::default();
+        tally.imported.add(u128::MAX);
+        tally.imported.add(u128::MAX);
+        tally.already_there.add(2);
+        let together = tally.together();
+        assert_eq!(together.count, 3);
+        // 2 * (2^128 - 1) + 2 = 2^129.
+        assert_eq!(together.amount, Wide { low: 0, high: 2 });
+    }
+
+    #[test]
+    fn a_difference_is_the_same_from_both_sides() {
+        let (left, right) = (Wide { low: 0, high: 1 }, Wide { low: 1, high: 0 });
+        assert_eq!(difference(left, right), Wide { low: u128::MAX, high: 0 });
+        assert_eq!(difference(right, left), Wide { low: u128::MAX, high: 0 });
+        assert_eq!(difference(left, left), Wide::default());
+    }
+
+    #[test]
+    fn every_reason_is_counted_and_the_first_ones_are_kept() {
+        let mut tally = Tally::default();
+        (1..=5).for_each(|line| tally.say(line, "bad", 2));
+        let ledger = Ledger::unregistered(9);
+        let report = tally.json(&ledger, None, None);
+        assert_eq!(tally.said, 5);
+        assert_eq!(report["examples"].as_array().map(Vec::len), Some(2));
+        assert_eq!(report["complete"], true);
+    }
+}

@@ -1,0 +1,193 @@
+//! `mizan start`: runs a node in the foreground.
+//!
+//! Invariants: standard output gets one line, when the node answers; after a signal everything that was accepted is
+//! answered and durable before the process ends with 0; a failing disk ends the node with a text that says what to do.
+//!
+//! What is absent: daemons, pid files, log files, roles. The process's supervisor and the files know better.
+
+use crate::Context;
+use crate::args::StartArgs;
+use crate::config::{Key, Settings};
+use crate::error::CliError;
+use crate::exit;
+use crate::files::{JournalProgress, count_text, node_error, running_node_error, size_text};
+use crate::output::Output;
+use crate::signals::{self, Signals};
+use mizan_node::{Layout, Node, NodeOptions, StopHandle};
+use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often a running node looks for signals; a signal itself wakes it at once.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Runs the verb.
+///
+/// # Errors
+/// A directory that is damaged, in use or not formatted; an address that cannot be bound; a failing disk.
+pub fn run(context: &mut Context, args: &StartArgs) -> Result<u8, CliError> {
+    let options = options(&context.settings, args)?;
+    crate::log::to_standard_error();
+    signals::survive_file_size_limit()?;
+    let signals = Signals::install()?;
+    let node = open(&options, &signals, &mut context.output)?;
+    if args.stop_with_stdin {
+        stop_with_standard_input(node.stop_handle());
+    }
+    context.output.line(format!("listening {}", node.local_addr()))?;
+    serve(node, &signals)?;
+    context.output.note("stopped: everything that was accepted is answered and durable")?;
+    Ok(exit::OK)
+}
+
+fn options(settings: &Settings, args: &StartArgs) -> Result<NodeOptions, CliError> {
+    let data = settings.data(args.data.data.as_deref())?;
+    let listen = settings.listen(args.listen.as_deref())?;
+    check_reach(listen, args.insecure)?;
+    let layout = layout(settings, args.layout.as_deref())?;
+    Ok(NodeOptions { layout, ..NodeOptions::new(data, listen) })
+}
+
+pub(crate) fn check_reach(listen: SocketAddr, insecure: bool) -> Result<(), CliError> {
+    if listen.ip().is_loopback() || insecure {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "{listen} can be reached from other machines, and there is no authentication and no encryption yet: listen on 127.0.0.1, or add --insecure if the network is trusted"
+    )))
+}
+
+/// The layout that is set; `None` leaves the choice to the node.
+pub(crate) fn layout(settings: &Settings, flag: Option<&str>) -> Result<Option<Layout>, CliError> {
+    settings.get(Key::Layout, flag, None, |text| {
+        [Layout::Fused, Layout::Split]
+            .into_iter()
+            .find(|layout| layout.name() == text)
+            .map(Some)
+            .ok_or("not a layout: write fused or split")
+    })
+}
+
+/// Recovers the directory, with a progress bar, and binds the socket.
+pub(crate) fn open(
+    options: &NodeOptions,
+    signals: &Signals,
+    output: &mut Output,
+) -> Result<Node, CliError> {
+    let begin = Instant::now();
+    let bar = JournalProgress::new(output, "recovering");
+    let mut told = false;
+    let node = Node::open(options, &mut |progress| {
+        bar.show(progress);
+        if signals.is_asked() && !std::mem::replace(&mut told, true) {
+            // The words are lost if nobody hears them; the recovery is not.
+            let _ = output.note("stopping when recovery is done; a second signal ends it at once");
+        }
+    });
+    drop(bar);
+    let node = node.map_err(|error| node_error(&error))?;
+    tell_recovery(&node, begin.elapsed(), output)?;
+    if !options.gateway.listen.ip().is_loopback() {
+        tracing::warn!(
+            "listening on {} without authentication and encryption: whoever reaches it can move money",
+            node.local_addr()
+        );
+    }
+    Ok(node)
+}
+
+fn tell_recovery(node: &Node, time: Duration, output: &mut Output) -> Result<(), CliError> {
+    let (report, state) = (node.recovery(), node.recovered());
+    output.note(format!(
+        "recovered {} entries ({}) in {} ms: {} accounts, {} transfers, {} open holds, sequence {}; {}; layout {}",
+        count_text(report.entries),
+        size_text(report.payload_bytes),
+        time.as_millis(),
+        count_text(state.account_count),
+        count_text(state.transfer_count),
+        count_text(state.hold_count),
+        state.sequence,
+        if report.was_clean { "closed in order" } else { "not closed in order" },
+        node.layout().name(),
+    ))?;
+    if let Some(tail) = &report.quarantined {
+        output.note(format!(
+            "{} behind sequence {} were never acknowledged (segment {} at offset {}: {}); kept in {}",
+            size_text(tail.size),
+            tail.sequence.saturating_sub(1),
+            tail.position.segment,
+            tail.position.offset,
+            tail.reason,
+            tail.file,
+        ))?;
+    }
+    Ok(())
+}
+
+/// Runs the node on this thread, while a second one waits for signals.
+pub(crate) fn serve(node: Node, signals: &Signals) -> Result<(), CliError> {
+    let stop = node.stop_handle();
+    let ended = AtomicBool::new(false);
+    let (result, watched) = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| watch(&stop, signals, &ended));
+        let result = node.run();
+        ended.store(true, Ordering::SeqCst);
+        (result, watch.join())
+    });
+    result.map_err(|error| running_node_error(&error))?;
+    watched
+        .unwrap_or_else(|_| Err(CliError::Problem("the watch for signals ended early".to_owned())))
+}
+
+fn watch(stop: &StopHandle, signals: &Signals, ended: &AtomicBool) -> Result<(), CliError> {
+    let mut outcome = Ok(());
+    while !ended.load(Ordering::SeqCst) {
+        match signals.wait(LOOK_INTERVAL) {
+            Ok(false) => continue,
+            Ok(true) => tracing::info!("stopping in order; a second signal ends the node at once"),
+            // A node that cannot be told to stop must not run on.
+            Err(error) => outcome = Err(error),
+        }
+        break;
+    }
+    stop.stop();
+    outcome
+}
+
+fn stop_with_standard_input(stop: StopHandle) {
+    std::thread::spawn(move || {
+        let mut chunk = [0; 64];
+        while let Ok(1..) = std::io::stdin().read(&mut chunk) {}
+        stop.stop();
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::rc::Rc;
+
+    #[test]
+    fn an_address_beyond_this_machine_needs_the_word_insecure() {
+        let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        for text in ["127.0.0.1:7117", "127.9.9.9:0", "[::1]:7117"] {
+            assert!(check_reach(address(text), false).is_ok(), "{text}");
+        }
+        for text in ["0.0.0.0:7117", "192.168.0.1:7117", "[::]:7117", "8.8.8.8:1"] {
+            let error = check_reach(address(text), false).expect_err("refused");
+            assert_eq!(error.exit_code(), exit::USAGE);
+            assert!(error.to_string().contains("--insecure"), "{error}");
+            assert!(check_reach(address(text), true).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_layout_is_one_of_two_words() {
+        let settings = Settings::new(Rc::new(|_| None));
+        assert_eq!(layout(&settings, None).expect("unset"), None);
+        assert_eq!(layout(&settings, Some("split")).expect("split"), Some(Layout::Split));
+        let error = layout(&settings, Some("spilt")).expect_err("misspelt").to_string();
+        assert!(error.contains("--layout") && error.contains("fused"), "{error}");
+    }
+}

@@ -1,0 +1,166 @@
+//! `mizan import` against a real node: exact sums, any number of attempts, nothing twice, nothing silently left out.
+
+use crate::node::{Ran, TestNode, real_data};
+use mizan_cli::exit;
+use std::path::Path;
+
+const COLUMNS: &str = "--id-column 1 --from-column 2 --to-column 3,4 --amount-column 5 --no-header";
+
+fn import(node: &TestNode, file: &Path, flags: &str) -> Ran {
+    let flags = format!("--currency CZK {COLUMNS} {flags}");
+    let mut words = vec!["import", file.to_str().expect("a path of text"), "--json"];
+    words.extend(flags.split_whitespace());
+    node.words(&words)
+}
+
+/// `count` lines; line n pays n.01 from one of 30 accounts to one of 50.
+fn orders(count: u64) -> String {
+    let line = |number: u64| {
+        format!("{number}\t{}\tYZ\t{}\t{number}.01\n", number % 30, number % 50 + 1_000)
+    };
+    (1..=count).map(line).collect()
+}
+
+#[test]
+fn a_second_attempt_after_half_a_file_moves_nothing_twice() {
+    let node = TestNode::start();
+    let create = "--create-ledger --scale 2 --create-accounts --batch 64";
+    let half = node.file("half.tsv", &orders(500));
+    let whole = node.file("whole.tsv", &orders(1_000));
+    let first = import(&node, &half, create).json();
+    // 1.01 + ... + 500.01 = 500 * 501 / 2 + 5.00.
+    assert_eq!(first["imported"]["amount"], "125255.00");
+    let second = import(&node, &whole, create).json();
+    assert_eq!(second["already_there"]["count"], 500);
+    assert_eq!(second["imported"]["count"], 500);
+    assert_eq!(second["accounts_created"], 0);
+    let third = import(&node, &whole, create);
+    assert_eq!(third.code, exit::OK);
+    let third = third.json();
+    assert_eq!(third["already_there"]["count"], 1_000);
+    assert_eq!(third["together"]["amount"], "500510.00");
+    assert_eq!(third["trial_balance"]["debits_posted"], "500510.00");
+    assert_eq!(third["trial_balance"]["balanced"], true);
+}
+
+#[test]
+fn missing_accounts_make_bad_lines_whose_ids_are_not_spent() {
+    let node = TestNode::start();
+    assert_eq!(node.mizan("ledger create CZK --scale 2").code, exit::OK);
+    let file = node.file("orders.tsv", &orders(40));
+    let first = import(&node, &file, "");
+    assert_eq!(first.code, exit::PROBLEM);
+    assert_eq!(first.json()["bad_lines"], 40);
+    assert!(first.talk.contains("line 1: the paying account 1 does not exist"), "{first:?}");
+    let second = import(&node, &file, "--create-accounts");
+    assert_eq!((second.code, &second.json()["imported"]["count"]), (exit::OK, &40.into()));
+}
+
+#[test]
+fn bad_and_refused_lines_are_reported_and_all_others_are_imported() {
+    let node = TestNode::start();
+    let text = "\
+1,a,YZ,b,5.00
+2,a,YZ,b,1.234
+3,a,YZ
+4,x,x,x,1.00
+1,a,YZ,b,6.00
+5,a,YZ,b,\"1,000.00\"
+6,a,YZ,b,
+7,a,YZ,b,-3
+8,YZ/b,YZ,b,1
+";
+    let file = node.file("orders.csv", text);
+    let ran = import(&node, &file, "--create-ledger --scale 2 --create-accounts");
+    assert_eq!(ran.code, exit::PROBLEM);
+    let report = ran.json();
+    assert_eq!(report["lines"], 9);
+    assert_eq!(report["imported"]["count"], 3, "{report}");
+    assert_eq!(report["imported"]["amount"], "1006.00");
+    assert_eq!(report["bad_lines"], 4);
+    assert_eq!(report["refused"]["by_status"]["exists_with_different_amount"], 1);
+    assert_eq!(report["refused"]["by_status"]["accounts_must_be_different"], 1);
+    for start in [
+        "line 2: amount 1.234",
+        "line 3: column 5 is missing",
+        "line 5: refused (exists_with_different_amount)",
+        "line 7: column 5 is empty",
+        "line 8: amount -3 is negative",
+        "line 9: refused (accounts_must_be_different)",
+    ] {
+        assert!(ran.talk.lines().any(|line| line.starts_with(start)), "{start}: {ran:?}");
+    }
+}
+
+#[test]
+fn prefixes_keep_payers_and_receivers_of_the_same_number_apart() {
+    let node = TestNode::start();
+    let file = node.file("orders.csv", "id,from,to,amount\n1,7,7,5\n");
+    let columns = "--id-column id --from-column from --to-column to --amount-column amount";
+    let flags = format!("{columns} --currency EUR --create-ledger --scale 2 --create-accounts");
+    let run = |extra: &str| {
+        let line = format!("import {} {flags} {extra}", file.display());
+        node.mizan(&line)
+    };
+    assert_eq!(run("").code, exit::PROBLEM);
+    // The node refused the transfer, but not for a reason that may pass, so its id can still be used.
+    assert_eq!(run("--from-prefix payer/ --to-prefix payee/").code, exit::OK);
+    let payer = &node.json("account payer/7 EUR")[0]["balance"];
+    assert_eq!(payer["posted"], "-5.00");
+    assert_eq!(node.json("account payee/7 EUR")[0]["balance"]["posted"], "5.00");
+}
+
+#[test]
+fn another_namespace_is_another_set_of_transfers() {
+    let node = TestNode::start();
+    let create = "--create-ledger --scale 2 --create-accounts";
+    let file = node.file("orders.tsv", &orders(10));
+    assert_eq!(import(&node, &file, create).json()["imported"]["count"], 10);
+    let other = import(&node, &file, &format!("{create} --id-namespace february")).json();
+    assert_eq!(other["imported"]["count"], 10);
+}
+
+#[test]
+fn payers_that_may_not_be_overdrawn_are_refused_by_name() {
+    let node = TestNode::start();
+    let file = node.file("orders.tsv", &orders(5));
+    let flags = "--create-ledger --scale 2 --create-accounts --no-overdraft --report 2";
+    let ran = import(&node, &file, flags);
+    assert_eq!(ran.code, exit::PROBLEM);
+    let report = ran.json();
+    assert_eq!(report["refused"]["by_status"]["exceeds_credits"], 5);
+    assert_eq!(report["examples"].as_array().map(Vec::len), Some(2));
+    assert_eq!(ran.talk.lines().filter(|line| line.starts_with("line ")).count(), 2);
+}
+
+#[test]
+fn a_scale_or_column_or_file_that_does_not_fit_is_refused_before_anything_is_sent() {
+    let node = TestNode::start();
+    assert_eq!(node.mizan("ledger create CZK --scale 2").code, exit::OK);
+    let file = node.file("orders.tsv", &orders(5));
+    assert_eq!(import(&node, &file, "--scale 3").code, exit::USAGE);
+    assert_eq!(import(&node, &file, "--create-ledger --scale 3").code, exit::PROBLEM);
+    assert_eq!(import(&node, &file, "--header --user-data-64-column kind").code, exit::USAGE);
+    assert_eq!(import(&node, Path::new("/nonexistent.tsv"), "").code, exit::USAGE);
+    assert_eq!(node.json("status")["transfers"], 0);
+}
+
+#[test]
+fn real_standing_orders_come_out_at_their_exact_sum_also_on_a_second_run() {
+    let Some(file) = real_data("berka_standing_orders.tsv") else {
+        println!("skipped: berka_standing_orders.tsv is not on this machine");
+        return;
+    };
+    let node = TestNode::start();
+    let create = "--create-ledger --scale 2 --create-accounts --batch 500";
+    for attempt in ["imported", "already_there"] {
+        let ran = import(&node, &file, create);
+        assert_eq!(ran.code, exit::OK, "{ran:?}");
+        let report = ran.json();
+        assert_eq!(report["lines"], 6_471);
+        assert_eq!(report[attempt]["amount"], "2122899.36");
+        assert_eq!(report["trial_balance"]["credits_posted"], "2122899.36");
+        assert_eq!(report["trial_balance"]["balanced"], true);
+        assert_eq!(report["trial_balance"]["accounts"], 3_758 + 6_446);
+    }
+}

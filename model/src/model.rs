@@ -1,0 +1,430 @@
+//! The model: one entry after the other.
+//!
+//! Invariant: an entry is checked completely before anything changes, so an error leaves the state as it was.
+
+use crate::batch::create_batch;
+use crate::digest::Digest;
+use crate::error::{GenesisError, LogError};
+use crate::genesis::check_genesis;
+use crate::ledger::{HoldState, Ledger};
+use crate::reply::ModelReply;
+use crate::sessions::{Decision, Sessions, StoredReply};
+use crate::{reads, registry, tick};
+use mizan_wire::frame::{REPLY_COMPACT, REPLY_REPLAYED};
+use mizan_wire::limits::TIMESTAMP_MAX;
+use mizan_wire::{
+    Account, CREATED, CreateResult, DigestRecord, EngineStatus, Genesis, Operation, RequestHeader,
+    RequestStatus, ResultException, SEMANTICS_VERSION, Transfer, TrialBalanceRow,
+};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// The state after some entries of a log.
+#[derive(Clone, Debug)]
+pub struct Model {
+    genesis: Genesis,
+    ledger: Ledger,
+    sessions: Sessions,
+    digest: Digest,
+    sequence: u64,
+    timestamp: u64,
+}
+
+/// What an entry is to do, and the numbers that it takes.
+struct Plan {
+    action: Action,
+    first: u64,
+    last: u64,
+}
+
+enum Action {
+    Genesis,
+    Digest { at_sequence: u64 },
+    Tick { due: Vec<Transfer> },
+    Register,
+    Close,
+    Create,
+    Refuse(RequestStatus),
+    Replay(StoredReply),
+}
+
+/// What the digest learns from an entry, besides sequence, operation, status and time.
+#[derive(Default)]
+struct Traces {
+    words: Vec<u128>,
+    scrub_count: usize,
+}
+
+impl Model {
+    /// The state before the first entry.
+    ///
+    /// # Errors
+    /// A genesis record that no log can begin with.
+    pub fn new(genesis: &Genesis) -> Result<Self, GenesisError> {
+        check_genesis(genesis)?;
+        Ok(Self {
+            genesis: *genesis,
+            ledger: Ledger::new(genesis),
+            sessions: Sessions::new(genesis),
+            digest: Digest::new(genesis.cluster),
+            sequence: 0,
+            timestamp: 0,
+        })
+    }
+
+    /// Executes the log entry that follows the last one. `sequence` begins at 1 with the genesis record.
+    ///
+    /// # Errors
+    /// A log that is broken, or not this model's. Nothing has changed then.
+    pub fn apply(
+        &mut self,
+        sequence: u64,
+        header: &RequestHeader,
+        body: &[u8],
+    ) -> Result<ModelReply, LogError> {
+        if sequence != self.sequence + 1 {
+            return Err(LogError::SequenceGap { last: self.sequence, found: sequence });
+        }
+        let operation = self.check_entry(header, body)?;
+        if operation.is_read() || operation == Operation::Padding {
+            return Err(self.misplaced(header));
+        }
+        let plan = self.plan(sequence, operation, header, body)?;
+        let last = plan.last;
+        let (reply, traces) = self.execute(sequence, plan, operation, header, body);
+
+        self.sequence = sequence;
+        self.timestamp = last;
+        self.absorb(operation, &reply, &traces);
+        if sequence.is_multiple_of(u64::from(self.genesis.digest_interval)) {
+            self.digest.remember(sequence);
+        }
+        Ok(reply)
+    }
+
+    /// Answers a read from the state as it is.
+    ///
+    /// # Errors
+    /// A request that is no read, or whose sizes contradict each other.
+    pub fn read(&self, header: &RequestHeader, body: &[u8]) -> Result<ModelReply, LogError> {
+        let operation = self.check_entry(header, body)?;
+        let reply = ModelReply::empty(RequestStatus::Ok, self.sequence, self.timestamp);
+        let min_sequence = header.replies_received;
+        if operation.is_read() && min_sequence > self.sequence {
+            return Ok(ModelReply { status: RequestStatus::SequenceNotReached, ..reply });
+        }
+        let reply = ModelReply { event_count: header.event_count, ..reply };
+        let ledger = &self.ledger;
+        Ok(match operation {
+            Operation::LookupAccounts => {
+                reply.with_records(&reads::lookup_accounts(ledger, &records(body)))
+            }
+            Operation::LookupTransfers => {
+                reply.with_records(&reads::lookup_transfers(ledger, &records(body)))
+            }
+            Operation::GetLedgers => reply.with_records(&reads::get_ledgers(ledger)),
+            Operation::GetCodes => reply.with_records(&reads::get_codes(ledger)),
+            Operation::TrialBalance => reply.with_records(&reads::trial_balance(ledger)),
+            Operation::GetEngineStatus => reply.with_records(&[self.status()]),
+            _ => return Err(self.misplaced(header)),
+        })
+    }
+
+    /// Whether operation, flags and sizes are such that ingress would have let the request through.
+    fn check_entry(&self, header: &RequestHeader, body: &[u8]) -> Result<Operation, LogError> {
+        let last = self.sequence;
+        let operation = header.operation().ok_or_else(|| self.misplaced(header))?;
+        if header.flags != 0 {
+            return Err(LogError::FlagsInvalid { last, flags: header.flags });
+        }
+        let (count_min, count_max) = operation.event_count_range();
+        let event_size = operation.event_size();
+        let body_size = match operation {
+            Operation::Genesis => size_of::<Genesis>(),
+            Operation::Digest => size_of::<DigestRecord>(),
+            _ => event_size * header.event_count as usize,
+        };
+        let sizes_fit = usize::from(header.event_size) == event_size
+            && (count_min..=count_max).contains(&header.event_count)
+            && header.body_size as usize == body_size
+            && body.len() == body_size;
+        if sizes_fit {
+            Ok(operation)
+        } else {
+            Err(LogError::SizeInvalid { last, found: body.len() })
+        }
+    }
+
+    fn misplaced(&self, header: &RequestHeader) -> LogError {
+        LogError::OperationInvalid { last: self.sequence, operation: header.operation }
+    }
+
+    /// Decides what the entry does and which numbers it takes. Changes nothing.
+    fn plan(
+        &self,
+        sequence: u64,
+        operation: Operation,
+        header: &RequestHeader,
+        body: &[u8],
+    ) -> Result<Plan, LogError> {
+        if (operation == Operation::Genesis) != (sequence == 1) {
+            return Err(LogError::GenesisMisplaced { sequence });
+        }
+        let is_internal =
+            matches!(operation, Operation::Genesis | Operation::Digest | Operation::Tick);
+        if is_internal && header.client != 0 {
+            return Err(self.misplaced(header));
+        }
+        let first = header.clock_reading.max(self.timestamp + 1);
+        let action = match operation {
+            Operation::Genesis if body != self.genesis.as_bytes() => {
+                return Err(LogError::GenesisDiffers);
+            }
+            Operation::Genesis => Action::Genesis,
+            Operation::Digest => self.plan_digest(sequence, body)?,
+            Operation::Tick => Action::Tick { due: tick::due(&self.ledger, first) },
+            Operation::Register => Action::Register,
+            Operation::CloseSession => self.plan_write(header, operation, Action::Close),
+            // Internal writes have no session.
+            _ if header.client == 0 => Action::Create,
+            _ => self.plan_write(header, operation, Action::Create),
+        };
+        let numbers = match &action {
+            Action::Create => u64::from(header.event_count),
+            Action::Tick { due } => due.len() as u64,
+            _ => 1,
+        };
+        let last = first.checked_add(numbers.max(1) - 1).filter(|last| *last <= TIMESTAMP_MAX);
+        let last = last.ok_or(LogError::TimestampOutOfRange {
+            last: self.sequence,
+            clock_reading: header.clock_reading,
+        })?;
+        Ok(Plan { action, first, last })
+    }
+
+    fn plan_digest(&self, sequence: u64, body: &[u8]) -> Result<Action, LogError> {
+        let record = records::<DigestRecord>(body)[0];
+        let (expected, at_sequence) = (record.digest, record.at_sequence);
+        match self.digest.at(at_sequence) {
+            None => Err(LogError::DigestUnknown { sequence, at_sequence }),
+            Some(found) if found != expected => {
+                Err(LogError::DigestDiffers { at_sequence, expected, found })
+            }
+            Some(_) => Ok(Action::Digest { at_sequence }),
+        }
+    }
+
+    fn plan_write(&self, header: &RequestHeader, operation: Operation, action: Action) -> Action {
+        match self.sessions.decide(header, operation) {
+            Decision::Execute => action,
+            Decision::Refuse(status) => Action::Refuse(status),
+            Decision::Replay(stored) => Action::Replay(stored),
+        }
+    }
+
+    fn execute(
+        &mut self,
+        sequence: u64,
+        plan: Plan,
+        operation: Operation,
+        header: &RequestHeader,
+        body: &[u8],
+    ) -> (ModelReply, Traces) {
+        let (first, last) = (plan.first, plan.last);
+        if operation != Operation::Register {
+            self.sessions.touch(header, last);
+        }
+        let empty = ModelReply::empty(RequestStatus::Ok, sequence, last);
+        match plan.action {
+            Action::Genesis => (empty, Traces::default()),
+            Action::Digest { at_sequence } => {
+                self.digest.confirm(at_sequence);
+                (empty, Traces::default())
+            }
+            Action::Tick { due } => self.execute_tick(&due, empty),
+            Action::Register => self.execute_register(header, sequence, first, empty),
+            Action::Close => {
+                self.sessions.close(header.client);
+                (empty, Traces::default())
+            }
+            Action::Create => self.execute_create(operation, header, body, first, empty),
+            Action::Refuse(status) => (ModelReply { status, ..empty }, Traces::default()),
+            Action::Replay(stored) => (replayed(&stored), Traces::default()),
+        }
+    }
+
+    fn execute_tick(&mut self, due: &[Transfer], empty: ModelReply) -> (ModelReply, Traces) {
+        let mut traces = Traces { words: Vec::new(), scrub_count: due.len() };
+        for pending in due {
+            tick::expire(pending, &mut self.ledger);
+            traces.words.push(u128::from(pending.timestamp));
+        }
+        (ModelReply { event_count: due.len() as u32, ..empty }, traces)
+    }
+
+    fn execute_register(
+        &mut self,
+        header: &RequestHeader,
+        sequence: u64,
+        first: u64,
+        empty: ModelReply,
+    ) -> (ModelReply, Traces) {
+        match self.sessions.register(header, sequence, first) {
+            Err(status) => (ModelReply { status, ..empty }, Traces::default()),
+            Ok(record) => {
+                let words = vec![u128::from(record.session)];
+                (empty.with_records(&[record]), Traces { words, scrub_count: 0 })
+            }
+        }
+    }
+
+    fn execute_create(
+        &mut self,
+        operation: Operation,
+        header: &RequestHeader,
+        body: &[u8],
+        first: u64,
+        empty: ModelReply,
+    ) -> (ModelReply, Traces) {
+        let ledger = &mut self.ledger;
+        let results = match operation {
+            Operation::CreateAccounts => create_batch::<Account>(ledger, &records(body), first),
+            Operation::CreateTransfers => create_batch::<Transfer>(ledger, &records(body), first),
+            Operation::CreateLedgers => registry::create_ledgers(ledger, &records(body), first),
+            _ => registry::create_codes(ledger, &records(body), first),
+        };
+        let exceptions = exceptions(&results, first);
+        let reply = ModelReply { event_count: header.event_count, flags: REPLY_COMPACT, ..empty }
+            .with_records(&exceptions);
+        if header.client != 0 {
+            let stored = StoredReply {
+                request_checksum: header.request_checksum,
+                sequence: reply.sequence,
+                timestamp: reply.timestamp,
+                event_count: reply.event_count,
+                exceptions,
+            };
+            self.sessions.store(header, stored);
+        }
+        let word = |(index, result): (usize, &CreateResult)| {
+            u128::from(result.timestamp) | u128::from(result.status) << 64 | (index as u128) << 96
+        };
+        let words = results.iter().enumerate().map(word).collect();
+        (reply, Traces { words, scrub_count: results.len() })
+    }
+
+    fn absorb(&mut self, operation: Operation, reply: &ModelReply, traces: &Traces) {
+        let what = u128::from(operation.number())
+            | u128::from(reply.status as u32) << 16
+            | u128::from(reply.event_count) << 48;
+        self.digest.absorb(u128::from(self.sequence));
+        self.digest.absorb(what);
+        self.digest.absorb(u128::from(self.timestamp));
+        for word in &traces.words {
+            self.digest.absorb(*word);
+        }
+        for _ in 0..traces.scrub_count {
+            self.digest.scrub(self.ledger.accounts());
+        }
+    }
+
+    /// The digest after the last entry.
+    #[must_use]
+    pub fn digest(&self) -> u128 {
+        self.digest.value()
+    }
+
+    /// The newest remembered digest that no entry of the log has confirmed yet.
+    #[must_use]
+    pub fn digest_due(&self) -> Option<DigestRecord> {
+        self.digest.due()
+    }
+
+    /// The sequence of the last entry; 0 before the first.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The last timestamp given, in nanoseconds since 1970.
+    #[must_use]
+    pub fn timestamp(&self) -> u64 {
+        self.timestamp
+    }
+
+    /// All accounts, in the order of their creation.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.ledger.accounts().iter()
+    }
+
+    /// All transfers, in the order of their creation.
+    pub fn transfers(&self) -> impl Iterator<Item = &Transfer> {
+        self.ledger.transfers()
+    }
+
+    /// What has become of a pending transfer; `None` for any other id.
+    #[must_use]
+    pub fn hold(&self, id: u128) -> Option<HoldState> {
+        self.ledger.hold(id)
+    }
+
+    /// A row per ledger in use, ascending. Cost: all accounts for every ledger.
+    #[must_use]
+    pub fn trial_balance(&self) -> Vec<TrialBalanceRow> {
+        reads::trial_balance(&self.ledger)
+    }
+
+    /// When the next open hold expires, in nanoseconds since 1970.
+    #[must_use]
+    pub fn next_due_ns(&self) -> Option<u64> {
+        self.ledger.expiries().first().map(|(due_ns, _, _)| *due_ns)
+    }
+
+    /// Counters, limits and digest.
+    #[must_use]
+    pub fn status(&self) -> EngineStatus {
+        EngineStatus {
+            digest: self.digest.value(),
+            cluster: self.genesis.cluster,
+            sequence: self.sequence,
+            timestamp: self.timestamp,
+            account_count: self.ledger.accounts().len() as u64,
+            account_count_max: self.genesis.account_count_max,
+            transfer_count: self.ledger.transfer_count(),
+            transfer_count_max: self.genesis.transfer_count_max,
+            burnt_id_count: self.ledger.burnt_count(),
+            hold_count: self.ledger.open_hold_count(),
+            hold_count_max: self.genesis.hold_count_max,
+            session_count: self.sessions.count(),
+            session_count_max: self.genesis.session_count_max,
+            ledger_count: self.ledger.ledgers().len() as u32,
+            ledger_count_max: self.genesis.ledger_count_max,
+            semantics_version: SEMANTICS_VERSION,
+            ..EngineStatus::default()
+        }
+    }
+}
+
+/// The records of a body whose size was checked. Copied: a body may lie at any address.
+fn records<R: FromBytes>(body: &[u8]) -> Vec<R> {
+    let read = |bytes: &[u8]| R::read_from_bytes(bytes).expect("invariant: sizes were checked");
+    body.chunks_exact(size_of::<R>()).map(read).collect()
+}
+
+/// The results that the reply's timestamp does not imply.
+fn exceptions(results: &[CreateResult], first: u64) -> Vec<ResultException> {
+    let mut exceptions = Vec::new();
+    for (index, result) in results.iter().enumerate() {
+        let number = first + index as u64;
+        if (result.status, result.timestamp) != (CREATED, number) {
+            let (timestamp, status) = (result.timestamp, result.status);
+            exceptions.push(ResultException { timestamp, index: index as u32, status });
+        }
+    }
+    exceptions
+}
+
+fn replayed(stored: &StoredReply) -> ModelReply {
+    let reply = ModelReply::empty(RequestStatus::Ok, stored.sequence, stored.timestamp);
+    let flags = REPLY_COMPACT | REPLY_REPLAYED;
+    ModelReply { flags, event_count: stored.event_count, ..reply }.with_records(&stored.exceptions)
+}
