@@ -169,6 +169,7 @@ fn a_balancing_transfer_takes_what_is_there() {
     let amounts: Vec<u128> = (3..=5).map(|id| log.find_transfer(id).unwrap().amount).collect();
     assert_eq!(amounts, [30, 0, 30]);
     assert_eq!(log.transfer(transfer_with(3, 1, 2, 30, debit)), Status::Exists as u32);
+    assert_eq!(log.transfer(transfer_with(3, 1, 2, u128::MAX, debit)), Status::Exists as u32);
     assert_eq!(
         log.transfer(transfer_with(3, 1, 2, 29, debit)),
         Status::ExistsWithDifferentAmount as u32
@@ -316,6 +317,36 @@ fn imported_events_keep_their_own_timestamps_and_their_order() {
     let again = log.create(Operation::CreateTransfers, &[old(3, 300)]);
     assert_eq!((again[0].status, again[0].timestamp), (Status::Exists as u32, 201));
     assert_eq!(log.transfers(&[transfer(6, 1, 2, 1), old(7, 300)]), [CREATED, 57]);
+}
+
+#[test]
+fn a_failed_chain_of_imported_events_has_one_result_per_event() {
+    let mut log = with_accounts(2);
+    let imported = |id, timestamp, flags| Transfer {
+        timestamp,
+        ..transfer_with(id, 1, 2, 1, TransferFlags::IMPORTED | flags)
+    };
+    log.clock_ns += SECOND_NS;
+    let first = log.engine.timestamp() + 1;
+    let events = [
+        imported(1, first, 0),
+        imported(2, first + 1, LINKED),
+        imported(3, first + 2, LINKED),
+        imported(4, first + 2, 0),
+        imported(5, first + 2, 0),
+    ];
+    let results = log.create(Operation::CreateTransfers, &events);
+    let pairs: Vec<_> = results.iter().map(|result| (result.timestamp, result.status)).collect();
+    let regresses = Status::ImportedEventTimestampMustNotRegress as u32;
+    let expected = [
+        (first, CREATED),
+        (first + 1, 1),
+        (first + 2, 1),
+        (first + 2, regresses),
+        (first + 2, CREATED),
+    ];
+    assert_eq!(pairs, expected);
+    assert_eq!(log.output.result_count, 5);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Random requests, random damage and random bytes, in random pieces, to a gateway with next to no buffers and a sink
 //! with random room.
 //!
-//! A failing case is printed in its smallest form and kept in `proptest-regressions`, from where
+//! A failing case is printed in its smallest form and kept in `arbitrary.proptest-regressions`, from where
 //! `cargo test -p mizan-gateway --test arbitrary` repeats it first.
 
 mod common;

@@ -150,3 +150,16 @@ fn replies_for_a_client_that_was_reset_are_dropped_and_counted_as_answered() {
     assert_eq!(bed.gateway.in_flight(), 0);
     assert!(bed.counters().replies_dropped >= 40);
 }
+
+#[test]
+fn an_end_that_arrives_together_with_the_last_bytes_is_noticed() {
+    let mut bed = Bed::new();
+    for number in 1..=20 {
+        let mut client = bed.session(1);
+        client.send(&write_of(client.session, number, 1));
+        drop(client);
+        bed.until("it is gone", |bed| bed.counters().connections == 0);
+        let (entry, _) = bed.sink.submitted.last().unwrap();
+        assert_eq!(entry.request, number, "its last words were heard");
+    }
+}

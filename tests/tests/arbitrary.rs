@@ -6,9 +6,7 @@
 
 use mizan_tests::binary::{NodeProcess, format_small};
 use mizan_tests::ledger::{LedgerView, client, create_accounts, pay, reader};
-use mizan_tests::raw::{
-    Answer, RawConnection, hello_frame, reader_hello_frame, request_frame,
-};
+use mizan_tests::raw::{Answer, RawConnection, hello_frame, reader_hello_frame, request_frame};
 use mizan_wire::limits::{FRAME_SIZE_MAX, HEADER_SIZE};
 use mizan_wire::{Operation, checksum};
 use proptest::prelude::*;
@@ -83,7 +81,12 @@ fn mutations() -> impl Strategy<Value = Mutation> {
         prop::bool::weighted(0.8),
         prop::option::weighted(0.2, 0..640usize),
     )
-        .prop_map(|(bytes, lie, is_resealed, length)| Mutation { bytes, lie, is_resealed, length })
+        .prop_map(|(bytes, lie, is_resealed, length)| Mutation {
+            bytes,
+            lie,
+            is_resealed,
+            length,
+        })
 }
 
 fn pieces() -> impl Strategy<Value = Vec<Piece>> {
@@ -92,7 +95,8 @@ fn pieces() -> impl Strategy<Value = Vec<Piece>> {
     let bytes = prop::collection::vec(any::<u8>(), 1..700).prop_map(Piece::Bytes);
     let piece = prop_oneof![4 => frame, 1 => bytes];
     // Most begin with a good hello, because nothing else is looked at before.
-    let greeting = prop::option::weighted(0.7, prop::sample::select(vec![Kind::Hello, Kind::ReaderHello]));
+    let greeting =
+        prop::option::weighted(0.7, prop::sample::select(vec![Kind::Hello, Kind::ReaderHello]));
     (greeting, prop::collection::vec(piece, 1..6)).prop_map(|(greeting, pieces)| {
         let greeting = greeting.map(|kind| Piece::Frame { kind, count: 0, mutation: None });
         greeting.into_iter().chain(pieces).collect()
@@ -202,7 +206,9 @@ fn count_answers(answers: &[Answer], seen: &mut BTreeMap<String, u64>) {
 #[test]
 fn arbitrary_bytes_change_nothing_and_get_a_numbered_answer_or_a_close() {
     let seed = seed();
-    println!("seed {seed}; repeat with MIZAN_SEED={seed} cargo test -p mizan-tests --test arbitrary");
+    println!(
+        "seed {seed}; repeat with MIZAN_SEED={seed} cargo test -p mizan-tests --test arbitrary"
+    );
     let directory = TempDir::new().expect("a temporary directory");
     let data = directory.path().join("data");
     format_small(&data, &["--transfers", "50000", "--accounts", "1000", "--holds", "100"]);

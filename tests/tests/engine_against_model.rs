@@ -36,11 +36,7 @@ fn from_environment<N: FromStr>(name: &str, default: N) -> N {
 }
 
 /// Runs a check on random cases; a failure is shrunk, and shown with the line that repeats it.
-fn on_random_cases(
-    test: &str,
-    cases_default: u32,
-    check: impl Fn(&Case) -> Result<(), String>,
-) {
+fn on_random_cases(test: &str, cases_default: u32, check: impl Fn(&Case) -> Result<(), String>) {
     let seed: u64 = from_environment("MIZAN_TEST_SEED", SEED_DEFAULT);
     let cases = from_environment("MIZAN_TEST_CASES", cases_default);
     let repeat = format!(
@@ -48,7 +44,8 @@ fn on_random_cases(
          engine_against_model {test}"
     );
     println!("seed {seed}, repeat with: {repeat}");
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let config =
+        Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
@@ -98,11 +95,11 @@ fn missing(coverage: &Coverage) -> Vec<String> {
 fn engine_and_model_agree_on_every_reply_and_every_balance() {
     let coverage = RefCell::new(Coverage::default());
     let test = "engine_and_model_agree_on_every_reply_and_every_balance";
-    on_random_cases(test, CASES_DEFAULT, |case| {
-        run(case, &mut coverage.borrow_mut()).map(|_| ())
-    });
+    on_random_cases(test, CASES_DEFAULT, |case| run(case, &mut coverage.borrow_mut()).map(|_| ()));
     let coverage = coverage.into_inner();
     println!("{} requests with {} events", coverage.requests, coverage.events);
+    let (broken, replayed, expired) = (coverage.broken, coverage.replayed, coverage.expired);
+    println!("{broken} broken entries, {replayed} replayed replies, {expired} expired holds");
     for ((operation, status), count) in &coverage.statuses {
         println!("operation {operation} status {status}: {count}");
     }
@@ -110,6 +107,7 @@ fn engine_and_model_agree_on_every_reply_and_every_balance() {
     let is_whole = from_environment("MIZAN_TEST_CASES", CASES_DEFAULT) >= CASES_DEFAULT;
     if is_whole && from_environment("MIZAN_TEST_SEED", SEED_DEFAULT) == SEED_DEFAULT {
         assert_eq!(missing(&coverage), [""; 0], "statuses that the random cases never reach");
+        assert!(broken.min(replayed).min(expired) >= 100, "{broken}, {replayed}, {expired}");
     }
 }
 

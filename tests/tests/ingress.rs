@@ -54,7 +54,14 @@ struct Dribbler {
 impl Dribbler {
     fn new(address: SocketAddr, client: u128) -> Self {
         let (connection, hello) = RawConnection::open(address, client);
-        Self { address, client, connection, frame: large_request(hello.session), sent: 0, cut_off: 0 }
+        Self {
+            address,
+            client,
+            connection,
+            frame: large_request(hello.session),
+            sent: 0,
+            cut_off: 0,
+        }
     }
 
     /// Sends the next piece. Gives the answer if the request is complete.
@@ -195,7 +202,11 @@ fn ten_thousand_idle_connections_cost_little_memory_and_disturb_nobody() {
         pay(&mut client, id, 1).expect("the node answers");
     }
     let bytes = node.resident_bytes().saturating_sub(before_bytes);
-    println!("{count} idle connections cost {} KiB, {} bytes each", bytes >> 10, bytes / count as u64);
+    println!(
+        "{count} idle connections cost {} KiB, {} bytes each",
+        bytes >> 10,
+        bytes / count as u64
+    );
     assert!(bytes <= IDLE_CONNECTION_BYTES_MAX * count as u64, "{bytes} bytes for {count}");
     assert!(idle.iter().all(|connection| !connection.has_answer()), "nobody was cut off");
     let accounts = client.lookup_accounts(&[1]).expect("the node answers");
@@ -273,7 +284,8 @@ fn a_second_hello_of_the_same_client_takes_its_session_over() {
 fn clients_of_other_protocols_are_told_that_this_is_none_of_theirs() {
     let (_directory, node) = start();
     let before = LedgerView::of(&mut reader(node.address()));
-    let mut http = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n".to_vec();
+    let mut http =
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n".to_vec();
     http.extend(b"Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\n\r\n");
     // A TLS 1.3 client hello: record header, handshake header, version, random, and so on.
     let mut tls = vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3];

@@ -92,9 +92,7 @@ fn cut_everywhere(direction: Direction, size: usize) -> u64 {
         next_id += 3;
         // Nothing passes at 0 bytes: the connection ends with the first one.
         proxy.cut_after(direction, *place);
-        through
-            .submit(Operation::CreateTransfers, batch.as_bytes())
-            .expect("the window has room");
+        through.submit(Operation::CreateTransfers, batch.as_bytes()).expect("the window has room");
         let reply = reply_of(through.poll(PATIENCE).expect("the client goes on").expect("in time"));
         let results = reply.create_results();
         let same = CreateTransferStatus::AccountsMustBeDifferent.number();
@@ -157,7 +155,8 @@ fn a_number_sent_again_with_other_content_is_refused_and_with_the_same_content_r
     let after = LedgerView::of(&mut reader(setup.address()));
     assert_eq!(after.0, before.0, "nothing moved");
 
-    let gap = request_frame(hello.session, 3, Operation::CreateTransfers, transfer(11, 1).as_bytes());
+    let gap =
+        request_frame(hello.session, 3, Operation::CreateTransfers, transfer(11, 1).as_bytes());
     let (gap, _) = raw.request(&gap);
     assert_eq!(gap.status, RequestStatus::RequestNumberGap.number());
 }

@@ -28,9 +28,7 @@ fn stops_in_order_under_load(signal: Signal) {
     let mut node = NodeProcess::start(&data, "127.0.0.1:0");
     let address = node.address();
     let mut recorder = Recorder::start(address, 1).expect("the node answers");
-    recorder
-        .drive(|recorder| recorder.answered() >= REPLIES_BEFORE)
-        .expect("the node answers");
+    recorder.drive(|recorder| recorder.answered() >= REPLIES_BEFORE).expect("the node answers");
     assert!(!is_clean(&data), "a node that runs is not closed");
     node.signal(signal);
     // The load goes on while the node drains.
@@ -67,9 +65,7 @@ fn a_second_signal_ends_the_node_at_once_and_loses_nothing_acknowledged() {
     let mut node = NodeProcess::start(&data, "127.0.0.1:0");
     let address = node.address();
     let mut recorder = Recorder::start(address, 2).expect("the node answers");
-    recorder
-        .drive(|recorder| recorder.answered() >= REPLIES_BEFORE)
-        .expect("the node answers");
+    recorder.drive(|recorder| recorder.answered() >= REPLIES_BEFORE).expect("the node answers");
     // Both wait while the node is stopped, so that no drain can come in between.
     node.signal(Signal::STOP);
     node.signal(Signal::TERM);

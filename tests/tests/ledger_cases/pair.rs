@@ -6,6 +6,7 @@ use super::requests::request;
 use super::world::{Request, World};
 use mizan_engine::{Engine, Output, Resolved};
 use mizan_model::{Model, ModelReply};
+use mizan_wire::frame::REPLY_REPLAYED;
 use mizan_wire::{
     Genesis, Operation, RequestHeader, RequestStatus, ResultException, expand_results,
 };
@@ -19,6 +20,10 @@ pub struct Coverage {
     pub statuses: BTreeMap<(u16, u32), u64>,
     pub requests: u64,
     pub events: u64,
+    pub broken: u64,
+    pub replayed: u64,
+    /// Holds that a tick released.
+    pub expired: u64,
 }
 
 impl Coverage {
@@ -32,6 +37,10 @@ impl Coverage {
 
     fn note(&mut self, operation: u16, reply: &ModelReply) {
         self.requests += 1;
+        self.replayed += u64::from(reply.flags & REPLY_REPLAYED != 0);
+        if operation == Operation::Tick.number() {
+            self.expired += u64::from(reply.event_count);
+        }
         *self.statuses.entry((0, reply.status as u32)).or_default() += 1;
         let is_create = Operation::from_number(operation).is_some_and(Operation::is_create);
         if !is_create || reply.status != RequestStatus::Ok {
@@ -103,7 +112,10 @@ impl Pair {
         };
         // Only a clock at the end of time makes an error of a request that is otherwise sound.
         if reply.is_some() == request.is_broken {
-            return Err(format!("the request is broken: {}, the reply: {reply:?}", request.is_broken));
+            return Err(format!(
+                "the request is broken: {}, the reply: {reply:?}",
+                request.is_broken
+            ));
         }
         self.compare()?;
         if let Some(reply) = &reply
@@ -134,7 +146,8 @@ impl Pair {
             self.engine
                 .read(&header, ids.as_bytes(), &mut self.output)
                 .map_err(|error| error.to_string())?;
-            let model = self.model.read(&header, ids.as_bytes()).map_err(|error| error.to_string())?;
+            let model =
+                self.model.read(&header, ids.as_bytes()).map_err(|error| error.to_string())?;
             same("the transfers", &reply_of(&self.output), &model)?;
             same("the number of transfers found", &(model.result_count as usize), &ids.len())?;
         }
@@ -162,6 +175,7 @@ pub fn run(case: &Case, coverage: &mut Coverage) -> Result<Vec<(Entry, ModelRepl
         let reply = pair
             .submit(&request)
             .map_err(|reason| format!("step {position}: {reason}\nrequest: {request:?}"))?;
+        coverage.broken += u64::from(reply.is_none());
         if let Some(reply) = reply {
             coverage.note(request.header.operation, &reply);
             world.learn(&request, &reply);

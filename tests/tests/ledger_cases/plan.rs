@@ -106,6 +106,9 @@ pub struct AccountPlan {
     pub fault: Option<u8>,
 }
 
+/// Places of accounts that a transfer may name.
+pub const PLACE_MAX: u8 = 12;
+
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     Plain,
@@ -121,6 +124,7 @@ pub enum Kind {
 pub struct TransferPlan {
     pub kind: Kind,
     pub id: u8,
+    /// Up to [`PLACE_MAX`] a place among the stored accounts, above it an id.
     pub dr: u8,
     pub cr: u8,
     pub amount: u128,
@@ -146,9 +150,12 @@ pub struct RegistryPlan {
 
 pub fn case() -> impl Strategy<Value = Case> {
     let clock_start = select(vec![0, 1_000, 1_700_000_000 * NS_PER_S, 9_000_000_000 * NS_PER_S]);
-    let accounts = prop::collection::vec(account_flags(), 0..10);
+    let accounts = prop_oneof![
+        8 => prop::collection::vec(account_flags(), 3..10),
+        1 => prop::collection::vec(account_flags(), 0..3),
+    ];
     let steps = prop::collection::vec(step(), 1..40);
-    (genesis(), clock_start, accounts, 0..3u8, steps).prop_map(
+    (genesis(), clock_start, accounts, 0..4u8, steps).prop_map(
         |(genesis, clock_start, accounts, clients, steps)| Case {
             genesis,
             clock_start,
@@ -285,7 +292,8 @@ fn flags(likelihoods: &[(u16, u32)]) -> impl Strategy<Value = u16> + use<> {
     let likelihoods = likelihoods.to_vec();
     let dice = prop::collection::vec(0..100u32, likelihoods.len());
     dice.prop_map(move |dice| {
-        let set = dice.iter().zip(&likelihoods).filter(|(die, (_, percent))| **die >= 100 - percent);
+        let set =
+            dice.iter().zip(&likelihoods).filter(|(die, (_, percent))| **die >= 100 - percent);
         set.map(|(_, (flag, _))| flag).sum()
     })
 }
@@ -348,7 +356,7 @@ fn transfer(imported: bool) -> impl Strategy<Value = TransferPlan> + Clone {
         6 => (0..6u8).prop_map(Kind::Copy),
     ];
     let timeout = prop_oneof![4 => Just(0), 4 => 1..4u32, 1 => Just(u32::MAX)];
-    let account = || prop_oneof![30 => 1..9u8, 1 => 1..20u8];
+    let account = || prop_oneof![40 => 0..=PLACE_MAX, 1 => PLACE_MAX..20];
     let ids = (prop_oneof![1 => 1..12u8, 8 => 1..=255u8], account(), account());
     let fields = (amount(), timeout, flags, 0..3u8, any::<bool>());
     (kind, ids, fields, own_time(), fault(TRANSFER_FAULT_COUNT)).boxed().prop_map(

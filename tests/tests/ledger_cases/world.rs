@@ -1,8 +1,8 @@
 //! Turns a plan into a request, given the state that it meets.
 
 use super::plan::{
-    AccountPlan, Action, Case, Claim, Kind, OwnTime, Received, RegistryPlan, RequestNumber, Step,
-    TransferPlan, Who,
+    AccountPlan, Action, Case, Claim, Kind, OwnTime, PLACE_MAX, Received, RegistryPlan,
+    RequestNumber, Step, TransferPlan, Who,
 };
 use super::requests::request;
 use mizan_model::{Model, ModelReply};
@@ -68,8 +68,11 @@ impl World {
         self.clock += step.advance_ns;
         match &step.action {
             Action::Accounts(who, plans) => {
-                let events: Vec<Account> =
-                    plans.iter().zip(0..).map(|(plan, index)| account(plan, index, model)).collect();
+                let events: Vec<Account> = plans
+                    .iter()
+                    .zip(0..)
+                    .map(|(plan, index)| account(plan, index, model))
+                    .collect();
                 self.write(who, Operation::CreateAccounts, events.as_bytes())
             }
             Action::Transfers(who, plans) => {
@@ -301,10 +304,18 @@ fn account(plan: &AccountPlan, index: u64, model: &Model) -> Account {
 }
 
 fn transfer(plan: &TransferPlan, index: u64, model: &Model) -> Transfer {
+    let accounts: Vec<&Account> = model.accounts().collect();
+    let account_id = |place: u8| match accounts.get(usize::from(place) % accounts.len().max(1)) {
+        Some(account) if place <= PLACE_MAX => account.id,
+        _ => u128::from(place),
+    };
+    let ledger_of = |id: u128| {
+        accounts.iter().find(|account| account.id == id).map_or(1, |account| account.ledger)
+    };
     let mut transfer = Transfer {
         id: plan.id.into(),
-        debit_account_id: plan.dr.into(),
-        credit_account_id: plan.cr.into(),
+        debit_account_id: account_id(plan.dr),
+        credit_account_id: account_id(plan.cr),
         amount: plan.amount,
         user_data_128: plan.user_data.into(),
         user_data_64: plan.user_data.into(),
@@ -313,9 +324,6 @@ fn transfer(plan: &TransferPlan, index: u64, model: &Model) -> Transfer {
         code: 1,
         flags: plan.flags,
         ..Transfer::default()
-    };
-    let ledger_of = |id: u128| {
-        model.accounts().find(|account| account.id == id).map_or(1, |account| account.ledger)
     };
     match plan.kind {
         // Closing without a hold is refused: seldom is often enough.
@@ -330,7 +338,7 @@ fn transfer(plan: &TransferPlan, index: u64, model: &Model) -> Transfer {
         Kind::Post(back) | Kind::Void(back) => post_or_void(plan, back, &mut transfer, model),
         Kind::Copy(back) => copy(plan, back, &mut transfer, model),
     }
-    if transfer.ledger == 1 && matches!(plan.kind, Kind::Plain | Kind::Hold) {
+    if matches!(plan.kind, Kind::Plain | Kind::Hold) {
         transfer.ledger = ledger_of(transfer.debit_account_id);
     }
     if transfer.flags & F::IMPORTED != 0 {
