@@ -244,6 +244,14 @@ impl<S: Storage> Journal<S> {
         self.preparer.space()
     }
 
+    /// Whether the next segment can be made, now or once there is space.
+    ///
+    /// # Errors
+    /// `Io`: why no segment will be made any more; the journal goes on to the end of those that are ready.
+    pub fn check_preparing(&self) -> Result<()> {
+        self.preparer.check()
+    }
+
     /// With [`crate::Prepare::Inline`], tries again now to make the segments that are missing; else does nothing.
     pub fn prepare(&self) {
         self.preparer.prepare_inline();

@@ -145,6 +145,13 @@ impl<S: Storage> Preparer<S> {
         }
     }
 
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.shared.lock().status {
+            Status::Failed(error) => Err(error.clone()),
+            Status::Working | Status::NoSpace(_) => Ok(()),
+        }
+    }
+
     pub(crate) fn space(&self) -> Space {
         match self.shared.lock().status {
             Status::NoSpace(_) | Status::Failed(_) => Space::Low,

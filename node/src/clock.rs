@@ -23,7 +23,8 @@ impl Reading {
     #[must_use]
     pub(crate) fn now() -> Self {
         Self {
-            monotonic_ns: nanoseconds(ClockId::Monotonic),
+            // It goes on while the machine is suspended, as the wall clock does: waking up is no jump.
+            monotonic_ns: nanoseconds(ClockId::Boottime),
             realtime_ns: nanoseconds(ClockId::Realtime),
         }
     }
@@ -31,8 +32,11 @@ impl Reading {
 
 fn nanoseconds(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
-        + u64::try_from(time.tv_nsec).unwrap_or(0)
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    // A clock set to the year 2600 is no reason to panic.
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Lets the wall clock through as long as it is believable.
@@ -49,6 +53,12 @@ impl ClockGuard {
     #[must_use]
     pub(crate) const fn new(first: Reading) -> Self {
         Self { last: first, held_back: false, jumps: 0 }
+    }
+
+    /// The reading that was admitted last.
+    #[cfg(test)]
+    pub(crate) const fn last(&self) -> Reading {
+        self.last
     }
 
     /// The wall clock's time, never more than a second ahead of the monotonic clock's progress.

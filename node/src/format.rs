@@ -125,12 +125,25 @@ pub fn format_storage<S: Storage>(
     )?;
     let mut nothing = |_: &mizan_journal::Frame<'_>| Ok(());
     let (mut journal, _) = Journal::<S>::open(storage, &OpenOptions::default(), &mut nothing)?;
-    let entry = genesis_entry(&genesis);
+    append_genesis(&mut journal, &genesis)?;
+    journal.close()?;
+    Ok(genesis.cluster)
+}
+
+/// Makes the first log entry durable and returns it.
+///
+/// # Errors
+/// Whatever the journal says.
+pub(crate) fn append_genesis<S: Storage>(
+    journal: &mut Journal<S>,
+    genesis: &Genesis,
+) -> Result<[u8; 2 * HEADER_SIZE], NodeError> {
+    let entry = genesis_entry(genesis);
     let mut frame = journal.begin(1, entry.len())?;
     frame.put(&entry)?;
     frame.finish(1, 0)?;
-    journal.close()?;
-    Ok(genesis.cluster)
+    journal.sync()?;
+    Ok(entry)
 }
 
 /// The first log entry: header and body, as the journal keeps them.

@@ -42,12 +42,14 @@ pub(crate) struct FrontParts {
 /// Ingress and reply stage.
 pub(crate) struct Front {
     parts: FrontParts,
+    /// Position in the request ring up to which results have come back.
+    answered: u64,
     stopping: bool,
 }
 
 impl Front {
     pub(crate) const fn new(parts: FrontParts) -> Self {
-        Self { parts, stopping: false }
+        Self { parts, answered: 0, stopping: false }
     }
 
     /// Reads requests and lets time pass. `timeout` bounds the wait for sockets.
@@ -62,11 +64,12 @@ impl Front {
         let clock = Clock { monotonic_ns: reading.monotonic_ns, realtime_ns: reading.realtime_ns };
         let view = self.view(refusal);
         let parts = &mut self.parts;
+        if timeout != Some(Duration::ZERO) {
+            parts.ingress.expect_wait();
+        }
         let worked = parts.gateway.poll(timeout, &view, &clock, &mut parts.ingress)?;
-        let committed = self.committed();
-        // The engine's time may run ahead of the clock, but never behind it.
-        let is_due = self.parts.next_due_ns <= self.parts.ingress.time(self.parts.timestamp);
-        self.parts.ingress.emit_own_entries(is_due, committed)?;
+        let is_due = self.time_to_due_ns() == 0;
+        self.parts.ingress.emit_own_entries(is_due, self.answered)?;
         let published = self.parts.ingress.published();
         if published > before {
             self.parts.stage_signal.notify();
@@ -89,6 +92,7 @@ impl Front {
             if entry.header.position > commit {
                 break;
             }
+            self.answered = entry.header.position;
             parts.commit_sequence = parts.commit_sequence.max(entry.header.applied_sequence);
             parts.next_due_ns = entry.header.next_due_ns;
             parts.timestamp = parts.timestamp.max(entry.header.timestamp);
@@ -126,9 +130,20 @@ impl Front {
     }
 
     /// How long the front may block before time itself gives it work.
+    ///
+    /// Where no tick can be emitted, what stands in its way is worth waiting for, and not the time.
     pub(crate) fn block_time(&self, longest: Duration) -> Duration {
-        let now = crate::clock::Reading::now().realtime_ns;
-        longest.min(Duration::from_nanos(self.parts.next_due_ns.saturating_sub(now)))
+        if self.parts.ingress.may_emit(self.answered) {
+            longest.min(Duration::from_nanos(self.time_to_due_ns()))
+        } else {
+            longest
+        }
+    }
+
+    /// Nanoseconds until a hold is due by the time that the engine would give an entry now: that may run ahead of the
+    /// clock, but never behind it.
+    fn time_to_due_ns(&self) -> u64 {
+        self.parts.next_due_ns.saturating_sub(self.parts.ingress.time(self.parts.timestamp))
     }
 
     /// Takes no new connections and no new writes from now on.
@@ -138,10 +153,20 @@ impl Front {
     }
 
     /// Whether everything that was accepted has been answered.
-    pub(crate) fn is_drained(&self) -> bool {
+    pub(crate) fn is_answered(&self) -> bool {
         !self.is_waiting_for_commit()
             && self.parts.outputs.released_position() == self.parts.progress.outputs_published()
             && self.parts.gateway.in_flight() == 0
+    }
+
+    /// Whether the sockets have taken all replies.
+    pub(crate) const fn is_sent(&self) -> bool {
+        self.parts.gateway.counters().unsent_bytes == 0
+    }
+
+    /// Whether the journal works on what was accepted, and is not waiting for space that may never come.
+    pub(crate) fn can_commit(&self) -> bool {
+        self.is_waiting_for_commit() && !self.parts.journal.is_stalled.load(Ordering::Relaxed)
     }
 
     /// Closes all connections.

@@ -14,6 +14,9 @@ use zerocopy::IntoBytes;
 
 /// Cells kept free, beyond what clients may take, for the node's own entries.
 const OWN_CELLS: usize = 64;
+/// Digests are recorded only while at most so many newer ones may have fallen due: the engine remembers the last 64,
+/// and takes a record of one that it has forgotten for a broken log.
+const DIGEST_AGE_MAX: u64 = 48;
 
 /// Owns the producer side of the ring.
 pub(crate) struct Ingress {
@@ -21,9 +24,14 @@ pub(crate) struct Ingress {
     ring_cells: usize,
     /// The slowest of these limits what is free.
     released: [CursorReader; 2],
+    /// Sequence of the last write in the ring.
+    sequence: u64,
+    digest_interval: u64,
     clock: ClockGuard,
     clock_reading: u64,
-    /// Position after the last tick or digest entry; another waits until this one is committed.
+    /// The reading was taken before a wait.
+    is_reading_old: bool,
+    /// Position after the last tick or digest entry; another waits until this one's result is there.
     own_entry_end: u64,
     digest_waiting: Option<DigestRecord>,
     refuse_writes: Option<RequestStatus>,
@@ -34,14 +42,19 @@ impl Ingress {
         ring: SingleProducer<Cell>,
         ring_cells: usize,
         released: [CursorReader; 2],
+        sequence: u64,
+        digest_interval: u32,
     ) -> Self {
         let reading = Reading::now();
         Self {
             ring,
             ring_cells,
             released,
+            sequence,
+            digest_interval: digest_interval.max(1).into(),
             clock: ClockGuard::new(reading),
             clock_reading: reading.realtime_ns,
+            is_reading_old: false,
             own_entry_end: 0,
             digest_waiting: None,
             refuse_writes: None,
@@ -62,7 +75,13 @@ impl Ingress {
     pub(crate) fn read_clock(&mut self) -> Reading {
         let reading = Reading::now();
         self.clock_reading = self.clock.admit(reading);
+        self.is_reading_old = false;
         reading
+    }
+
+    /// A wait for sockets follows: what it brings is not to get the time from before it.
+    pub(crate) const fn expect_wait(&mut self) {
+        self.is_reading_old = true;
     }
 
     /// The time that the engine would give an entry now, if its last timestamp was this.
@@ -80,6 +99,11 @@ impl Ingress {
         self.digest_waiting = Some(digest);
     }
 
+    /// Whether an own entry could be emitted now; `answered` is the position up to which results have come back.
+    pub(crate) const fn may_emit(&self, answered: u64) -> bool {
+        answered >= self.own_entry_end && self.refuse_writes.is_none()
+    }
+
     /// Emits a tick if something is due, and a digest if one waits; one of them at a time.
     ///
     /// # Errors
@@ -87,22 +111,30 @@ impl Ingress {
     pub(crate) fn emit_own_entries(
         &mut self,
         is_due: bool,
-        committed: u64,
+        answered: u64,
     ) -> Result<bool, NodeError> {
-        if committed < self.own_entry_end || self.refuse_writes.is_some() {
+        if !self.may_emit(answered) {
             return Ok(false);
         }
         if is_due {
             return self.emit(Operation::Tick, &[]);
         }
-        if let Some(digest) = self.digest_waiting {
-            let emitted = self.emit(Operation::Digest, digest.as_bytes())?;
-            if emitted {
-                self.digest_waiting = None;
-            }
-            return Ok(emitted);
+        let Some(digest) = self.digest_waiting else { return Ok(false) };
+        // Under load many entries may lie between the result that announced it and the place that it would get.
+        if self.age(&digest) > DIGEST_AGE_MAX {
+            self.digest_waiting = None;
+            return Ok(false);
         }
-        Ok(false)
+        let emitted = self.emit(Operation::Digest, digest.as_bytes())?;
+        if emitted {
+            self.digest_waiting = None;
+        }
+        Ok(emitted)
+    }
+
+    /// How many newer digests fall due before a record of this one could be applied.
+    const fn age(&self, digest: &DigestRecord) -> u64 {
+        self.sequence.saturating_sub(digest.at_sequence) / self.digest_interval
     }
 
     fn emit(&mut self, operation: Operation, body: &[u8]) -> Result<bool, NodeError> {
@@ -115,6 +147,7 @@ impl Ingress {
         header.request_checksum = header.identity(checksum(body));
         match publish(&mut self.ring, &header, body) {
             Ok(end) => {
+                self.sequence += 1;
                 self.own_entry_end = end;
                 Ok(true)
             }
@@ -136,11 +169,81 @@ impl RequestSink for Ingress {
         if let Some(status) = self.refuse_writes.filter(|_| !is_read) {
             return Submission::Refused(status);
         }
+        if self.is_reading_old {
+            self.read_clock();
+        }
         let stamped = RequestHeader { clock_reading: self.clock_reading, ..*header };
         match publish(&mut self.ring, &stamped, body) {
-            Ok(_) => Submission::Accepted,
+            Ok(_) => {
+                self.sequence += u64::from(!is_read);
+                Submission::Accepted
+            }
             // The poison itself is found by the next poll of the stage; until then nothing is taken.
             Err(_) => Submission::Busy,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mizan_ring::{Consumer, RingOptions};
+
+    const INTERVAL: u32 = 4;
+
+    fn ingress(sequence: u64) -> (Ingress, Consumer<Cell>) {
+        let cells = 32_768;
+        let mut setup = RingOptions::new(cells).allocate(Cell::ZERO).unwrap();
+        let consumer = setup.consumer("test").add();
+        let released = [consumer.cursor(), consumer.cursor()];
+        let ring = setup.single_producer().unwrap();
+        (Ingress::new(ring, cells, released, sequence, INTERVAL), consumer)
+    }
+
+    fn write(ingress: &mut Ingress) {
+        let header = RequestHeader {
+            operation: Operation::CloseSession.number(),
+            ..RequestHeader::default()
+        };
+        assert_eq!(ingress.submit(&header, &[]), Submission::Accepted);
+    }
+
+    #[test]
+    fn a_digest_that_the_engine_may_have_forgotten_is_not_recorded() {
+        let limit = DIGEST_AGE_MAX * u64::from(INTERVAL);
+        for (behind, is_recorded) in [(0, true), (limit, true), (limit + u64::from(INTERVAL), false)]
+        {
+            let (mut ingress, _consumer) = ingress(100);
+            ingress.record_digest(DigestRecord { at_sequence: 100, ..DigestRecord::default() });
+            (0..behind).for_each(|_| write(&mut ingress));
+            assert_eq!(ingress.emit_own_entries(false, 0).unwrap(), is_recorded, "{behind}");
+            assert!(!ingress.emit_own_entries(false, ingress.published()).unwrap());
+        }
+    }
+
+    #[test]
+    fn the_next_own_entry_waits_for_the_result_of_the_last() {
+        let (mut ingress, _consumer) = ingress(1);
+        assert!(ingress.emit_own_entries(true, 0).unwrap());
+        assert!(!ingress.emit_own_entries(true, 0).unwrap());
+        let end = ingress.published();
+        assert!(ingress.may_emit(end));
+        ingress.refuse_writes(Some(RequestStatus::JournalSpaceLow));
+        assert!(!ingress.may_emit(end));
+        assert!(!ingress.emit_own_entries(true, end).unwrap());
+    }
+
+    #[test]
+    fn what_comes_after_a_wait_is_stamped_with_the_time_after_it() {
+        let (mut ingress, mut consumer) = ingress(1);
+        let before = ingress.read_clock();
+        ingress.expect_wait();
+        while Reading::now().monotonic_ns == before.monotonic_ns {}
+        write(&mut ingress);
+        let batch = consumer.available().unwrap();
+        let entry = crate::cell::Entries::<RequestHeader>::new(&batch).next().unwrap();
+        assert_eq!(entry.header.clock_reading, ingress.clock_reading);
+        assert!(!ingress.is_reading_old);
+        assert!(ingress.clock.last().monotonic_ns > before.monotonic_ns);
     }
 }

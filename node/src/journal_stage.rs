@@ -20,6 +20,8 @@ const GROUP_SIZE_MAX: usize = 4 << 20;
 pub(crate) struct JournalState {
     /// The next segment cannot be made: new writes are refused.
     pub(crate) space_is_low: AtomicBool,
+    /// Entries wait in the ring for space.
+    pub(crate) is_stalled: AtomicBool,
     /// Sequence up to which replies were released, for the frames' `commit`.
     pub(crate) commit_sequence: AtomicU64,
     /// Highest sequence that is durable.
@@ -37,8 +39,6 @@ pub(crate) struct JournalStage<S: Storage> {
     state: Arc<JournalState>,
     /// Wakes the reply stage when something became durable.
     durable_signal: Signal,
-    /// The last poll could not write for lack of space.
-    is_stalled: bool,
 }
 
 impl<S: Storage> JournalStage<S> {
@@ -51,12 +51,12 @@ impl<S: Storage> JournalStage<S> {
         durable_signal: Signal,
     ) -> Self {
         state.durable_sequence.store(sequence_next - 1, Ordering::Relaxed);
-        Self { journal, requests, durable, sequence_next, state, durable_signal, is_stalled: false }
+        Self { journal, requests, durable, sequence_next, state, durable_signal }
     }
 
     /// Whether there is something to do, and space to do it.
     pub(crate) fn has_work(&mut self) -> Result<bool, NodeError> {
-        Ok(!self.is_stalled && !self.requests.available()?.is_empty())
+        Ok(!self.state.is_stalled.load(Ordering::Relaxed) && !self.requests.available()?.is_empty())
     }
 
     /// Writes and syncs one group of what waits.
@@ -66,6 +66,10 @@ impl<S: Storage> JournalStage<S> {
     pub(crate) fn poll(&mut self) -> Result<bool, NodeError> {
         let space_is_low = self.journal.space() == Space::Low;
         self.state.space_is_low.store(space_is_low, Ordering::Relaxed);
+        if space_is_low {
+            // Lack of space passes; anything else that keeps the next segment from being made does not.
+            self.journal.check_preparing()?;
+        }
         let batch = self.requests.available()?;
         if batch.is_empty() {
             return Ok(false);
@@ -84,8 +88,9 @@ impl<S: Storage> JournalStage<S> {
         if progressed {
             self.requests.release_to(done);
         }
-        self.is_stalled = matches!(outcome, Err(JournalError::NoSpace { .. }));
-        if self.is_stalled {
+        let is_stalled = matches!(outcome, Err(JournalError::NoSpace { .. }));
+        self.state.is_stalled.store(is_stalled, Ordering::Relaxed);
+        if is_stalled {
             self.state.space_is_low.store(true, Ordering::Relaxed);
         } else {
             outcome?;

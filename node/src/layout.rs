@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const BLOCK_MAX: Duration = Duration::from_millis(100);
 /// How long a stop waits for what was accepted to be answered.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long a stop waits for space for what was accepted, and for sockets to take their replies.
+const DRAIN_STALLED_MAX: Duration = Duration::from_secs(2);
 /// Cores from which a thread for every stage is worth its hand-overs.
 const SPLIT_FROM_CORES: usize = 5;
 
@@ -97,17 +99,14 @@ pub(crate) fn run_front(
 ) -> Result<(), NodeError> {
     let guard = shared.poison.guard("front");
     let mut idle = Idle::new(shared.idle);
-    let mut drain_until = None;
+    let mut drain_since = None;
     loop {
-        if drain_until.is_none() && stop.is_stopping() {
+        if drain_since.is_none() && stop.is_stopping() {
             front.begin_shutdown();
-            drain_until = Some(Instant::now() + DRAIN_MAX);
+            drain_since = Some(Instant::now());
         }
-        if let Some(until) = drain_until {
-            let late = Instant::now() >= until && !front.is_waiting_for_commit();
-            if front.is_drained() || late {
-                break;
-            }
+        if drain_since.is_some_and(|since| is_drained(&front, since)) {
+            break;
         }
         let mut worked = front.poll_ingress(Some(Duration::ZERO))?;
         if let Some(engine) = &mut engine {
@@ -120,11 +119,13 @@ pub(crate) fn run_front(
         }
         if idle.pause() == Pause::Block {
             let key = shared.front_signal.prepare_wait();
-            let engine_waits = engine.as_mut().map_or(Ok(false), EngineStage::has_work)?;
-            if !engine_waits && !front.has_replies()? && stop.is_stopping() == drain_until.is_some()
-            {
-                let longest = front.block_time(BLOCK_MAX);
-                front.poll_ingress(Some(longest))?;
+            // Everything is looked at once more, room for requests included: who made it before will not wake us.
+            let has_work = front.poll_ingress(Some(Duration::ZERO))?
+                || engine.as_mut().map_or(Ok(false), EngineStage::has_work)?
+                || front.has_replies()?
+                || stop.is_stopping() != drain_since.is_some();
+            if !has_work {
+                front.poll_ingress(Some(front.block_time(BLOCK_MAX)))?;
             }
             drop(key);
         }
@@ -134,6 +135,16 @@ pub(crate) fn run_front(
     front.close();
     guard.finish();
     Ok(())
+}
+
+/// Whether a stop that began at `since` need not wait any longer.
+fn is_drained(front: &Front, since: Instant) -> bool {
+    let waited = since.elapsed();
+    if front.is_answered() {
+        return front.is_sent() || waited >= DRAIN_STALLED_MAX;
+    }
+    // A slow sync is waited for: what it makes durable can still be answered.
+    !front.can_commit() && waited >= if front.is_waiting_for_commit() { DRAIN_STALLED_MAX } else { DRAIN_MAX }
 }
 
 /// A stage that has a thread of its own.

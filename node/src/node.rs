@@ -4,6 +4,7 @@ use crate::cell::Cell;
 use crate::cursors::{CursorsReader, Progress};
 use crate::engine_stage::{EngineStage, OUTPUT_RING_CELLS};
 use crate::error::NodeError;
+use crate::format::append_genesis;
 use crate::front::{Front, FrontParts};
 use crate::ingress::Ingress;
 use crate::journal_stage::{JournalStage, JournalState};
@@ -102,8 +103,12 @@ impl<S: Storage> Node<S> {
         let superblock = mizan_journal::Superblock::read(&*storage)?;
         let genesis = read_genesis(&storage.describe(), &superblock.genesis)?;
         let mut replay = Replay::new(&genesis, progress)?;
-        let (journal, recovery) =
+        let (mut journal, recovery) =
             Journal::open(storage, &journal_options(&superblock), &mut replay)?;
+        if journal.next_sequence() == 1 {
+            // The format was interrupted between the directory and its first entry.
+            replay.begin(&append_genesis(&mut journal, &genesis)?)?;
+        }
         let engine = replay.engine;
         if engine.sequence() + 1 != journal.next_sequence() {
             return Err(NodeError::Options(format!(
@@ -160,16 +165,23 @@ impl<S: Storage> Node<S> {
     pub fn run(self) -> Result<(), NodeError> {
         let Self { front, engine, journal, stop, shared, layout, .. } = self;
         let (ended, ends) = bounded(2);
-        let mut threads = 1;
-        spawn("mizan-journal", &shared, ended.clone(), move |shared| run_stage(journal, shared))?;
-        let fused = match layout {
-            Layout::Fused => Some(engine),
-            Layout::Split => {
-                threads += 1;
-                spawn("mizan-engine", &shared, ended, move |shared| run_stage(engine, shared))?;
-                None
-            }
-        };
+        let mut spawned = spawn("mizan-journal", &shared, ended.clone(), move |shared| {
+            run_stage(journal, shared)
+        });
+        let mut threads = usize::from(spawned.is_ok());
+        let mut fused = Some(engine);
+        if layout == Layout::Split
+            && spawned.is_ok()
+            && let Some(engine) = fused.take()
+        {
+            spawned =
+                spawn("mizan-engine", &shared, ended, move |shared| run_stage(engine, shared));
+            threads += usize::from(spawned.is_ok());
+        }
+        if let Err(error) = spawned {
+            shared.poison.raise(&error.to_string());
+            return await_ends(&ends, threads, Err(error));
+        }
         let front = run_front(front, fused, &stop, &shared);
         if let Err(error) = &front {
             shared.poison.raise(&error.to_string());
@@ -285,7 +297,13 @@ impl<S: Storage> Assembly<'_, S> {
         let front = Front::new(FrontParts {
             limits: limits(&self.genesis, &self.options.gateway),
             gateway: self.gateway,
-            ingress: Ingress::new(requests, RING_CELLS, released),
+            ingress: Ingress::new(
+                requests,
+                RING_CELLS,
+                released,
+                sequence_next - 1,
+                self.genesis.digest_interval,
+            ),
             outputs: outputs_reader,
             durable,
             applied,

@@ -93,6 +93,16 @@ impl<'p> Replay<'p> {
         Ok(Self { engine: Engine::new(genesis)?, output: Output::new(), progress })
     }
 
+    /// Applies the first entry of a log, given as the journal keeps it.
+    pub(crate) fn begin(&mut self, entry: &[u8]) -> Result<(), NodeError> {
+        let cut = || NodeError::Options("the genesis entry is shorter than its header".to_owned());
+        let (header, body) = RequestHeader::read_from_prefix(entry).map_err(|_| cut())?;
+        let body = body.get(..header.body_size as usize).ok_or_else(cut)?;
+        self.engine
+            .apply(1, &header, body, &Resolved::none(), &mut self.output)
+            .map_err(|source| NodeError::Apply { sequence: 1, source })
+    }
+
     pub(crate) fn apply(&mut self, frame: &Frame<'_>) -> Result<(), ReplayError> {
         let (engine, output) = (&mut self.engine, &mut self.output);
         for_each_entry(frame, |sequence, header, body| {

@@ -12,13 +12,17 @@ use std::time::{Duration, Instant};
 /// How long a node may take to start, recover, or stop on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The binary `mizan` of the profile that the test runs in; built first if it is not up to date.
+/// The binary `mizan` of the profile that the test runs in; built first if it is not up to date. The variable
+/// `MIZAN_TEST_BINARY` names another one, such as an installed release.
 ///
 /// # Panics
 /// If it cannot be built: no test can go on without it.
 pub fn mizan_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| build("mizan-cli", "mizan"))
+    BINARY.get_or_init(|| {
+        let given = std::env::var_os("MIZAN_TEST_BINARY").map(PathBuf::from);
+        given.unwrap_or_else(|| build("mizan-cli", "mizan"))
+    })
 }
 
 /// The node that kills itself at chosen places; see `src/bin/faulty-node.rs`.
@@ -88,6 +92,7 @@ pub fn format_small(data: &Path, further: &[&str]) {
         ("--transfers", "1000000"),
         ("--holds", "10000"),
         ("--segment-size", "2MiB"),
+        ("--digest-interval", "64"),
     ] {
         if !further.contains(&option) {
             arguments.extend([option, value]);

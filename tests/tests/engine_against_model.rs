@@ -26,7 +26,7 @@ use zerocopy::IntoBytes;
 
 const SEED_DEFAULT: u64 = 0x4D69_7A61_6E00_0001;
 /// Takes a few seconds with the development profile.
-const CASES_DEFAULT: u32 = 2_000;
+const CASES_DEFAULT: u32 = 5_000;
 
 fn from_environment<N: FromStr>(name: &str, default: N) -> N {
     match std::env::var(name) {

@@ -26,8 +26,8 @@ const OTHER_DESCRIPTORS: usize = 500;
 const IDLE_CONNECTION_BYTES_MAX: u64 = 16 * 1024;
 /// Clients that ask and never read.
 const SLOW_READERS: usize = 4;
-/// Requests of a slow reader, each with a reply of about 1 MiB.
-const SLOW_REQUESTS: usize = 64;
+/// Requests of a slow reader, of 128 KiB each, with replies of 1 MiB: more than both ends' socket buffers take.
+const SLOW_REQUESTS: usize = 192;
 /// Resident bytes that a slow reader may cost: its replies (8 MiB) in a buffer that doubles, and a full request.
 const SLOW_READER_BYTES_MAX: u64 = 17 << 20;
 /// Resident bytes that the node's own rings may take when they are used for the first time.
@@ -234,8 +234,7 @@ fn a_client_that_never_reads_is_cut_off_with_bounded_memory_while_others_go_on()
             std::thread::spawn(move || {
                 let mut connection = RawConnection::open_reader(address);
                 // Blocks for as long as the node does not take more, and ends when it hangs up.
-                let is_taken = connection.send(&requests);
-                (is_taken, connection.receive_all().len())
+                connection.send(&requests)
             })
         })
         .collect();
@@ -246,8 +245,8 @@ fn a_client_that_never_reads_is_cut_off_with_bounded_memory_while_others_go_on()
         bytes_max = bytes_max.max(node.resident_bytes().saturating_sub(before_bytes));
     }
     for thread in slow {
-        let (is_taken, replies) = thread.join().expect("no slow reader panics");
-        assert!(!is_taken || replies < SLOW_REQUESTS, "a slow reader was served to the end");
+        let is_taken = thread.join().expect("no slow reader panics");
+        assert!(!is_taken, "the node took everything from a slow reader");
     }
     println!(
         "{SLOW_READERS} slow readers cost at most {} MiB; others made {paid} transfers meanwhile",

@@ -357,6 +357,56 @@ const CODES: &str = "
     fix name=rent                                      -> registry_full
 ";
 
+/// The last value that is right, and the first that is wrong.
+const BOUNDARIES: &str = "
+    clock 1000
+    account id=1 ledger=1 code=1                       -> created
+    & id=2 ledger=1 code=1                             -> created
+    & id=3 ledger=1 code=1 flags=debits_limited        -> created
+    & id=4 ledger=1 code=1 flags=credits_limited       -> created
+    & id=5 ledger=1 code=1                             -> created
+    & id=6 ledger=1 code=1                             -> created
+
+    # Funds are what was credited, and holds count.
+    transfer id=1 dr=1 cr=3 amount=10 ledger=1 code=1  -> created
+    & id=2 dr=3 cr=2 amount=4 ledger=1 code=1 flags=pending -> created
+    & id=3 dr=3 cr=2 amount=7 ledger=1 code=1          -> exceeds_credits
+    & id=4 dr=3 cr=2 amount=6 ledger=1 code=1          -> created
+    & id=5 dr=3 cr=2 amount=1 ledger=1 code=1          -> exceeds_credits
+    & id=6 dr=3 cr=2 amount=0 ledger=1 code=1          -> created
+    & id=7 dr=4 cr=2 amount=10 ledger=1 code=1         -> created
+    & id=8 dr=1 cr=4 amount=10 ledger=1 code=1 flags=pending -> created
+    & id=9 dr=1 cr=4 amount=1 ledger=1 code=1          -> exceeds_debits
+
+    # A balance can be as large as a number can be.
+    transfer id=20 dr=5 cr=6 amount=max-1 ledger=1 code=1 -> created
+    & id=21 dr=5 cr=6 amount=2 ledger=1 code=1         -> overflows_debits_posted
+    & id=22 dr=5 cr=6 amount=1 ledger=1 code=1 flags=pending -> created
+    & id=23 dr=5 cr=6 amount=1 ledger=1 code=1 flags=pending -> overflows_debits
+    & id=24 dr=1 cr=6 amount=1 ledger=1 code=1         -> overflows_credits
+    & id=25 flags=post pending_id=22 amount=max        -> created
+    & id=26 dr=5 cr=6 amount=0 ledger=1 code=1         -> created
+
+    # A hold is good until the nanosecond before its time.
+    clock 1000000000
+    transfer id=30 dr=1 cr=2 amount=1 ledger=1 code=1 flags=pending timeout=1 -> created
+    & id=31 dr=1 cr=2 amount=1 ledger=1 code=1 flags=pending timeout=1 -> created
+    clock 1999999999
+    transfer id=32 flags=post pending_id=30 amount=max -> created
+    & id=33 flags=post pending_id=31 amount=max        -> created
+    clock 3000000000
+    transfer id=34 dr=1 cr=2 amount=1 ledger=1 code=1 flags=pending timeout=1 -> created
+    clock 4000000000
+    transfer id=35 flags=void pending_id=34            -> pending_transfer_expired
+    tick
+    transfer id=36 flags=void pending_id=34            -> pending_transfer_expired
+
+    # Time ends at 2^63-1.
+    clock 9223372035854775807
+    transfer id=40 dr=1 cr=2 amount=1 ledger=1 code=1 flags=pending timeout=1 -> created
+    & id=41 dr=1 cr=2 amount=1 ledger=1 code=1 flags=pending timeout=1 -> overflows_timeout
+";
+
 /// Runs a table on both, and gives what it reached.
 fn both(genesis: &Genesis, script: &str) -> Reached {
     let reached = run::<Model>(genesis, script);
@@ -425,6 +475,11 @@ fn a_post_or_void_is_told_the_first_status_that_applies() {
 #[test]
 fn a_repeated_transfer_is_told_the_first_difference() {
     existing_transfers();
+}
+
+#[test]
+fn limits_hold_to_the_last_unit_and_the_last_nanosecond() {
+    both(&small_genesis(), BOUNDARIES);
 }
 
 #[test]

@@ -312,10 +312,14 @@ fn transfer(plan: &TransferPlan, index: u64, model: &Model) -> Transfer {
     let ledger_of = |id: u128| {
         accounts.iter().find(|account| account.id == id).map_or(1, |account| account.ledger)
     };
+    let (dr, mut cr) = (account_id(plan.dr), account_id(plan.cr));
+    if dr == cr {
+        cr = account_id(plan.cr.saturating_add(1));
+    }
     let mut transfer = Transfer {
         id: plan.id.into(),
-        debit_account_id: account_id(plan.dr),
-        credit_account_id: account_id(plan.cr),
+        debit_account_id: dr,
+        credit_account_id: cr,
         amount: plan.amount,
         user_data_128: plan.user_data.into(),
         user_data_64: plan.user_data.into(),
