@@ -21,6 +21,7 @@ pub mod log;
 pub mod money;
 pub mod names;
 pub mod output;
+pub mod recorded_load;
 pub mod scratch;
 pub mod signals;
 pub mod units;

@@ -110,6 +110,15 @@ impl RecordedLoad {
     /// # Errors
     /// Those of the client, or a reply that refuses what must succeed.
     pub fn pump(&mut self) -> Result<(), CliError> {
+        self.send()?;
+        self.take_in()
+    }
+
+    /// Sends as many batches as may be in flight, and waits for nothing.
+    ///
+    /// # Errors
+    /// Those of the client.
+    pub fn send(&mut self) -> Result<(), CliError> {
         while self.in_flight.len() < IN_FLIGHT_MAX && self.client.can_submit(BATCH as u32) {
             let first = self.next;
             let transfers = self.transfers(first, BATCH);
@@ -117,7 +126,8 @@ impl RecordedLoad {
             self.in_flight.insert(id, first);
             self.next += BATCH;
         }
-        self.take_in()
+        self.client.flush();
+        Ok(())
     }
 
     /// Waits a little for replies, and sends nothing new; says whether all have come.
@@ -264,7 +274,7 @@ fn account(number: u64, ledger: u32) -> Account {
 
 /// Transfer number `number` of the seed.
 fn transfer(number: u64, ledger: u32, seed: u64) -> Transfer {
-    let mut random = Random::new(seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let mut random = Random::of_part(seed, number);
     let debit = random.below(ACCOUNTS);
     let credit = (debit + 1 + random.below(ACCOUNTS - 1)) % ACCOUNTS;
     Transfer {

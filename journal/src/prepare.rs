@@ -234,8 +234,22 @@ impl<S: Storage> Shared<S> {
         if !make_file(&*self.storage, index, self.segment_size, None, &stop)? {
             return Ok(None);
         }
-        open(&*self.storage, index, self.segment_size).map(Some)
+        open(&*self.storage, index, self.segment_size).map(Some).map_err(|error| match error {
+            JournalError::Io { source, .. } if is_passing(&source) => {
+                JournalError::NoSpace { file: segment_name(index), size: self.segment_size, source }
+            }
+            other => other,
+        })
     }
+}
+
+/// Whether another try may succeed: lack of room, or for a moment of descriptors or of memory. Peers that open as
+/// many connections as they can must not be able to end the journal.
+fn is_passing(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let lacks = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    is_no_space(error)
+        || lacks.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// Opens a segment for writing.
@@ -269,7 +283,7 @@ pub(crate) fn make_file<S: Storage>(
         }
     }
     let finished = filled.map_err(|error| {
-        if is_no_space(&error) {
+        if is_passing(&error) {
             JournalError::NoSpace { file: segment_name(index), size, source: error.into() }
         } else {
             JournalError::io("prepare", &name, error)

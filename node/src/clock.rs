@@ -34,14 +34,13 @@ fn nanoseconds(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     // A clock set to the year 2600 is no reason to panic.
-    seconds
-        .saturating_mul(1_000_000_000)
-        .saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Lets the wall clock through as long as it is believable.
 #[derive(Debug)]
 pub(crate) struct ClockGuard {
+    /// When the last reading was, and the furthest that the wall clock could have been believed then.
     last: Reading,
     held_back: bool,
     /// How often the wall clock began to be held back.
@@ -55,7 +54,7 @@ impl ClockGuard {
         Self { last: first, held_back: false, jumps: 0 }
     }
 
-    /// The reading that was admitted last.
+    /// What the next reading is measured against.
     #[cfg(test)]
     pub(crate) const fn last(&self) -> Reading {
         self.last
@@ -77,7 +76,9 @@ impl ClockGuard {
         }
         self.held_back = jumped;
         let admitted = if jumped { expected } else { reading.realtime_ns };
-        self.last = Reading { monotonic_ns: reading.monotonic_ns, realtime_ns: admitted };
+        // After a step back the clock may return to where it would be without it: that time was believed before.
+        let realtime_ns = admitted.max(expected);
+        self.last = Reading { monotonic_ns: reading.monotonic_ns, realtime_ns };
         admitted
     }
 }
@@ -107,6 +108,17 @@ mod tests {
         let mut guard = ClockGuard::new(at(0, 10 * JUMP_NS_MAX));
         assert_eq!(guard.admit(at(1, 11 * JUMP_NS_MAX)), 11 * JUMP_NS_MAX);
         assert_eq!(guard.admit(at(2, 3 * JUMP_NS_MAX)), 3 * JUMP_NS_MAX);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_may_return_but_go_no_further() {
+        let hour_ns = 3_600 * JUMP_NS_MAX;
+        let mut guard = ClockGuard::new(at(0, 5 * hour_ns));
+        assert_eq!(guard.admit(at(10, 4 * hour_ns)), 4 * hour_ns);
+        assert_eq!(guard.admit(at(20, 5 * hour_ns + 20)), 5 * hour_ns + 20);
+        assert_eq!(guard.jumps, 0);
+        assert_eq!(guard.admit(at(30, 6 * hour_ns)), 5 * hour_ns + 30);
+        assert_eq!(guard.jumps, 1);
     }
 
     #[test]

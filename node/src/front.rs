@@ -45,11 +45,13 @@ pub(crate) struct Front {
     /// Position in the request ring up to which results have come back.
     answered: u64,
     stopping: bool,
+    /// Whether it was said that there is no room on the disk.
+    space_was_low: bool,
 }
 
 impl Front {
     pub(crate) const fn new(parts: FrontParts) -> Self {
-        Self { parts, answered: 0, stopping: false }
+        Self { parts, answered: 0, stopping: false, space_was_low: false }
     }
 
     /// Reads requests and lets time pass. `timeout` bounds the wait for sockets.
@@ -58,6 +60,7 @@ impl Front {
     /// Failing sockets of the listener, or another stage's death.
     pub(crate) fn poll_ingress(&mut self, timeout: Option<Duration>) -> Result<bool, NodeError> {
         let before = self.parts.ingress.published();
+        self.tell_space();
         let refusal = self.refusal();
         self.parts.ingress.refuse_writes(refusal);
         let reading = self.parts.ingress.read_clock();
@@ -173,6 +176,22 @@ impl Front {
     pub(crate) fn close(mut self) {
         self.parts.gateway.flush();
         self.parts.gateway.close_all();
+    }
+
+    /// Says once that writes are refused for want of room, and once that they go on.
+    fn tell_space(&mut self) {
+        let is_low = self.parts.journal.space_is_low.load(Ordering::Relaxed);
+        if is_low == self.space_was_low {
+            return;
+        }
+        self.space_was_low = is_low;
+        if is_low {
+            tracing::warn!(
+                "the next journal segment cannot be made: writes are refused (journal_space_low), reads go on; free space on the disk of the data directory"
+            );
+        } else {
+            tracing::info!("the journal has room again: writes go on");
+        }
     }
 
     fn refusal(&self) -> Option<RequestStatus> {

@@ -211,7 +211,8 @@ mod tests {
     #[test]
     fn a_digest_that_the_engine_may_have_forgotten_is_not_recorded() {
         let limit = DIGEST_AGE_MAX * u64::from(INTERVAL);
-        for (behind, is_recorded) in [(0, true), (limit, true), (limit + u64::from(INTERVAL), false)]
+        for (behind, is_recorded) in
+            [(0, true), (limit, true), (limit + u64::from(INTERVAL), false)]
         {
             let (mut ingress, _consumer) = ingress(100);
             ingress.record_digest(DigestRecord { at_sequence: 100, ..DigestRecord::default() });

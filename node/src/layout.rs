@@ -98,6 +98,25 @@ pub(crate) fn run_front(
     shared: &Shared,
 ) -> Result<(), NodeError> {
     let guard = shared.poison.guard("front");
+    let outcome = poll_until_stopped(&mut front, &mut engine, stop, shared);
+    match &outcome {
+        Ok(()) => {
+            shared.finished.store(true, Ordering::Release);
+            shared.stage_signal.notify();
+            front.close();
+        }
+        Err(error) => shared.poison.raise(&error.to_string()),
+    }
+    guard.finish();
+    outcome
+}
+
+fn poll_until_stopped(
+    front: &mut Front,
+    engine: &mut Option<EngineStage>,
+    stop: &StopHandle,
+    shared: &Shared,
+) -> Result<(), NodeError> {
     let mut idle = Idle::new(shared.idle);
     let mut drain_since = None;
     loop {
@@ -105,11 +124,11 @@ pub(crate) fn run_front(
             front.begin_shutdown();
             drain_since = Some(Instant::now());
         }
-        if drain_since.is_some_and(|since| is_drained(&front, since)) {
-            break;
+        if drain_since.is_some_and(|since| is_drained(front, since)) {
+            return Ok(());
         }
         let mut worked = front.poll_ingress(Some(Duration::ZERO))?;
-        if let Some(engine) = &mut engine {
+        if let Some(engine) = engine {
             worked |= engine.poll()?;
         }
         worked |= front.poll_replies()?;
@@ -130,11 +149,6 @@ pub(crate) fn run_front(
             drop(key);
         }
     }
-    shared.finished.store(true, Ordering::Release);
-    shared.stage_signal.notify();
-    front.close();
-    guard.finish();
-    Ok(())
 }
 
 /// Whether a stop that began at `since` need not wait any longer.
@@ -144,7 +158,8 @@ fn is_drained(front: &Front, since: Instant) -> bool {
         return front.is_sent() || waited >= DRAIN_STALLED_MAX;
     }
     // A slow sync is waited for: what it makes durable can still be answered.
-    !front.can_commit() && waited >= if front.is_waiting_for_commit() { DRAIN_STALLED_MAX } else { DRAIN_MAX }
+    !front.can_commit()
+        && waited >= if front.is_waiting_for_commit() { DRAIN_STALLED_MAX } else { DRAIN_MAX }
 }
 
 /// A stage that has a thread of its own.

@@ -183,9 +183,6 @@ impl<S: Storage> Node<S> {
             return await_ends(&ends, threads, Err(error));
         }
         let front = run_front(front, fused, &stop, &shared);
-        if let Err(error) = &front {
-            shared.poison.raise(&error.to_string());
-        }
         await_ends(&ends, threads, front)
     }
 }

@@ -3,6 +3,7 @@
 //! `MIZAN_TEST_SEED` repeats a run or begins another one, `MIZAN_TEST_CASES` makes it shorter or longer.
 
 mod ledger_cases {
+    pub(crate) mod events;
     pub(crate) mod pair;
     pub(crate) mod plan;
     pub(crate) mod reply;
@@ -13,7 +14,8 @@ mod ledger_cases {
 use ledger_cases::pair::{Coverage, Pair, run};
 use ledger_cases::plan::{Case, case};
 use ledger_cases::requests::{request, small_genesis};
-use mizan_engine::{Engine, Output, Resolved};
+use mizan_engine::{Engine, Output, Resolved, check_genesis};
+use mizan_model::Model;
 use mizan_wire::limits::{EVENTS_MAX, NS_PER_S};
 use mizan_wire::{
     Account, CreateAccountStatus, CreateTransferStatus, Genesis, Operation, RegistryStatus,
@@ -130,6 +132,38 @@ fn the_seed_of_the_id_tables_changes_no_reply_and_no_digest() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn both_begin_with_the_same_genesis_records() {
+    type Set = fn(&mut Genesis, u64);
+    let fields: [(Set, u64); 8] = [
+        (|genesis, value| genesis.account_count_max = value, 1 << 31),
+        (|genesis, value| genesis.transfer_count_max = value, 1 << 31),
+        (|genesis, value| genesis.hold_count_max = value, small_genesis().transfer_count_max),
+        (|genesis, value| genesis.ledger_count_max = value as u32, 4_000),
+        (|genesis, value| genesis.code_count_max = value as u32, 8_000),
+        (|genesis, value| genesis.session_count_max = value as u32, 65_535),
+        (|genesis, value| genesis.window_requests = value as u32, 65_536),
+        (|genesis, value| genesis.digest_interval = value as u32, u32::MAX.into()),
+    ];
+    let mut allowed = 0;
+    for (set, max) in fields {
+        for value in [0, 1, max, max.saturating_add(1).min(u32::MAX.into())] {
+            let mut genesis = Genesis { hold_count_max: 1, ..small_genesis() };
+            set(&mut genesis, value);
+            let model = Model::new(&genesis).is_ok();
+            assert_eq!(check_genesis(&genesis).is_ok(), model, "{genesis:?}");
+            assert_eq!(model, (1..=max).contains(&value), "{genesis:?}");
+            allowed += usize::from(model);
+        }
+    }
+    assert!(allowed >= 16, "both ends of every range are allowed");
+    for window_bytes in [0, EVENTS_MAX * 16 - 1, EVENTS_MAX * 16, u32::MAX] {
+        let genesis = Genesis { window_bytes, ..small_genesis() };
+        assert_eq!(check_genesis(&genesis).is_ok(), window_bytes >= EVENTS_MAX * 16);
+        assert_eq!(Model::new(&genesis).is_ok(), window_bytes >= EVENTS_MAX * 16);
+    }
 }
 
 fn transfers(count: u32, change: impl Fn(u128, &mut Transfer)) -> Vec<Transfer> {

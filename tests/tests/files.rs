@@ -24,7 +24,9 @@ const STATE: i32 = 6;
 fn seed(test: &str) -> u64 {
     let given = std::env::var("MIZAN_SEED").ok().and_then(|text| text.parse().ok());
     let seed = given.unwrap_or(SEED_DEFAULT);
-    println!("seed {seed}; repeat with MIZAN_SEED={seed} cargo test -p mizan-tests --test files {test}");
+    println!(
+        "seed {seed}; repeat with MIZAN_SEED={seed} cargo test -p mizan-tests --test files {test}"
+    );
     seed
 }
 
@@ -219,7 +221,7 @@ fn a_torn_tail_is_cut_back_to_the_last_whole_group_and_kept_in_quarantine() {
         let mut torn = original.clone();
         let is_garbled = index % 2 == 1;
         for byte in &mut torn[last.offset + kept..frame.end] {
-            *byte = if is_garbled { random.next() as u8 } else { 0 };
+            *byte = if is_garbled { random.draw() as u8 } else { 0 };
         }
         let copy = directory.path().join(format!("copy-{kept}"));
         copy_in_use(&data, &copy);
@@ -247,7 +249,8 @@ fn a_torn_tail_is_cut_back_to_the_last_whole_group_and_kept_in_quarantine() {
         if let Some(tail) = quarantined {
             tails += 1;
             assert_eq!(tail.sequence, last.sequence, "the first sequence that is gone");
-            let content = std::fs::read(copy.join(&tail.file)).expect("the quarantine file is there");
+            let content =
+                std::fs::read(copy.join(&tail.file)).expect("the quarantine file is there");
             let end = residue.iter().rposition(|byte| *byte != 0).expect("there is a residue");
             let is_kept = content.windows(end + 1).any(|window| *window == residue[..=end]);
             assert!(is_kept, "{kept} bytes kept: {} lacks the tail", tail.file);
@@ -300,7 +303,14 @@ fn wait_for_low_space(address: &str) -> String {
     let mut said = String::new();
     mizan_tests::ledger::wait_until("the node finds that it has no space", || {
         let output = mizan(&[
-            "accounts", "create", "1", "7", "--request-timeout", "500ms", "--address", address,
+            "accounts",
+            "create",
+            "1",
+            "7",
+            "--request-timeout",
+            "500ms",
+            "--address",
+            address,
         ]);
         said = text(&output.stderr);
         output.status.code() == Some(8)

@@ -85,7 +85,7 @@ fn kill_9_under_load_loses_nothing_that_was_acknowledged_and_doubles_nothing() {
     format_small(&data, &[]);
     let mut node = NodeProcess::start(&data, "127.0.0.1:0");
     let address = node.address().to_string();
-    let mut recorder = Recorder::start(node.address(), random.next()).expect("the node answers");
+    let mut recorder = Recorder::start(node.address(), random.draw()).expect("the node answers");
     let mut classes = Classes::default();
 
     let places = ["partial-frame", "synced", "segment"];

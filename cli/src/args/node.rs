@@ -17,9 +17,9 @@ pub struct DemoArgs {
     /// Keeps the scratch node's files and says where they are
     #[arg(long)]
     pub keep: bool,
-    /// Transfers of the load [default: as many as its time allows]
-    #[arg(long, value_name = "N")]
-    pub transfers: Option<u64>,
+    /// Transfers of the load; the load that is crashed has at most half as many
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    pub transfers: u64,
     /// Seed of the load, to repeat it [default: a fresh one, which is printed]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

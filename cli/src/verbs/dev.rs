@@ -33,7 +33,7 @@ use tempfile::TempDir;
 /// How often it is looked whether the node still runs.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Ledgers: number by ISO 4217, decimal places, currency, name.
-const LEDGERS: [(u32, u8, &str, &str); 2] = [(840, 2, "USD", "US dollar"), (978, 2, "EUR", "euro")];
+pub(crate) const LEDGERS: [(u32, u8, &str, &str); 2] = [(840, 2, "USD", "US dollar"), (978, 2, "EUR", "euro")];
 /// Codes of accounts.
 const CODES: [(u16, CodeClass, &str); 3] = [
     (1, CodeClass::Liability, "wallets"),
@@ -143,7 +143,7 @@ fn choose_address(context: &Context, args: &DevArgs) -> Result<(SocketAddr, bool
 }
 
 /// Makes ledgers, codes, accounts and balances, as far as they are not there.
-fn furnish(address: SocketAddr) -> Result<(), CliError> {
+pub(crate) fn furnish(address: SocketAddr) -> Result<(), CliError> {
     let mut client = Client::connect(ClientConfig::at(address))?;
     let ledgers = LEDGERS.iter().map(|(number, scale, currency, name)| {
         CreateLedger::new(*number, *scale, currency, name).expect("invariant: the names fit")

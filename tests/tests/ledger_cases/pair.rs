@@ -7,6 +7,7 @@ use super::world::{Request, World};
 use mizan_engine::{Engine, Output, Resolved};
 use mizan_model::{Model, ModelReply};
 use mizan_wire::frame::REPLY_REPLAYED;
+use mizan_wire::limits::EVENTS_MAX;
 use mizan_wire::{
     Genesis, Operation, RequestHeader, RequestStatus, ResultException, expand_results,
 };
@@ -16,22 +17,22 @@ use zerocopy::{FromBytes, IntoBytes};
 
 /// How often each status was the answer: to an event of an operation, or, under operation 0, to a request.
 #[derive(Clone, Debug, Default)]
-pub struct Coverage {
-    pub statuses: BTreeMap<(u16, u32), u64>,
-    pub requests: u64,
-    pub events: u64,
-    pub broken: u64,
-    pub replayed: u64,
+pub(crate) struct Coverage {
+    pub(crate) statuses: BTreeMap<(u16, u32), u64>,
+    pub(crate) requests: u64,
+    pub(crate) events: u64,
+    pub(crate) broken: u64,
+    pub(crate) replayed: u64,
     /// Holds that a tick released.
-    pub expired: u64,
+    pub(crate) expired: u64,
 }
 
 impl Coverage {
-    pub fn count(&self, operation: Operation, status: u32) -> u64 {
+    pub(crate) fn count(&self, operation: Operation, status: u32) -> u64 {
         self.statuses.get(&(operation.number(), status)).copied().unwrap_or(0)
     }
 
-    pub fn request_count(&self, status: RequestStatus) -> u64 {
+    pub(crate) fn request_count(&self, status: RequestStatus) -> u64 {
         self.statuses.get(&(0, status as u32)).copied().unwrap_or(0)
     }
 
@@ -57,19 +58,19 @@ impl Coverage {
 }
 
 /// An entry of the log that a pair has executed.
-pub type Entry = (RequestHeader, Vec<u8>);
+pub(crate) type Entry = (RequestHeader, Vec<u8>);
 
-pub struct Pair {
-    pub engine: Engine,
-    pub model: Model,
+pub(crate) struct Pair {
+    pub(crate) engine: Engine,
+    pub(crate) model: Model,
     output: Output,
     /// What was applied, with the reply.
-    pub log: Vec<(Entry, ModelReply)>,
+    pub(crate) log: Vec<(Entry, ModelReply)>,
 }
 
 impl Pair {
     /// Both, after the genesis entry.
-    pub fn new(genesis: &Genesis, clock: u64) -> Result<Self, String> {
+    pub(crate) fn new(genesis: &Genesis, clock: u64) -> Result<Self, String> {
         let engine = Engine::new(genesis).map_err(|error| error.to_string())?;
         let model = Model::new(genesis).map_err(|error| error.to_string())?;
         let mut pair = Self { engine, model, output: Output::new(), log: Vec::new() };
@@ -79,7 +80,11 @@ impl Pair {
     }
 
     /// Applies a sound log entry to both.
-    pub fn apply(&mut self, header: &RequestHeader, body: &[u8]) -> Result<ModelReply, String> {
+    pub(crate) fn apply(
+        &mut self,
+        header: &RequestHeader,
+        body: &[u8],
+    ) -> Result<ModelReply, String> {
         let request = Request {
             header: *header,
             body: body.to_vec(),
@@ -91,7 +96,7 @@ impl Pair {
     }
 
     /// Hands a request to both and compares the replies and the states. `None` if both refused a broken entry.
-    pub fn submit(&mut self, request: &Request) -> Result<Option<ModelReply>, String> {
+    pub(crate) fn submit(&mut self, request: &Request) -> Result<Option<ModelReply>, String> {
         let (header, body) = (&request.header, &request.body);
         let (engine, model) = if request.is_read {
             let engine = self.engine.read(header, body, &mut self.output);
@@ -139,9 +144,9 @@ impl Pair {
     }
 
     /// Compares what is seen by asking only, and audits the engine.
-    pub fn finish(&mut self) -> Result<(), String> {
+    pub(crate) fn finish(&mut self) -> Result<(), String> {
         let ids: Vec<u128> = self.model.transfers().map(|transfer| transfer.id).collect();
-        for ids in ids.chunks(8_189) {
+        for ids in ids.chunks(EVENTS_MAX as usize) {
             let header = request(Operation::LookupTransfers, ids.as_bytes(), 0);
             self.engine
                 .read(&header, ids.as_bytes(), &mut self.output)
@@ -163,7 +168,10 @@ fn same<T: PartialEq + Debug>(what: &str, engine: &T, model: &T) -> Result<(), S
 }
 
 /// Runs a case on both. Gives the log.
-pub fn run(case: &Case, coverage: &mut Coverage) -> Result<Vec<(Entry, ModelReply)>, String> {
+pub(crate) fn run(
+    case: &Case,
+    coverage: &mut Coverage,
+) -> Result<Vec<(Entry, ModelReply)>, String> {
     let mut pair = Pair::new(&case.genesis, case.clock_start)?;
     let mut world = World::new(case.clock_start);
     for request in world.prelude(case) {

@@ -11,25 +11,25 @@ use super::requests::small_genesis;
 
 /// A node and what is asked of it.
 #[derive(Clone, Debug)]
-pub struct Case {
-    pub genesis: Genesis,
-    pub clock_start: u64,
+pub(crate) struct Case {
+    pub(crate) genesis: Genesis,
+    pub(crate) clock_start: u64,
     /// Flags of the accounts that are there from the beginning.
-    pub accounts: Vec<u16>,
+    pub(crate) accounts: Vec<u16>,
     /// Clients that have a session from the beginning.
-    pub clients: u8,
-    pub steps: Vec<Step>,
+    pub(crate) clients: u8,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// One request, after some time.
 #[derive(Clone, Debug)]
-pub struct Step {
-    pub advance_ns: u64,
-    pub action: Action,
+pub(crate) struct Step {
+    pub(crate) advance_ns: u64,
+    pub(crate) action: Action,
 }
 
 #[derive(Clone, Debug)]
-pub enum Action {
+pub(crate) enum Action {
     Accounts(Who, Vec<AccountPlan>),
     Transfers(Who, Vec<TransferPlan>),
     Ledgers(Who, Vec<RegistryPlan>),
@@ -44,7 +44,7 @@ pub enum Action {
 
 /// Which session number a client names.
 #[derive(Clone, Copy, Debug)]
-pub enum Claim {
+pub(crate) enum Claim {
     Nothing,
     Known,
     Wrong,
@@ -52,15 +52,15 @@ pub enum Claim {
 
 /// Who writes, and what the header says about it. Client 0 has no session.
 #[derive(Clone, Copy, Debug)]
-pub struct Who {
-    pub client: u8,
-    pub claims: Claim,
-    pub number: RequestNumber,
-    pub received: Received,
+pub(crate) struct Who {
+    pub(crate) client: u8,
+    pub(crate) claims: Claim,
+    pub(crate) number: RequestNumber,
+    pub(crate) received: Received,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum RequestNumber {
+pub(crate) enum RequestNumber {
     Next,
     /// One of the last requests again, byte by byte.
     Repeat(u8),
@@ -71,7 +71,7 @@ pub enum RequestNumber {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Received {
+pub(crate) enum Received {
     Nothing,
     AllBut(u8),
     TooMany,
@@ -79,7 +79,7 @@ pub enum Received {
 
 /// What timestamp an imported event carries.
 #[derive(Clone, Copy, Debug)]
-pub enum OwnTime {
+pub(crate) enum OwnTime {
     Zero,
     Absolute(u16),
     /// So many nanoseconds after the newest account and transfer.
@@ -94,23 +94,23 @@ pub enum OwnTime {
 }
 
 #[derive(Clone, Debug)]
-pub struct AccountPlan {
+pub(crate) struct AccountPlan {
     /// A stored account again, instead of the fields below.
-    pub copies: Option<u8>,
-    pub id: u8,
-    pub ledger: u8,
-    pub code: u8,
-    pub flags: u16,
-    pub user_data: u8,
-    pub own_time: OwnTime,
-    pub fault: Option<u8>,
+    pub(crate) copies: Option<u8>,
+    pub(crate) id: u8,
+    pub(crate) ledger: u8,
+    pub(crate) code: u8,
+    pub(crate) flags: u16,
+    pub(crate) user_data: u8,
+    pub(crate) own_time: OwnTime,
+    pub(crate) fault: Option<u8>,
 }
 
 /// Places of accounts that a transfer may name.
-pub const PLACE_MAX: u8 = 12;
+pub(crate) const PLACE_MAX: u8 = 12;
 
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     Plain,
     Hold,
     /// Of one of the holds, the newest first.
@@ -121,34 +121,34 @@ pub enum Kind {
 }
 
 #[derive(Clone, Debug)]
-pub struct TransferPlan {
-    pub kind: Kind,
-    pub id: u8,
+pub(crate) struct TransferPlan {
+    pub(crate) kind: Kind,
+    pub(crate) id: u8,
     /// Up to [`PLACE_MAX`] a place among the stored accounts, above it an id.
-    pub dr: u8,
-    pub cr: u8,
-    pub amount: u128,
-    pub timeout: u32,
-    pub flags: u16,
-    pub user_data: u8,
+    pub(crate) dr: u8,
+    pub(crate) cr: u8,
+    pub(crate) amount: u128,
+    pub(crate) timeout: u32,
+    pub(crate) flags: u16,
+    pub(crate) user_data: u8,
     /// Whether a post or void names accounts, ledger and code.
-    pub names_all: bool,
-    pub own_time: OwnTime,
-    pub fault: Option<u8>,
+    pub(crate) names_all: bool,
+    pub(crate) own_time: OwnTime,
+    pub(crate) fault: Option<u8>,
 }
 
 /// A ledger or a code.
 #[derive(Clone, Debug)]
-pub struct RegistryPlan {
-    pub number: u8,
+pub(crate) struct RegistryPlan {
+    pub(crate) number: u8,
     /// Scale of a ledger, class of a code.
-    pub grade: u8,
-    pub currency: &'static str,
-    pub name: &'static str,
-    pub fault: Option<u8>,
+    pub(crate) grade: u8,
+    pub(crate) currency: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) fault: Option<u8>,
 }
 
-pub fn case() -> impl Strategy<Value = Case> {
+pub(crate) fn case() -> impl Strategy<Value = Case> {
     let clock_start = select(vec![0, 1_000, 1_700_000_000 * NS_PER_S, 9_000_000_000 * NS_PER_S]);
     let accounts = prop_oneof![
         8 => prop::collection::vec(account_flags(), 3..10),
@@ -227,7 +227,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 /// Ways in which an entry can be broken; see `World::broken`.
-pub const BROKEN_COUNT: u8 = 16;
+pub(crate) const BROKEN_COUNT: u8 = 16;
 
 fn who() -> impl Strategy<Value = Who> {
     let number = prop_oneof![
@@ -303,12 +303,12 @@ fn fault(count: u8) -> impl Strategy<Value = Option<u8>> {
     prop_oneof![8 => Just(None), 1 => (0..count).prop_map(Some)]
 }
 
-/// What can be wrong with an account; see `World::account`.
-pub const ACCOUNT_FAULT_COUNT: u8 = 18;
-/// What can be wrong with a transfer; see `World::transfer`.
-pub const TRANSFER_FAULT_COUNT: u8 = 26;
-/// What can be wrong with a registry record; see `World::ledger`.
-pub const REGISTRY_FAULT_COUNT: u8 = 4;
+/// What can be wrong with an account; see `events.rs`.
+pub(crate) const ACCOUNT_FAULT_COUNT: u8 = 18;
+/// What can be wrong with a transfer; see `events.rs`.
+pub(crate) const TRANSFER_FAULT_COUNT: u8 = 26;
+/// What can be wrong with a registry record; see `events.rs`.
+pub(crate) const REGISTRY_FAULT_COUNT: u8 = 4;
 
 fn account(imported: bool) -> impl Strategy<Value = AccountPlan> + Clone {
     let flags = flags(&[

@@ -12,7 +12,7 @@ use zerocopy::{FromZeros, IntoBytes};
 
 /// An event of one of the four creates.
 #[derive(Clone, Copy, Debug)]
-pub enum Record {
+pub(crate) enum Record {
     Account(Account),
     Transfer(Transfer),
     Ledger(CreateLedger),
@@ -21,7 +21,7 @@ pub enum Record {
 
 impl Record {
     /// An event of the kind with all fields zero.
-    pub fn zeroed(kind: &str) -> Self {
+    pub(crate) fn zeroed(kind: &str) -> Self {
         match kind {
             "account" => Self::Account(Account::default()),
             "transfer" => Self::Transfer(Transfer::default()),
@@ -31,7 +31,7 @@ impl Record {
         }
     }
 
-    pub fn operation(&self) -> Operation {
+    pub(crate) fn operation(&self) -> Operation {
         match self {
             Self::Account(_) => Operation::CreateAccounts,
             Self::Transfer(_) => Operation::CreateTransfers,
@@ -40,7 +40,7 @@ impl Record {
         }
     }
 
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Account(account) => account.as_bytes(),
             Self::Transfer(transfer) => transfer.as_bytes(),
@@ -50,7 +50,7 @@ impl Record {
     }
 
     /// Changes the fields that the text names.
-    pub fn set_all(&mut self, text: &str) {
+    pub(crate) fn set_all(&mut self, text: &str) {
         for word in text.split_whitespace() {
             let (field, value) =
                 word.split_once('=').unwrap_or_else(|| panic!("{word:?} is no field=value"));
@@ -162,7 +162,7 @@ fn flags(text: &str, names: &[(&str, u16)]) -> u16 {
 }
 
 /// A number as the texts write it.
-pub fn number(text: &str) -> u128 {
+pub(crate) fn number(text: &str) -> u128 {
     if let Some((base, offset)) = text.split_once('+') {
         return number(base) + number(offset);
     }
@@ -183,13 +183,13 @@ fn narrow<N: TryFrom<u128>>(text: &str) -> N {
 }
 
 /// The status's number from the name that it has in the operation's table.
-pub fn status_number(operation: Operation, name: &str) -> u32 {
+pub(crate) fn status_number(operation: Operation, name: &str) -> u32 {
     let row = table(operation).into_iter().find(|(_, found)| *found == name);
     row.unwrap_or_else(|| panic!("{} has no status {name:?}", operation.name())).0
 }
 
 /// The status's name in the operation's table, and its place in the order of precedence.
-pub fn status_place(operation: Operation, number: u32) -> (usize, &'static str) {
+pub(crate) fn status_place(operation: Operation, number: u32) -> (usize, &'static str) {
     let table = table(operation);
     let place = table.iter().position(|(found, _)| *found == number);
     let place = place.unwrap_or_else(|| panic!("{} has no {number}", operation.name()));
@@ -197,7 +197,7 @@ pub fn status_place(operation: Operation, number: u32) -> (usize, &'static str) 
 }
 
 /// Number and name of every status of an operation, in the order of precedence.
-pub fn table(operation: Operation) -> Vec<(u32, &'static str)> {
+pub(crate) fn table(operation: Operation) -> Vec<(u32, &'static str)> {
     match operation {
         Operation::CreateAccounts => rows::<CreateAccountStatus>(),
         Operation::CreateTransfers => rows::<CreateTransferStatus>(),

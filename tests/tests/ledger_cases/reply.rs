@@ -3,7 +3,7 @@
 use mizan_engine::Output;
 use mizan_model::ModelReply;
 
-pub fn reply_of(output: &Output) -> ModelReply {
+pub(crate) fn reply_of(output: &Output) -> ModelReply {
     ModelReply {
         status: output.status,
         flags: output.flags,

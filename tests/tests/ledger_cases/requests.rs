@@ -4,7 +4,7 @@ use mizan_wire::limits::EVENTS_MAX;
 use mizan_wire::{Genesis, Operation, RequestHeader, SEMANTICS_VERSION, checksum};
 
 /// A node with room for everything that a small case needs.
-pub fn small_genesis() -> Genesis {
+pub(crate) fn small_genesis() -> Genesis {
     Genesis {
         cluster: 0xC1,
         hash_seed: 7,
@@ -24,7 +24,7 @@ pub fn small_genesis() -> Genesis {
 }
 
 /// A request without a session, whose body is whole events of the operation's own size.
-pub fn request(operation: Operation, body: &[u8], clock_reading: u64) -> RequestHeader {
+pub(crate) fn request(operation: Operation, body: &[u8], clock_reading: u64) -> RequestHeader {
     let event_size = operation.event_size();
     let event_count = body.len().checked_div(event_size).unwrap_or(0);
     let mut header = RequestHeader {

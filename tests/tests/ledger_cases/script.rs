@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// What a script has reached: operation and status number.
-pub type Reached = BTreeSet<(u16, u32)>;
+pub(crate) type Reached = BTreeSet<(u16, u32)>;
 
 struct Run<S> {
     subject: S,
@@ -38,7 +38,7 @@ struct Run<S> {
 ///
 /// # Panics
 /// With line and reason, if a row gets another status, or a walk does not go down the table.
-pub fn run<S: Subject>(genesis: &Genesis, script: &str) -> Reached {
+pub(crate) fn run<S: Subject>(genesis: &Genesis, script: &str) -> Reached {
     let mut run = Run {
         subject: S::begin(genesis),
         sequence: 0,

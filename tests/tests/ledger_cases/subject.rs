@@ -6,7 +6,7 @@ use mizan_model::{Model, ModelReply};
 use mizan_wire::{Account, Genesis, RequestHeader, TrialBalanceRow};
 
 /// Whatever keeps a ledger by the rules.
-pub trait Subject {
+pub(crate) trait Subject {
     /// The name in messages.
     const NAME: &'static str;
 
@@ -51,7 +51,7 @@ impl Subject for Model {
 }
 
 /// The engine with the buffer that it replies into.
-pub struct EngineSubject {
+pub(crate) struct EngineSubject {
     engine: Engine,
     output: Output,
 }

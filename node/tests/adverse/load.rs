@@ -1,0 +1,122 @@
+//! A node under load that fills its rings, and with more to do at once than fits into one entry.
+
+use crate::common::{
+    Running, account, accounts_of_the_largest_request, assert_sound, complete, formatted, transfer,
+    wait_until,
+};
+use mizan_client::Outcome;
+use mizan_node::Layout;
+use mizan_wire::{CREATED, Operation, Transfer, TransferFlags};
+use std::time::Duration;
+use zerocopy::IntoBytes;
+
+/// More entries than the engine remembers digests for, at the smallest interval.
+const FLOOD: u64 = 3_000;
+
+fn a_digest_that_comes_late_does_not_end_the_node(layout: Layout) {
+    let directory = formatted();
+    let node = Running::start(directory.path(), layout);
+    let mut client = node.client();
+    client.create_accounts(&[account(1), account(2)]).unwrap();
+    let before = node.cursors.get().published;
+    node.switch.hold_syncs(true);
+    for id in 0..FLOOD {
+        let event = transfer(u128::from(id) + 1);
+        client.submit(Operation::CreateTransfers, event.as_bytes()).unwrap();
+    }
+    wait_until("the whole flood is in the ring", || {
+        assert!(client.poll(Duration::ZERO).unwrap().is_none());
+        node.switch.sync_waits() && node.cursors.get().applied >= before + 2 * FLOOD
+    });
+    node.switch.hold_syncs(false);
+    for completion in complete(&mut client, FLOOD as usize) {
+        assert!(matches!(completion.outcome, Outcome::Reply(_)), "{completion:?}");
+    }
+    // Digests go on afterwards.
+    for id in 0..40 {
+        client.create_transfers(&[transfer(id + 1_000_000)]).unwrap();
+    }
+    node.stop().unwrap();
+    let report = assert_sound(directory.path());
+    assert_eq!(report.engine.transfer_count, FLOOD + 40);
+    assert!(report.digests_confirmed > 0);
+}
+
+#[test]
+fn a_digest_that_comes_late_does_not_end_the_node_fused() {
+    a_digest_that_comes_late_does_not_end_the_node(Layout::Fused);
+}
+
+#[test]
+fn a_digest_that_comes_late_does_not_end_the_node_split() {
+    a_digest_that_comes_late_does_not_end_the_node(Layout::Split);
+}
+
+/// Requests and replies of the largest size, several times round both rings.
+fn the_largest_requests_and_replies_pass(layout: Layout) {
+    const ROUNDS: usize = 24;
+    let directory = formatted();
+    let node = Running::start(directory.path(), layout);
+    let mut client = node.client();
+    let accounts = accounts_of_the_largest_request();
+    let ids: Vec<u8> = (1u128..=8_189).flat_map(u128::to_le_bytes).collect();
+    for _ in 0..ROUNDS {
+        client.submit(Operation::CreateAccounts, &accounts).unwrap();
+        client.submit(Operation::LookupAccounts, &ids).unwrap();
+    }
+    let completions = complete(&mut client, 2 * ROUNDS);
+    for completion in &completions {
+        let Outcome::Reply(reply) = &completion.outcome else { panic!("{completion:?}") };
+        if reply.operation == Operation::LookupAccounts {
+            let found = reply.accounts();
+            assert_eq!(found.len(), 8_189);
+            assert!((1..).zip(&found).all(|(id, account)| account.id == id));
+        } else {
+            assert_eq!(reply.create_results().len(), 8_189);
+        }
+    }
+    node.stop().unwrap();
+    assert_sound(directory.path());
+}
+
+#[test]
+fn the_largest_requests_and_replies_pass_fused() {
+    the_largest_requests_and_replies_pass(Layout::Fused);
+}
+
+#[test]
+fn the_largest_requests_and_replies_pass_split() {
+    the_largest_requests_and_replies_pass(Layout::Split);
+}
+
+#[test]
+fn more_holds_than_one_tick_releases_end_without_any_request() {
+    const HOLDS: u128 = 9_000;
+    let directory = formatted();
+    let node = Running::start(directory.path(), Layout::Split);
+    let mut client = node.client();
+    client.create_accounts(&[account(1), account(2)]).unwrap();
+    let pending = |id| Transfer { timeout: 1, flags: TransferFlags::PENDING, ..transfer(id) };
+    let holds: Vec<Transfer> = (1..=HOLDS).map(pending).collect();
+    for batch in holds.chunks(HOLDS as usize / 2) {
+        assert!(client.create_transfers(batch).unwrap().iter().all(|it| it.status == CREATED));
+    }
+    let sequence = client.engine_status().unwrap().sequence;
+    wait_until("all holds have ended", || {
+        client.lookup_accounts(&[1]).unwrap()[0].debits_pending == 0
+    });
+    // Two ticks and what digests fell due; a tick for nothing would be one too many.
+    let ticks_and_digests = client.engine_status().unwrap().sequence - sequence;
+    assert!((2..=4).contains(&ticks_and_digests), "{ticks_and_digests} entries");
+    node.stop().unwrap();
+    assert_sound(directory.path());
+}
+
+#[test]
+fn a_node_that_is_stopped_before_it_runs_ends_at_once_and_in_order() {
+    let directory = formatted();
+    for layout in [Layout::Fused, Layout::Split] {
+        Running::start(directory.path(), layout).stop().unwrap();
+        assert!(mizan_node::offline::superblock(directory.path()).unwrap().clean);
+    }
+}

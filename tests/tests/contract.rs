@@ -1,0 +1,408 @@
+//! The command line's contract: texts, exit codes, settings, JSON.
+
+use mizan_client::names;
+use mizan_tests::binary::{NodeProcess, format_small, mizan, mizan_binary, mizan_ok};
+use mizan_wire::{
+    CreateAccountStatus, CreateTransferStatus, RegistryStatus, RequestStatus, Status,
+};
+use serde_json::Value;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+const PROBLEM: i32 = 1;
+const USAGE: i32 = 2;
+const UNREACHABLE: i32 = 3;
+const STATE: i32 = 6;
+const RESOURCE: i32 = 8;
+/// Nobody listens here: the port is reserved for a protocol that checks nothing but ports.
+const NOBODY: &str = "127.0.0.1:1";
+
+/// A node with USD, alice, bob and shop; alice may not be overdrawn.
+struct Shop {
+    directory: TempDir,
+    node: NodeProcess,
+    address: String,
+}
+
+impl Shop {
+    fn open() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(limits: &[&str]) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let data = directory.path().join("data");
+        let mut options = limits.to_vec();
+        for (option, value) in [("--transfers", "1000"), ("--accounts", "100"), ("--holds", "100")]
+        {
+            if !limits.contains(&option) {
+                options.extend([option, value]);
+            }
+        }
+        format_small(&data, &options);
+        let node = NodeProcess::start(&data, "127.0.0.1:0");
+        let address = node.address().to_string();
+        let shop = Self { directory, node, address };
+        shop.ok(&["ledger", "create", "USD", "--scale", "2", "--number", "840"]);
+        shop.ok(&["accounts", "create", "bank", "bob", "shop", "USD"]);
+        let limited = "debits_must_not_exceed_credits";
+        shop.ok(&["accounts", "create", "alice", "USD", "--flags", limited]);
+        shop.ok(&["transfer", "bank", "alice", "100.00", "USD", "--id", "opening"]);
+        shop
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        mizan(&[words, &["--address", &self.address]].concat())
+    }
+
+    fn ok(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        assert!(output.status.success(), "{words:?}: {}", said(&output));
+        stdout(&output)
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        let output = self.run(&[words, &["--json"]].concat());
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{words:?}: {error}: {}", said(&output)))
+    }
+
+    /// Posted, held and available of an account in USD.
+    fn balance(&self, name: &str) -> [String; 3] {
+        let accounts = self.json(&["account", name, "USD"]);
+        let balance = &accounts[0]["balance"];
+        ["posted", "held", "available"].map(|column| text(&balance[column]))
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no string")).to_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("output is UTF-8")
+}
+
+/// Everything that a run said, for messages.
+fn said(output: &Output) -> String {
+    format!("{}: {}{}", output.status, stdout(output), String::from_utf8_lossy(&output.stderr))
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("ended by a signal: {}", said(output)))
+}
+
+#[test]
+fn a_transfer_shows_both_balances_and_its_repetition_the_original_result() {
+    let shop = Shop::open();
+    let payment = ["transfer", "alice", "bob", "25.00", "USD", "--id", "invoice-17"];
+    let first = shop.ok(&payment);
+    for part in ["transferred 25.00 USD from alice to bob", "before", "after", "100.00", "75.00"] {
+        assert!(first.contains(part), "no `{part}` in {first}");
+    }
+    let again = shop.run(&payment);
+    assert_eq!(code(&again), 0, "{}", said(&again));
+    assert_eq!(stdout(&again).lines().next(), Some("duplicate: original result"));
+    let other = shop.run(&["transfer", "alice", "bob", "26.00", "USD", "--id", "invoice-17"]);
+    assert_eq!(code(&other), PROBLEM, "{}", said(&other));
+    assert_eq!(stdout(&other).lines().next(), Some("duplicate_different (amount)"));
+    assert_eq!(shop.balance("alice"), ["75.00", "0.00", "75.00"]);
+    assert_eq!(shop.balance("bob"), ["25.00", "0.00", "25.00"]);
+}
+
+#[test]
+fn a_refused_transfer_names_its_status_and_exits_with_1() {
+    let shop = Shop::open();
+    let refused = shop.run(&["transfer", "alice", "bob", "100.01", "USD"]);
+    assert_eq!(code(&refused), PROBLEM);
+    assert!(stdout(&refused).contains("refused: exceeds_credits"), "{}", said(&refused));
+    let missing = shop.run(&["transfer", "alice", "nobody", "1", "USD"]);
+    assert_eq!(code(&missing), PROBLEM);
+    assert!(said(&missing).contains("mizan accounts create nobody USD"), "{}", said(&missing));
+    let precise = shop.run(&["transfer", "alice", "bob", "1.005", "USD"]);
+    assert_eq!(code(&precise), USAGE, "{}", said(&precise));
+    assert_eq!(shop.balance("alice"), ["100.00", "0.00", "100.00"]);
+}
+
+#[test]
+fn a_hold_keeps_posted_held_and_available_apart_until_it_is_posted_or_voided() {
+    let shop = Shop::open();
+    let held = shop.ok(&["hold", "alice", "shop", "40.00", "USD", "--id", "booking-9"]);
+    for column in ["posted", "held", "available"] {
+        assert!(held.contains(column), "{held}");
+    }
+    assert_eq!(shop.balance("alice"), ["100.00", "40.00", "60.00"]);
+    shop.ok(&["post", "booking-9", "32.50"]);
+    assert_eq!(shop.balance("alice"), ["67.50", "0.00", "67.50"]);
+    assert_eq!(shop.balance("shop"), ["32.50", "0.00", "32.50"]);
+    let again = shop.ok(&["post", "booking-9", "32.50"]);
+    assert!(again.starts_with("duplicate: original result"), "{again}");
+
+    shop.ok(&["hold", "alice", "shop", "10", "USD", "--id", "booking-10", "--timeout", "1h"]);
+    assert_eq!(shop.balance("alice"), ["67.50", "10.00", "57.50"]);
+    shop.ok(&["void", "booking-10"]);
+    assert_eq!(shop.balance("alice"), ["67.50", "0.00", "67.50"]);
+    let late = shop.run(&["post", "booking-10"]);
+    assert_eq!(code(&late), PROBLEM);
+    assert!(said(&late).contains("pending_transfer_already_voided"), "{}", said(&late));
+    let unknown = shop.run(&["void", "booking-11"]);
+    assert_eq!(code(&unknown), PROBLEM, "{}", said(&unknown));
+    let too_much = shop.run(&["hold", "alice", "shop", "67.51", "USD", "--id", "booking-12"]);
+    assert_eq!(code(&too_much), PROBLEM);
+    assert_eq!(shop.balance("alice"), ["67.50", "0.00", "67.50"]);
+}
+
+#[test]
+fn every_verb_that_asks_a_node_answers_in_json() {
+    let shop = Shop::open();
+    let transfer = shop.json(&["transfer", "alice", "bob", "1", "USD", "--id", "j1"]);
+    assert_eq!((&transfer["outcome"], &transfer["amount"]), (&"created".into(), &"1.00".into()));
+    assert_eq!(transfer["id"], format!("{:#x}", names::transfer_id("j1")));
+    let other = shop.json(&["transfer", "alice", "bob", "2", "USD", "--id", "j1"]);
+    assert_eq!(other["outcome"], "duplicate_different");
+    assert_eq!(other["differs_in"], "amount");
+    assert_eq!(
+        shop.json(&["hold", "alice", "bob", "3", "USD", "--id", "j2"])["outcome"],
+        "created"
+    );
+    assert_eq!(shop.json(&["post", "j2", "2"])["outcome"], "created");
+    shop.json(&["hold", "alice", "bob", "3", "USD", "--id", "j3"]);
+    assert_eq!(shop.json(&["void", "j3"])["outcome"], "created");
+    assert_eq!(shop.json(&["account", "alice"])[0]["ledger"], 840);
+    assert_eq!(shop.json(&["accounts", "create", "carol", "USD"])[0]["status"], "created");
+    assert_eq!(shop.json(&["ledger", "create", "EUR", "--scale", "2"])["outcome"], "created");
+    assert!(shop.json(&["ledgers"]).to_string().contains("EUR"));
+    assert_eq!(shop.json(&["trial-balance"])["balanced"], true);
+    let status = shop.json(&["status"]);
+    assert_eq!((&status["role"], &status["transfers"]), (&"primary".into(), &6.into()));
+}
+
+#[test]
+fn every_verb_that_reads_files_answers_in_json() {
+    let mut shop = Shop::open();
+    shop.node.terminate();
+    assert!(shop.node.wait().success(), "{}", shop.node.stderr());
+    let data = shop.data();
+    let data = data.to_str().expect("temporary paths are UTF-8");
+    let json = |words: &[&str]| -> Vec<Value> {
+        let output = mizan_ok(&[words, &["--data", data, "--json"]].concat());
+        let lines = output.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    };
+    assert_eq!(json(&["verify"])[0]["sound"], true);
+    let independent = json(&["verify", "--independent"]).remove(0);
+    assert_eq!(independent["independent"]["differences"], Value::Array(Vec::new()));
+    assert_eq!(independent["independent"]["digest"], independent["digest"]);
+    for words in [
+        &["status"][..],
+        &["inspect", "superblock"],
+        &["inspect", "segments"],
+        &["inspect", "frames"],
+    ] {
+        assert!(!json(words).is_empty(), "{words:?}");
+    }
+    assert!(!json(&["inspect", "frames", "--entries", "--limit", "2"]).is_empty());
+    let other = shop.directory.path().join("other");
+    let other = other.to_str().expect("temporary paths are UTF-8");
+    let formatted =
+        mizan_ok(&["format", "--data", other, "--accounts", "10", "--transfers", "10", "--json"]);
+    let formatted: Value = serde_json::from_str(&formatted).expect("JSON");
+    assert_eq!(formatted["accounts"], 10);
+}
+
+#[test]
+fn a_bench_against_a_node_reports_in_json_what_the_node_confirms() {
+    let shop = Shop::with(&["--transfers", "20000"]);
+    let words =
+        ["bench", "--accounts", "50", "--transfers", "2000", "--batch", "100", "--seed", "7"];
+    let report = shop.json(&words);
+    assert_eq!(report["acknowledged"], 2_000);
+    assert_eq!(report["seed"], 7);
+    assert!(report["transfers_per_s"].as_f64().is_some_and(|rate| rate > 0.0), "{report}");
+    let latencies = ["p50", "p99", "p999", "max"].map(|name| report["latency_us"][name].as_f64());
+    let latencies: Vec<f64> = latencies.into_iter().flatten().collect();
+    assert!(latencies.len() == 4 && latencies.is_sorted(), "{report}");
+    assert!(report["machine"]["cpus"].is_number(), "{report}");
+    assert!(!report["machine"]["others_cpu_share"].is_null(), "{report}");
+    assert_eq!(shop.json(&["status"])["transfers"], 2_001);
+}
+
+#[test]
+fn exit_codes_tell_a_script_what_to_do() {
+    let shop = Shop::with(&["--sessions", "1"]);
+    let data = shop.data();
+    let data = data.to_str().expect("temporary paths are UTF-8");
+    let unreachable = mizan(&["ledgers", "--address", NOBODY, "--connect-timeout", "1s"]);
+    assert_eq!(code(&unreachable), UNREACHABLE, "{}", said(&unreachable));
+    assert_eq!(code(&mizan(&["frobnicate"])), USAGE);
+    assert_eq!(code(&mizan(&[])), USAGE);
+    assert_eq!(code(&mizan(&["start", "--data", data, "--listen", "0.0.0.0:0"])), USAGE);
+    assert_eq!(code(&mizan(&["start", "--data", data, "--listen", "127.0.0.1:0"])), STATE);
+    assert_eq!(code(&shop.run(&["ledgers", "--cluster", "99"])), STATE);
+    assert_eq!(code(&shop.run(&["account", "nobody"])), PROBLEM);
+    let _only = mizan_tests::ledger::client(shop.node.address());
+    let full = shop.run(&["transfer", "alice", "bob", "1", "USD"]);
+    assert_eq!(code(&full), RESOURCE, "{}", said(&full));
+    assert!(said(&full).contains("sessions_full"), "{}", said(&full));
+    assert_eq!(code(&shop.run(&["trial-balance"])), 0, "readers need no session");
+}
+
+#[test]
+fn a_port_that_is_taken_is_a_lack_of_resources_that_names_the_address() {
+    let shop = Shop::open();
+    let data = shop.directory.path().join("second");
+    format_small(&data, &["--transfers", "1000", "--accounts", "100", "--holds", "100"]);
+    let data = data.to_str().expect("temporary paths are UTF-8");
+    let taken = mizan(&["start", "--data", data, "--listen", &shop.address]);
+    assert_eq!(code(&taken), RESOURCE, "{}", said(&taken));
+    assert!(said(&taken).contains(&shop.address), "{}", said(&taken));
+}
+
+#[test]
+fn a_verb_takes_exactly_one_of_address_and_data() {
+    let both = mizan(&["status", "--address", NOBODY, "--data", "/nonexistent"]);
+    assert_eq!(code(&both), USAGE, "{}", said(&both));
+    for words in [["ledgers", "--data", "/d"], ["verify", "--address", NOBODY]] {
+        let wrong = mizan(&words);
+        assert_eq!(code(&wrong), USAGE, "{}", said(&wrong));
+    }
+    let neither = Command::new(mizan_binary())
+        .arg("verify")
+        .env_remove("MIZAN_DATA")
+        .output()
+        .expect("the binary can be run");
+    assert_eq!(code(&neither), USAGE, "{}", said(&neither));
+    let environment = Command::new(mizan_binary())
+        .arg("status")
+        .envs([("MIZAN_ADDRESS", NOBODY), ("MIZAN_DATA", "/nonexistent")])
+        .output()
+        .expect("the binary can be run");
+    assert_eq!(code(&environment), USAGE, "{}", said(&environment));
+}
+
+#[test]
+fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
+    let shop = Shop::open();
+    let file = shop.directory.path().join("mizan.toml");
+    let run = |config: &str, variable: Option<&str>, flag: Option<&str>| {
+        std::fs::write(&file, config).expect("a file can be written");
+        let mut command = Command::new(mizan_binary());
+        command.args(["ledgers", "--connect-timeout", "1s", "--config"]).arg(&file);
+        command.env_remove("MIZAN_ADDRESS");
+        command.envs(variable.map(|value| ("MIZAN_ADDRESS", value)));
+        command.args(flag.map(|value| format!("--address={value}")));
+        code(&command.output().expect("the binary can be run"))
+    };
+    let good = shop.address.as_str();
+    let (right, wrong) = (format!("address = \"{good}\""), format!("address = \"{NOBODY}\""));
+    assert_eq!(run(&wrong, Some(NOBODY), Some(good)), 0, "the flag");
+    assert_eq!(run(&right, Some(good), Some(NOBODY)), UNREACHABLE, "the flag");
+    assert_eq!(run(&wrong, Some(good), None), 0, "the environment");
+    assert_eq!(run(&right, Some(NOBODY), None), UNREACHABLE, "the environment");
+    assert_eq!(run(&right, None, None), 0, "the file");
+    assert_eq!(run("adress = \"x\"", Some(good), Some(good)), USAGE, "an unknown key");
+    assert_eq!(run("[format]\nacounts = 1", Some(good), Some(good)), USAGE, "an unknown key");
+    assert_eq!(run("address = ", Some(good), Some(good)), USAGE, "no TOML");
+}
+
+#[test]
+fn explain_knows_every_status_by_name_and_by_number() {
+    fn all<S: Status>() -> Vec<(u32, &'static str)> {
+        S::PRECEDENCE.iter().map(|status| (status.number(), status.name())).collect()
+    }
+    let mut statuses = all::<CreateAccountStatus>();
+    statuses.extend(all::<CreateTransferStatus>());
+    statuses.extend(all::<RegistryStatus>());
+    statuses.extend(all::<RequestStatus>());
+    let list = mizan_ok(&["explain"]);
+    // One process for all of them.
+    let line: Vec<String> = statuses
+        .iter()
+        .flat_map(|(number, name)| [format!("explain {name}"), format!("explain {number}")])
+        .collect();
+    let explained = mizan_ok(&["repl", "-c", &line.join("; ")]);
+    for (number, name) in &statuses {
+        assert!(list.contains(name), "{name}");
+        let entry = format!("{name} = {number} (");
+        assert!(explained.matches(&entry).count() >= 2, "{entry}");
+    }
+    let unknown = mizan(&["explain", "exceeds_credit"]);
+    assert_eq!(code(&unknown), USAGE);
+    assert!(said(&unknown).contains("exceeds_credits"), "{}", said(&unknown));
+    let json: Value = serde_json::from_str(&mizan_ok(&["explain", "54", "--json"])).expect("JSON");
+    assert!(json.to_string().contains("exceeds_credits"));
+}
+
+#[test]
+fn help_of_every_verb_shows_an_example() {
+    let help = mizan_ok(&["help"]);
+    let verbs: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        // A text that goes on in the next line is indented further.
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|verb| *verb != "help")
+        .collect();
+    assert!(verbs.len() >= 18, "{verbs:?}");
+    for verb in &verbs {
+        let verb_help = mizan_ok(&[verb, "--help"]);
+        let shown = match *verb {
+            "accounts" | "ledger" => mizan_ok(&[verb, "create", "--help"]),
+            _ => verb_help,
+        };
+        assert!(shown.contains(&format!("mizan {verb}")), "{verb}: {shown}");
+        assert!(shown.contains("Example"), "{verb}: {shown}");
+    }
+    for required in ["demo", "dev", "transfer", "hold", "post", "void", "account", "explain"] {
+        assert!(verbs.contains(&required), "{required}");
+    }
+    for required in ["format", "start", "bench", "verify", "status", "inspect", "import", "repl"] {
+        assert!(verbs.contains(&required), "{required}");
+    }
+}
+
+#[test]
+fn the_repl_runs_verbs_from_its_argument_and_from_standard_input() {
+    let shop = Shop::open();
+    let line = "transfer alice bob 1 USD --id r1; account alice; transfer alice bob 1 USD --id r1";
+    let output = shop.ok(&["repl", "-c", line]);
+    assert!(output.contains("transferred 1.00 USD") && output.contains("99.00"), "{output}");
+    assert!(output.contains("duplicate: original result"), "{output}");
+    let failing = shop.run(&["repl", "-c", "account nobody; account alice"]);
+    assert_eq!(code(&failing), PROBLEM, "the code of the last verb that failed");
+    assert!(stdout(&failing).contains("99.00"), "an error does not end it: {}", said(&failing));
+
+    let mut child = Command::new(mizan_binary())
+        .args(["repl", "--address", &shop.address])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary can be run");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    stdin
+        .write_all(b"# a comment\ntransfer alice bob 2 USD\nexit\naccount nobody\n")
+        .expect("taken");
+    drop(stdin);
+    let output = child.wait_with_output().expect("a child can be waited for");
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert_eq!(shop.balance("alice"), ["97.00", "0.00", "97.00"]);
+}
+
+#[test]
+fn a_verb_leaves_no_session_behind() {
+    let shop = Shop::open();
+    for number in 0..5 {
+        shop.ok(&["transfer", "alice", "bob", "1", "USD", "--id", &format!("s{number}")]);
+    }
+    assert_eq!(shop.json(&["status"])["limits"]["sessions"]["used"], 0);
+}
