@@ -83,13 +83,14 @@ impl RecordedLoad {
     pub fn start(address: SocketAddr, ledger: u32, seed: u64) -> Result<Self, CliError> {
         let config = ClientConfig { request_timeout: REQUEST_TIMEOUT, ..ClientConfig::at(address) };
         let mut client = Client::connect(config)?;
-        let accounts: Vec<Account> =
-            (1..=ACCOUNTS).map(|number| account(number, ledger)).collect();
+        let accounts: Vec<Account> = (1..=ACCOUNTS).map(|number| account(number, ledger)).collect();
         for result in client.create_accounts(&accounts)? {
             if result.status != CREATED {
                 let status = CreateAccountStatus::from_number(result.status);
                 let name = status.map_or("an unknown status", Status::name);
-                return Err(CliError::Problem(format!("an account of the load was refused: {name}")));
+                return Err(CliError::Problem(format!(
+                    "an account of the load was refused: {name}"
+                )));
             }
         }
         let others = client.engine_status()?.transfer_count;
@@ -161,7 +162,9 @@ impl RecordedLoad {
         if let Some(exception) = reply.exceptions().first() {
             let status = CreateTransferStatus::from_number(exception.status);
             let name = status.map_or("an unknown status", Status::name);
-            return Err(CliError::Problem(format!("a transfer of the load was not created: {name}")));
+            return Err(CliError::Problem(format!(
+                "a transfer of the load was not created: {name}"
+            )));
         }
         self.replayed += u64::from(reply.replayed);
         let timestamp = reply.timestamp + 1 - BATCH;
@@ -197,7 +200,8 @@ impl RecordedLoad {
         let last: Vec<Acknowledged> =
             self.acknowledged.iter().rev().take(batches).copied().collect();
         for batch in last {
-            let results = self.client.create_transfers(&self.transfers(batch.first, batch.count))?;
+            let results =
+                self.client.create_transfers(&self.transfers(batch.first, batch.count))?;
             asked += batch.count;
             let is_same = |(index, result): &(u64, &mizan_wire::CreateResult)| {
                 result.status == CreateTransferStatus::Exists.number()

@@ -1,101 +1,30 @@
-//! The command line's contract: texts, exit codes, settings, JSON.
+//! The command line's contract: what its verbs say, for people and in JSON.
+
+mod shop;
 
 use mizan_client::names;
-use mizan_tests::binary::{NodeProcess, format_small, mizan, mizan_binary, mizan_ok};
+use mizan_tests::binary::{mizan, mizan_binary, mizan_ok};
 use mizan_wire::{
     CreateAccountStatus, CreateTransferStatus, RegistryStatus, RequestStatus, Status,
 };
 use serde_json::Value;
-use std::io::Write;
+use shop::{Shop, code, said, stdout};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use tempfile::TempDir;
+use std::process::{Command, Stdio};
 
 const PROBLEM: i32 = 1;
 const USAGE: i32 = 2;
-const UNREACHABLE: i32 = 3;
-const STATE: i32 = 6;
-const RESOURCE: i32 = 8;
-/// Nobody listens here: the port is reserved for a protocol that checks nothing but ports.
-const NOBODY: &str = "127.0.0.1:1";
 
-/// A node with USD, alice, bob and shop; alice may not be overdrawn.
-struct Shop {
-    directory: TempDir,
-    node: NodeProcess,
-    address: String,
-}
-
-impl Shop {
-    fn open() -> Self {
-        Self::with(&[])
-    }
-
-    fn with(limits: &[&str]) -> Self {
-        let directory = TempDir::new().expect("a temporary directory");
-        let data = directory.path().join("data");
-        let mut options = limits.to_vec();
-        for (option, value) in [("--transfers", "1000"), ("--accounts", "100"), ("--holds", "100")]
-        {
-            if !limits.contains(&option) {
-                options.extend([option, value]);
-            }
-        }
-        format_small(&data, &options);
-        let node = NodeProcess::start(&data, "127.0.0.1:0");
-        let address = node.address().to_string();
-        let shop = Self { directory, node, address };
-        shop.ok(&["ledger", "create", "USD", "--scale", "2", "--number", "840"]);
-        shop.ok(&["accounts", "create", "bank", "bob", "shop", "USD"]);
-        let limited = "debits_must_not_exceed_credits";
-        shop.ok(&["accounts", "create", "alice", "USD", "--flags", limited]);
-        shop.ok(&["transfer", "bank", "alice", "100.00", "USD", "--id", "opening"]);
-        shop
-    }
-
-    fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
-    }
-
-    fn run(&self, words: &[&str]) -> Output {
-        mizan(&[words, &["--address", &self.address]].concat())
-    }
-
-    fn ok(&self, words: &[&str]) -> String {
-        let output = self.run(words);
-        assert!(output.status.success(), "{words:?}: {}", said(&output));
-        stdout(&output)
-    }
-
-    fn json(&self, words: &[&str]) -> Value {
-        let output = self.run(&[words, &["--json"]].concat());
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{words:?}: {error}: {}", said(&output)))
-    }
-
-    /// Posted, held and available of an account in USD.
-    fn balance(&self, name: &str) -> [String; 3] {
-        let accounts = self.json(&["account", name, "USD"]);
-        let balance = &accounts[0]["balance"];
-        ["posted", "held", "available"].map(|column| text(&balance[column]))
-    }
+/// Posted, held and available of an account in USD.
+fn balance(shop: &Shop, name: &str) -> [String; 3] {
+    let accounts = shop.json(&["account", name, "USD"]);
+    let balance = &accounts[0]["balance"];
+    ["posted", "held", "available"].map(|column| text(&balance[column]))
 }
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no string")).to_owned()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).expect("output is UTF-8")
-}
-
-/// Everything that a run said, for messages.
-fn said(output: &Output) -> String {
-    format!("{}: {}{}", output.status, stdout(output), String::from_utf8_lossy(&output.stderr))
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap_or_else(|| panic!("ended by a signal: {}", said(output)))
 }
 
 #[test]
@@ -112,8 +41,8 @@ fn a_transfer_shows_both_balances_and_its_repetition_the_original_result() {
     let other = shop.run(&["transfer", "alice", "bob", "26.00", "USD", "--id", "invoice-17"]);
     assert_eq!(code(&other), PROBLEM, "{}", said(&other));
     assert_eq!(stdout(&other).lines().next(), Some("duplicate_different (amount)"));
-    assert_eq!(shop.balance("alice"), ["75.00", "0.00", "75.00"]);
-    assert_eq!(shop.balance("bob"), ["25.00", "0.00", "25.00"]);
+    assert_eq!(balance(&shop, "alice"), ["75.00", "0.00", "75.00"]);
+    assert_eq!(balance(&shop, "bob"), ["25.00", "0.00", "25.00"]);
 }
 
 #[test]
@@ -127,7 +56,7 @@ fn a_refused_transfer_names_its_status_and_exits_with_1() {
     assert!(said(&missing).contains("mizan accounts create nobody USD"), "{}", said(&missing));
     let precise = shop.run(&["transfer", "alice", "bob", "1.005", "USD"]);
     assert_eq!(code(&precise), USAGE, "{}", said(&precise));
-    assert_eq!(shop.balance("alice"), ["100.00", "0.00", "100.00"]);
+    assert_eq!(balance(&shop, "alice"), ["100.00", "0.00", "100.00"]);
 }
 
 #[test]
@@ -137,17 +66,17 @@ fn a_hold_keeps_posted_held_and_available_apart_until_it_is_posted_or_voided() {
     for column in ["posted", "held", "available"] {
         assert!(held.contains(column), "{held}");
     }
-    assert_eq!(shop.balance("alice"), ["100.00", "40.00", "60.00"]);
+    assert_eq!(balance(&shop, "alice"), ["100.00", "40.00", "60.00"]);
     shop.ok(&["post", "booking-9", "32.50"]);
-    assert_eq!(shop.balance("alice"), ["67.50", "0.00", "67.50"]);
-    assert_eq!(shop.balance("shop"), ["32.50", "0.00", "32.50"]);
+    assert_eq!(balance(&shop, "alice"), ["67.50", "0.00", "67.50"]);
+    assert_eq!(balance(&shop, "shop"), ["32.50", "0.00", "32.50"]);
     let again = shop.ok(&["post", "booking-9", "32.50"]);
     assert!(again.starts_with("duplicate: original result"), "{again}");
 
     shop.ok(&["hold", "alice", "shop", "10", "USD", "--id", "booking-10", "--timeout", "1h"]);
-    assert_eq!(shop.balance("alice"), ["67.50", "10.00", "57.50"]);
+    assert_eq!(balance(&shop, "alice"), ["67.50", "10.00", "57.50"]);
     shop.ok(&["void", "booking-10"]);
-    assert_eq!(shop.balance("alice"), ["67.50", "0.00", "67.50"]);
+    assert_eq!(balance(&shop, "alice"), ["67.50", "0.00", "67.50"]);
     let late = shop.run(&["post", "booking-10"]);
     assert_eq!(code(&late), PROBLEM);
     assert!(said(&late).contains("pending_transfer_already_voided"), "{}", said(&late));
@@ -155,7 +84,7 @@ fn a_hold_keeps_posted_held_and_available_apart_until_it_is_posted_or_voided() {
     assert_eq!(code(&unknown), PROBLEM, "{}", said(&unknown));
     let too_much = shop.run(&["hold", "alice", "shop", "67.51", "USD", "--id", "booking-12"]);
     assert_eq!(code(&too_much), PROBLEM);
-    assert_eq!(shop.balance("alice"), ["67.50", "0.00", "67.50"]);
+    assert_eq!(balance(&shop, "alice"), ["67.50", "0.00", "67.50"]);
 }
 
 #[test]
@@ -234,81 +163,36 @@ fn a_bench_against_a_node_reports_in_json_what_the_node_confirms() {
 }
 
 #[test]
-fn exit_codes_tell_a_script_what_to_do() {
-    let shop = Shop::with(&["--sessions", "1"]);
-    let data = shop.data();
-    let data = data.to_str().expect("temporary paths are UTF-8");
-    let unreachable = mizan(&["ledgers", "--address", NOBODY, "--connect-timeout", "1s"]);
-    assert_eq!(code(&unreachable), UNREACHABLE, "{}", said(&unreachable));
-    assert_eq!(code(&mizan(&["frobnicate"])), USAGE);
-    assert_eq!(code(&mizan(&[])), USAGE);
-    assert_eq!(code(&mizan(&["start", "--data", data, "--listen", "0.0.0.0:0"])), USAGE);
-    assert_eq!(code(&mizan(&["start", "--data", data, "--listen", "127.0.0.1:0"])), STATE);
-    assert_eq!(code(&shop.run(&["ledgers", "--cluster", "99"])), STATE);
-    assert_eq!(code(&shop.run(&["account", "nobody"])), PROBLEM);
-    let _only = mizan_tests::ledger::client(shop.node.address());
-    let full = shop.run(&["transfer", "alice", "bob", "1", "USD"]);
-    assert_eq!(code(&full), RESOURCE, "{}", said(&full));
-    assert!(said(&full).contains("sessions_full"), "{}", said(&full));
-    assert_eq!(code(&shop.run(&["trial-balance"])), 0, "readers need no session");
+fn the_demo_reports_every_act_in_json_and_all_of_them_are_well() {
+    let report = mizan_ok(&["demo", "--transfers", "20000", "--seed", "7", "--json"]);
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!((&report["ok"], &report["seed"]), (&true.into(), &7.into()));
+    let acts = report["acts"].as_array().expect("acts");
+    assert!(acts.len() >= 7 && acts.iter().all(|act| act["ok"] == true), "{report}");
+    let compared = acts.iter().find(|act| act["figures"].get("lost").is_some());
+    let figures = &compared.expect("an act compares what was acknowledged")["figures"];
+    assert_eq!((&figures["lost"], &figures["doubled"]), (&0.into(), &0.into()));
 }
 
 #[test]
-fn a_port_that_is_taken_is_a_lack_of_resources_that_names_the_address() {
-    let shop = Shop::open();
-    let data = shop.directory.path().join("second");
-    format_small(&data, &["--transfers", "1000", "--accounts", "100", "--holds", "100"]);
-    let data = data.to_str().expect("temporary paths are UTF-8");
-    let taken = mizan(&["start", "--data", data, "--listen", &shop.address]);
-    assert_eq!(code(&taken), RESOURCE, "{}", said(&taken));
-    assert!(said(&taken).contains(&shop.address), "{}", said(&taken));
-}
-
-#[test]
-fn a_verb_takes_exactly_one_of_address_and_data() {
-    let both = mizan(&["status", "--address", NOBODY, "--data", "/nonexistent"]);
-    assert_eq!(code(&both), USAGE, "{}", said(&both));
-    for words in [["ledgers", "--data", "/d"], ["verify", "--address", NOBODY]] {
-        let wrong = mizan(&words);
-        assert_eq!(code(&wrong), USAGE, "{}", said(&wrong));
-    }
-    let neither = Command::new(mizan_binary())
-        .arg("verify")
-        .env_remove("MIZAN_DATA")
-        .output()
+fn a_dev_node_can_be_paid_with_at_once_and_leaves_no_files_behind() {
+    let mut child = Command::new(mizan_binary())
+        .args(["dev", "--listen", "127.0.0.1:0", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
         .expect("the binary can be run");
-    assert_eq!(code(&neither), USAGE, "{}", said(&neither));
-    let environment = Command::new(mizan_binary())
-        .arg("status")
-        .envs([("MIZAN_ADDRESS", NOBODY), ("MIZAN_DATA", "/nonexistent")])
-        .output()
-        .expect("the binary can be run");
-    assert_eq!(code(&environment), USAGE, "{}", said(&environment));
-}
-
-#[test]
-fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
-    let shop = Shop::open();
-    let file = shop.directory.path().join("mizan.toml");
-    let run = |config: &str, variable: Option<&str>, flag: Option<&str>| {
-        std::fs::write(&file, config).expect("a file can be written");
-        let mut command = Command::new(mizan_binary());
-        command.args(["ledgers", "--connect-timeout", "1s", "--config"]).arg(&file);
-        command.env_remove("MIZAN_ADDRESS");
-        command.envs(variable.map(|value| ("MIZAN_ADDRESS", value)));
-        command.args(flag.map(|value| format!("--address={value}")));
-        code(&command.output().expect("the binary can be run"))
-    };
-    let good = shop.address.as_str();
-    let (right, wrong) = (format!("address = \"{good}\""), format!("address = \"{NOBODY}\""));
-    assert_eq!(run(&wrong, Some(NOBODY), Some(good)), 0, "the flag");
-    assert_eq!(run(&right, Some(good), Some(NOBODY)), UNREACHABLE, "the flag");
-    assert_eq!(run(&wrong, Some(good), None), 0, "the environment");
-    assert_eq!(run(&right, Some(NOBODY), None), UNREACHABLE, "the environment");
-    assert_eq!(run(&right, None, None), 0, "the file");
-    assert_eq!(run("adress = \"x\"", Some(good), Some(good)), USAGE, "an unknown key");
-    assert_eq!(run("[format]\nacounts = 1", Some(good), Some(good)), USAGE, "an unknown key");
-    assert_eq!(run("address = ", Some(good), Some(good)), USAGE, "no TOML");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+    let line = lines.next().expect("a line comes").expect("stdout can be read");
+    let dev: Value = serde_json::from_str(&line).expect("JSON");
+    let address = text(&dev["listening"]);
+    mizan_ok(&["transfer", "alice", "bob", "1.00", "USD", "--address", &address]);
+    let data = PathBuf::from(text(&dev["data"]));
+    assert!(data.exists());
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).expect("a signal");
+    assert_eq!(child.wait().expect("a child can be waited for").code(), Some(0));
+    assert!(!data.exists(), "{} is still there", data.display());
 }
 
 #[test]
@@ -395,14 +279,5 @@ fn the_repl_runs_verbs_from_its_argument_and_from_standard_input() {
     drop(stdin);
     let output = child.wait_with_output().expect("a child can be waited for");
     assert_eq!(code(&output), 0, "{}", said(&output));
-    assert_eq!(shop.balance("alice"), ["97.00", "0.00", "97.00"]);
-}
-
-#[test]
-fn a_verb_leaves_no_session_behind() {
-    let shop = Shop::open();
-    for number in 0..5 {
-        shop.ok(&["transfer", "alice", "bob", "1", "USD", "--id", &format!("s{number}")]);
-    }
-    assert_eq!(shop.json(&["status"])["limits"]["sessions"]["used"], 0);
+    assert_eq!(balance(&shop, "alice"), ["97.00", "0.00", "97.00"]);
 }

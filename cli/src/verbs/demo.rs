@@ -156,9 +156,8 @@ impl Stage<'_> {
         let memory = Memory::default();
         let mut output = Output::new(Box::new(memory.clone()), Box::new(memory.clone()));
         let address = self.node.address().to_string();
-        let environment = Rc::new(move |name: &str| {
-            (name == "MIZAN_ADDRESS").then(|| address.clone())
-        });
+        let environment =
+            Rc::new(move |name: &str| (name == "MIZAN_ADDRESS").then(|| address.clone()));
         let words = std::iter::once("mizan").chain(line.split_whitespace()).map(Into::into);
         let code = crate::run_with(words, environment, &mut output);
         let text = String::from_utf8_lossy(&memory.0.borrow()).into_owned();

@@ -33,7 +33,8 @@ use tempfile::TempDir;
 /// How often it is looked whether the node still runs.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Ledgers: number by ISO 4217, decimal places, currency, name.
-pub(crate) const LEDGERS: [(u32, u8, &str, &str); 2] = [(840, 2, "USD", "US dollar"), (978, 2, "EUR", "euro")];
+pub(crate) const LEDGERS: [(u32, u8, &str, &str); 2] =
+    [(840, 2, "USD", "US dollar"), (978, 2, "EUR", "euro")];
 /// Codes of accounts.
 const CODES: [(u16, CodeClass, &str); 3] = [
     (1, CodeClass::Liability, "wallets"),

@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Default)]
 struct Plan {
     syncs_wait: bool,
+    /// Syncs that may go on although they are to wait.
+    syncs_passed: usize,
     /// A sync of a segment waits now.
     sync_waits_now: bool,
     sync_errno: Option<i32>,
@@ -62,14 +64,23 @@ impl Switch {
         self.plan().segments_opened
     }
 
+    /// Lets the sync that waits go on, and no other.
+    pub(crate) fn pass_sync(&self) {
+        let mut plan = self.plan();
+        assert!(std::mem::take(&mut plan.sync_waits_now), "no sync waits");
+        plan.syncs_passed += 1;
+        self.changed.notify_all();
+    }
+
     fn sync(&self) -> Verdict {
         let mut plan = self.plan();
         plan.sync_waits_now = plan.syncs_wait;
-        while plan.syncs_wait {
+        while plan.syncs_wait && plan.syncs_passed == 0 {
             let (next, wait) = self.changed.wait_timeout(plan, PATIENCE).unwrap();
             assert!(!wait.timed_out(), "nobody let the sync go on");
             plan = next;
         }
+        plan.syncs_passed = plan.syncs_passed.saturating_sub(1);
         plan.sync_waits_now = false;
         plan.sync_errno.map_or(Verdict::Proceed, Verdict::Fail)
     }

@@ -40,7 +40,10 @@ pub(super) fn start(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
     dev::furnish(address)?;
     name_ledgers(stage)?;
     let process = stage.node.process_id().unwrap_or_default();
-    stage.say(format!("process {process} listens at {address}, ready in {} ms", ready.as_millis()))?;
+    stage.say(format!(
+        "process {process} listens at {address}, ready in {} ms",
+        ready.as_millis()
+    ))?;
     stage.say(format!("files in {}", stage.node.data().display()))?;
     let outcome = format!("ready in {} ms", ready.as_millis());
     let figures = json!({ "ready_ms": ready.as_millis() as u64 });
@@ -78,7 +81,12 @@ pub(super) fn payments(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
     let is_right = said.code == exit::OK
         && said.text.contains("duplicate: original result")
         && sums(stage, "alice")? == after;
-    acts.push(typed("the same again", is_right, "duplicate: original result; nothing moved", &said));
+    acts.push(typed(
+        "the same again",
+        is_right,
+        "duplicate: original result; nothing moved",
+        &said,
+    ));
     let said = stage.type_line("transfer alice bob 26.00 USD --id lunch-17")?;
     let is_right = said.code == exit::PROBLEM
         && said.text.contains("duplicate_different (amount)")
@@ -92,13 +100,21 @@ pub(super) fn payments(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
     let posted = stage.type_line("post booking-9 30.00")?;
     let is_right =
         is_held && posted.code == exit::OK && sums(stage, "alice")? == moved(after, 3_000, 0);
-    acts.push(typed("a hold, posted in part", is_right, "40.00 held, 30.00 posted, 10.00 released", &posted));
+    acts.push(typed(
+        "a hold, posted in part",
+        is_right,
+        "40.00 held, 30.00 posted, 10.00 released",
+        &posted,
+    ));
     Ok(acts)
 }
 
 fn typed(name: &'static str, is_right: bool, outcome: &str, said: &Said) -> Act {
-    let outcome =
-        if is_right { outcome.to_owned() } else { format!("exit {}: {}", said.code, said.text.trim()) };
+    let outcome = if is_right {
+        outcome.to_owned()
+    } else {
+        format!("exit {}: {}", said.code, said.text.trim())
+    };
     act(name, is_right, outcome, json!({ "exit": said.code }))
 }
 
@@ -157,7 +173,9 @@ pub(super) fn load(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
 
 /// Acts 6 and 7: kill -9 in the middle of a load; what was acknowledged is there, once.
 pub(super) fn crash(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
-    stage.headline("6  kill -9 in the middle of a load; acknowledgements are recorded outside the node")?;
+    stage.headline(
+        "6  kill -9 in the middle of a load; acknowledgements are recorded outside the node",
+    )?;
     let mut load = RecordedLoad::start(stage.node.address(), CRASH_LEDGER, stage.seed)?;
     run_until_crash(stage, &mut load)?;
     let (acknowledged, unanswered) = (load.acknowledged(), load.unanswered());
@@ -171,7 +189,9 @@ pub(super) fn crash(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
     let figures = json!({ "acknowledged": acknowledged, "unanswered": unanswered });
     let killed = act("kill -9 in mid-load", acknowledged > 0 && unanswered > 0, outcome, figures);
 
-    stage.headline("7  restart: every acknowledged transfer is looked up, the others are sent again")?;
+    stage.headline(
+        "7  restart: every acknowledged transfer is looked up, the others are sent again",
+    )?;
     let recovery = stage.node.start(stage.signals)?;
     stage.say(format!("recovered and listening in {} ms", recovery.as_millis()))?;
     while !load.settle()? {
@@ -221,7 +241,11 @@ fn after_crash(
         count_text(unanswered),
         counted(replayed, "batch")
     ))?;
-    stage.say(format!("{} of {} repeated transfers got their original result", count_text(same), count_text(asked)))?;
+    stage.say(format!(
+        "{} of {} repeated transfers got their original result",
+        count_text(same),
+        count_text(asked)
+    ))?;
     let is_right =
         audit.is_clean() && audit.acknowledged == acknowledged + unanswered && same == asked;
     let outcome = format!(

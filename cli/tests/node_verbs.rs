@@ -1,0 +1,224 @@
+//! The verbs that make, run and examine nodes, as a user runs them: the real binary, real processes, real files.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a process may take to end on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A place for temporary files of one test, so that what is left behind is seen.
+fn place() -> TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+fn command(place: &TempDir, line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mizan"));
+    command.args(line.split_whitespace()).env("TMPDIR", place.path()).current_dir(place.path());
+    for variable in ["MIZAN_ADDRESS", "MIZAN_CONFIG", "MIZAN_DATA", "MIZAN_LISTEN"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+fn mizan(place: &TempDir, line: &str) -> Output {
+    command(place, line).output().expect("the binary can be run")
+}
+
+fn json(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+fn is_empty(place: &Path) -> bool {
+    std::fs::read_dir(place).expect("a directory").next().is_none()
+}
+
+/// A process that stays up, and where it listens; killed when dropped.
+struct Running {
+    child: Child,
+    address: String,
+    lines: BufReader<std::process::ChildStdout>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary can be run");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a line");
+        let address = line.trim().strip_prefix("listening ").expect("an address").to_owned();
+        Self { child, address, lines }
+    }
+
+    fn terminate(&mut self) -> Option<i32> {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("a signal");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return status.code();
+            }
+            assert!(Instant::now() < until, "the process does not stop");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_demo_plays_all_its_acts_and_leaves_nothing_behind() {
+    let place = place();
+    let output = mizan(&place, "demo --transfers 40000 --seed 7 --json");
+    let value = json(&output);
+    assert_eq!(output.status.code(), Some(0), "{value:#}");
+    assert_eq!(value["ok"], true, "{value:#}");
+    let acts: Vec<&str> = value["acts"]
+        .as_array()
+        .expect("acts")
+        .iter()
+        .map(|act| {
+            assert_eq!(act["ok"], true, "{act:#}");
+            act["act"].as_str().expect("a name")
+        })
+        .collect();
+    let expected = [
+        "format and start",
+        "a payment",
+        "the same again",
+        "with another amount",
+        "a hold, posted in part",
+        "a load",
+        "kill -9 in mid-load",
+        "restart and compare",
+        "verify, independently",
+        "trial balance",
+    ];
+    assert_eq!(acts, expected);
+    let crash = &value["acts"][7]["figures"];
+    assert_eq!((&crash["lost"], &crash["doubled"]), (&Value::from(0), &Value::from(0)));
+    let verified = &value["acts"][8]["figures"];
+    assert_eq!(verified["digest"], verified["independent_digest"]);
+    assert!(is_empty(place.path()), "files are left behind");
+}
+
+#[test]
+fn a_bench_without_an_address_brings_its_own_node_and_takes_it_away_again() {
+    let place = place();
+    let output = mizan(
+        &place,
+        "bench --transfers 3000 --accounts 50 --batch 100 --clients 2 --seed 9 --json",
+    );
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report = json(&output);
+    assert_eq!(report["acknowledged"], 3000);
+    assert_eq!(report["seed"], 9);
+    for field in ["p50", "p99", "p999", "max"] {
+        assert!(report["latency_us"][field].is_u64(), "{field}");
+    }
+    assert!(report["machine"]["cpus"].is_u64() && report["transfers_per_s"].is_f64());
+    assert!(is_empty(place.path()), "files are left behind");
+}
+
+#[test]
+fn a_dev_node_is_found_furnished_as_it_was_left() {
+    let place = place();
+    for expected in ["975.00", "975.00"] {
+        let mut dev = Running::start(command(&place, "dev --listen 127.0.0.1:0 --data ./scratch"));
+        let address = dev.address.clone();
+        let pay = format!("transfer alice bob 25.00 USD --id lunch-17 --json --address {address}");
+        let output = mizan(&place, &pay);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let shown = mizan(&place, &format!("account alice USD --address {address}"));
+        let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(dev.terminate(), Some(0));
+    }
+}
+
+#[test]
+fn a_dev_node_without_a_directory_leaves_nothing_behind() {
+    let place = place();
+    let mut dev = Running::start(command(&place, "dev --listen 127.0.0.1:0"));
+    assert!(!is_empty(place.path()));
+    assert_eq!(dev.terminate(), Some(0));
+    assert!(is_empty(place.path()), "files are left behind");
+}
+
+#[test]
+fn a_node_that_runs_is_seen_in_its_files_and_not_disturbed() {
+    let place = place();
+    let format = "format --data ./node --accounts 100 --transfers 1000 --segment-size 2MiB --json";
+    let formatted = json(&mizan(&place, format));
+    assert_eq!(formatted["transfers"], 1000);
+    assert_eq!(mizan(&place, format).status.code(), Some(6));
+
+    let mut node = Running::start(command(&place, "start --data ./node --listen 127.0.0.1:0"));
+    let status = json(&mizan(&place, "status --data ./node --json"));
+    assert_eq!(status["held_by"], format!("process {}", node.child.id()));
+    let second = mizan(&place, "start --data ./node --listen 127.0.0.1:0");
+    assert_eq!(second.status.code(), Some(6), "{second:?}");
+    assert_eq!(mizan(&place, "inspect frames --data ./node --entries").status.code(), Some(0));
+
+    assert_eq!(node.terminate(), Some(0));
+    let mut rest = String::new();
+    while node.lines.read_line(&mut rest).expect("a line") > 0 {}
+    assert_eq!(rest, "", "standard output has one line only");
+    let status = json(&mizan(&place, "status --data ./node --json"));
+    assert_eq!((&status["held_by"], &status["clean"]), (&Value::Null, &Value::from(true)));
+    let verdict = json(&mizan(&place, "verify --data ./node --independent --json"));
+    assert_eq!(verdict["sound"], true, "{verdict:#}");
+}
+
+#[test]
+fn an_address_beyond_this_machine_is_refused_before_the_files_are_looked_at() {
+    let place = place();
+    let output = mizan(&place, "start --data ./nowhere --listen 0.0.0.0:0");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--insecure"));
+    assert!(is_empty(place.path()));
+}
+
+#[test]
+fn a_flipped_bit_in_the_middle_of_the_journal_is_damage_with_its_place() {
+    let place = place();
+    let format = "format --data ./node --accounts 100 --transfers 10000 --segment-size 2MiB";
+    assert!(mizan(&place, format).status.success());
+    let mut node = Running::start(command(&place, "start --data ./node --listen 127.0.0.1:0"));
+    let load =
+        format!("bench --address {} --transfers 2000 --accounts 50 --batch 50", node.address);
+    assert!(mizan(&place, &load).status.success());
+    assert_eq!(node.terminate(), Some(0));
+
+    let segment = place.path().join("node").join(mizan_journal::segment_name(0));
+    let mut bytes = std::fs::read(&segment).expect("a segment");
+    // Behind the segment's header page and the frame of the genesis entry, in the payload of an early frame.
+    bytes[3 * 4096 + 1000] ^= 1;
+    std::fs::write(&segment, &bytes).expect("a write");
+    let output = mizan(&place, "verify --data ./node --json");
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let verdict = json(&output);
+    assert_eq!((&verdict["sound"], &verdict["damaged"]), (&false.into(), &true.into()));
+    let problem = verdict["problems"][0].as_str().expect("a problem").to_owned();
+    assert!(
+        problem.contains(&mizan_journal::segment_name(0)) && problem.contains("offset"),
+        "{problem}"
+    );
+    assert_eq!(mizan(&place, "status --data ./node").status.code(), Some(5));
+    assert_eq!(mizan(&place, "start --data ./node --listen 127.0.0.1:0").status.code(), Some(5));
+    assert_eq!(std::fs::read(&segment).expect("a segment"), bytes, "the files were changed");
+}
