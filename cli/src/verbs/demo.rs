@@ -87,7 +87,11 @@ pub fn run(context: &mut Context, args: &DemoArgs) -> Result<u8, CliError> {
         output.line("")?;
         output.table(&table(&shown))?;
         output.line("")?;
-        let verdict = if is_right { "everything held" } else { "something did not hold" };
+        let verdict = match (&failure, is_right) {
+            (Err(_), _) => "ended before the last act",
+            (Ok(()), true) => "everything held",
+            (Ok(()), false) => "something did not hold",
+        };
         output.line(format!("{verdict}; {seconds:.1} s, seed {seed}"))?;
     }
     failure?;

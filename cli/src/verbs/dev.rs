@@ -280,7 +280,7 @@ fn next_steps(address: SocketAddr) -> Vec<String> {
     .iter()
     .map(|(line, remark)| {
         let command = format!("mizan {line}{flag}");
-        if remark.is_empty() { command } else { format!("{command:<58}# {remark}") }
+        if remark.is_empty() { command } else { format!("{command:<57} # {remark}") }
     })
     .collect()
 }

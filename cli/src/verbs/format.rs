@@ -19,11 +19,11 @@ use std::time::Duration;
 /// Bytes of memory that an account takes at the most, all in.
 const ACCOUNT_SIZE_MAX: u64 = 140;
 /// Bytes of memory that a transfer takes: its record and its place in a table of ids that is at most half full.
-const TRANSFER_SIZE_MAX: u64 = 128 + 16;
+const TRANSFER_SIZE_MAX: u64 = 128 + 24;
 /// Bytes of memory that an open hold takes: its record and its place in the queue of expiries.
-const HOLD_SIZE_MAX: u64 = 64;
+const HOLD_SIZE_MAX: u64 = 80;
 /// Bytes of memory that a node takes besides: rings, receive buffers, mapped segments.
-const BASE_SIZE: u64 = 160 << 20;
+const BASE_SIZE: u64 = 164 << 20;
 /// Bytes that a transfer takes in the journal if it comes in a large batch.
 const JOURNAL_SIZE_PER_TRANSFER: u64 = 128;
 
