@@ -10,6 +10,7 @@
 use crate::common::Common;
 use crate::connection::{Connection, InFlight, Phase};
 use crate::interface::{RequestSink, Submission, reply_size_max};
+use mizan_wire::frame::MAGIC;
 use mizan_wire::frame::{HELLO_READ_ONLY, Header, Hello, PROTOCOL, Request};
 use mizan_wire::limits::HEADER_SIZE;
 use mizan_wire::{Operation, RegisterRecord, RequestHeader, RequestStatus, Status};
@@ -109,7 +110,13 @@ struct Taking<'a, S> {
 impl<S: RequestSink> Taking<'_, S> {
     fn take(&mut self, bytes: &[u8]) -> Step {
         let Some(header) = bytes.first_chunk::<HEADER_SIZE>() else {
-            return Step::Incomplete(HEADER_SIZE);
+            // Another protocol's client may wait for an answer before it sends as much as a header.
+            let is_foreign = bytes.get(32..36).is_some_and(|magic| magic != MAGIC.to_le_bytes());
+            return if is_foreign {
+                Step::Close(Farewell::Error(RequestStatus::BadMagic, 0))
+            } else {
+                Step::Incomplete(HEADER_SIZE)
+            };
         };
         let header = match Header::parse(header) {
             Ok(header) => header,

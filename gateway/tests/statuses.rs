@@ -30,6 +30,7 @@ fn a_frame_that_is_none_ends_the_connection_with_the_reason() {
     let frame = || write_of(0, 1, 1);
     let cases: Vec<(RequestStatus, Vec<u8>)> = vec![
         (RequestStatus::BadMagic, vec![b'G'; 200]),
+        (RequestStatus::BadMagic, b"GET / HTTP/1.1\r\nHost: 127.0.0.1:7117\r\n\r\n".to_vec()),
         (RequestStatus::HeaderChecksumMismatch, {
             let mut bytes = frame();
             bytes[60] ^= 1;

@@ -45,7 +45,8 @@ pub struct FormatOptions {
 }
 
 impl FormatOptions {
-    /// A node of middling size: a million accounts, four million transfers, about 1 GB of memory.
+    /// A node of middling size: a million accounts, four million transfers, about 1 GB of memory, and up to
+    /// `window_bytes` of stored replies for each session whose client reports none of them as received.
     #[must_use]
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self {

@@ -109,16 +109,17 @@ fn run(steps: &[Step], directory: &Path, address: &str) -> Vec<String> {
     printed
 }
 
-fn dev_node() -> NodeProcess {
+fn dev_node(data: &Path) -> NodeProcess {
     let mut command = Command::new(mizan_binary());
-    command.args(["dev", "--listen", "127.0.0.1:0"]);
+    command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(data);
     NodeProcess::spawn(command)
 }
 
 #[test]
 fn every_console_block_of_the_readme_does_what_it_says() {
-    let node = dev_node();
-    let directory = tempfile::tempdir().expect("a directory");
+    let (directory, data) = (tempfile::tempdir(), tempfile::tempdir());
+    let (directory, data) = (directory.expect("a directory"), data.expect("a directory"));
+    let node = dev_node(data.path());
     let address = node.address().to_string();
     let blocks = blocks(&readme(), "console");
     assert!(blocks.len() >= 3, "only {} console blocks", blocks.len());
