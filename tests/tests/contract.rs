@@ -158,7 +158,8 @@ fn a_bench_against_a_node_reports_in_json_what_the_node_confirms() {
     let latencies: Vec<f64> = latencies.into_iter().flatten().collect();
     assert!(latencies.len() == 4 && latencies.is_sorted(), "{report}");
     assert!(report["machine"]["cpus"].is_number(), "{report}");
-    assert!(!report["machine"]["others_cpu_share"].is_null(), "{report}");
+    // A run shorter than the kernel's clock tick has no share: it is there, and null.
+    assert!(report["machine"].get("others_cpu_share").is_some(), "{report}");
     assert_eq!(shop.json(&["status"])["transfers"], 2_001);
 }
 
