@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use mizan_journal::{FileStorage, FormatOptions, Frame, Journal, JournalIo, OpenOptions};
 
 /// Payload bytes of a group, and groups in a round.
-const CASES: [(usize, usize); 4] =
-    [(256, 400), (64 << 10, 200), (1 << 20, 60), (2_088_704, 40)];
+const CASES: [(usize, usize); 4] = [(256, 400), (64 << 10, 200), (1 << 20, 60), (2_088_704, 40)];
 const ROUNDS_DEFAULT: usize = 9;
 const SEGMENT_SIZE: u64 = 256 << 20;
 
@@ -36,12 +35,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rounds = arguments.next().map_or(Ok(ROUNDS_DEFAULT), |text| text.parse())?;
     let place = Path::new(&place);
     let direct = |name| storage(place, name).map(|it| it.with_journal_io(JournalIo::Direct));
-    let ring = direct("direct")?;
+    let ring = direct("direct-io-uring")?.with_io_uring();
     println!("io_uring: {}", if ring.uses_io_uring() { "used" } else { "not available" });
     let mut ways = [
         open("mmap", storage(place, "mmap")?)?,
-        open("direct", ring)?,
-        open("direct, no io_uring", direct("direct-pwrite")?.without_io_uring())?,
+        open("direct", direct("direct")?)?,
+        open("direct in pieces", ring)?,
     ];
     for (size, groups) in CASES {
         let payload = vec![0xa5; size];
@@ -55,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         for way in &mut ways {
-            println!("{:>8} bytes  {:<20} {}", size, way.name, line(&mut way.rounds));
+            println!("{:>8} bytes  {:<16} {}", size, way.name, line(&mut way.rounds));
             way.rounds.clear();
         }
     }
@@ -74,11 +73,7 @@ fn open(name: &'static str, storage: FileStorage) -> Result<Way, Box<dyn Error>>
     Ok(Way { name, journal, rounds: Vec::new() })
 }
 
-fn measure(
-    journal: &mut Journal,
-    payload: &[u8],
-    groups: usize,
-) -> Result<Round, Box<dyn Error>> {
+fn measure(journal: &mut Journal, payload: &[u8], groups: usize) -> Result<Round, Box<dyn Error>> {
     let mut times_us = Vec::with_capacity(groups);
     let before = (Instant::now(), cpu_times()?);
     for _ in 0..groups {

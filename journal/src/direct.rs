@@ -1,7 +1,8 @@
 //! A segment that is written directly: past the page cache, and durable when the write returns.
 //!
 //! What is put is kept in page-aligned memory; a sync writes it as one run of whole pages, through a descriptor with
-//! `O_DIRECT | O_DSYNC`. A large run goes out in pieces that are in flight together, if io_uring can be used.
+//! `O_DIRECT | O_DSYNC`. A large run can go out in pieces that are in flight together, if that is asked for and
+//! io_uring can be used.
 //!
 //! Invariants: offset, length and memory address of every write are multiples of the page size; what was put is
 //! written once; bytes of a page that were not put since the last sync become zeros, which is what the journal wants,
@@ -221,10 +222,11 @@ impl Segment for DirectSegment {
 
     fn view(&self, offset: u64, length: usize) -> &[u8] {
         self.check(offset, length);
-        match &self.writer {
-            Some(writer) if length > 0 => writer.staging.view(offset, length),
-            _ => &[],
+        if length == 0 {
+            return &[];
         }
+        let writer = self.writer.as_ref().expect("invariant: what is viewed was put");
+        writer.staging.view(offset, length)
     }
 
     fn sync(&mut self, _offset: u64, _length: u64) -> io::Result<()> {

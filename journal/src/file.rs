@@ -30,7 +30,7 @@ pub enum JournalIo {
     /// Through a mapping of the file.
     #[default]
     Mmap,
-    /// Past the page cache (`O_DIRECT | O_DSYNC`), with io_uring where that can be used.
+    /// Past the page cache (`O_DIRECT | O_DSYNC`).
     Direct,
 }
 
@@ -99,7 +99,7 @@ impl FileStorage {
         FileStorage {
             directory: directory.into(),
             journal_io: JournalIo::Mmap,
-            writers: Arc::new(WriterPool::new(true)),
+            writers: Arc::new(WriterPool::new(false)),
         }
     }
 
@@ -109,10 +109,14 @@ impl FileStorage {
         FileStorage { journal_io, ..self }
     }
 
-    /// The same directory, written as if io_uring were blocked here: a group is one write at a time.
+    /// The same directory; a large group that is written directly goes out in pieces that are in flight together, if
+    /// io_uring can be used here, which a probe finds out.
+    ///
+    /// Measure before choosing it: the kernel splits one large write by itself. On a disk without forced unit access
+    /// (a flush for every piece), 1 MiB took 1.1 to 1.6 times as long in pieces of 256 KiB.
     #[must_use]
-    pub fn without_io_uring(self) -> Self {
-        FileStorage { writers: Arc::new(WriterPool::new(false)), ..self }
+    pub fn with_io_uring(self) -> Self {
+        FileStorage { writers: Arc::new(WriterPool::new(true)), ..self }
     }
 
     /// How segments are written.
@@ -121,7 +125,7 @@ impl FileStorage {
         self.journal_io
     }
 
-    /// Whether large groups go out as several writes in flight. If nothing was written yet, tries it out.
+    /// Whether large groups go out as several writes in flight. If nothing was opened yet, the probe is made now.
     #[must_use]
     pub fn uses_io_uring(&self) -> bool {
         self.journal_io == JournalIo::Direct && self.writers.has_ring()

@@ -14,9 +14,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use mizan_engine::Engine;
 use mizan_gateway::{Gateway, GatewayConfig};
 use mizan_journal::constants::SEGMENTS_AHEAD_MAX;
-use mizan_journal::{
-    FileStorage, Journal, JournalIo, OpenOptions, RecoveryReport, Storage, Superblock,
-};
+use mizan_journal::{FileStorage, Journal, OpenOptions, RecoveryReport, Storage, Superblock};
 use mizan_ring::{Cursor, IdleStrategy, Poison, RingOptions, Signal};
 use mizan_wire::frame::NodeLimits;
 use mizan_wire::limits::{EVENTS_MAX, FRAME_SIZE_MAX, HEADER_SIZE};
@@ -90,14 +88,7 @@ impl Node<FileStorage> {
     ) -> Result<Self, NodeError> {
         let storage = FileStorage::new(&options.data);
         let journal_io = Superblock::read(&storage)?.journal_io;
-        let storage = Arc::new(storage.with_journal_io(journal_io));
-        let node = Self::open_storage(Arc::clone(&storage), options, progress)?;
-        if journal_io == JournalIo::Direct && !storage.uses_io_uring() {
-            tracing::warn!(
-                "io_uring is not available here: large groups of the journal take longer to be durable"
-            );
-        }
-        Ok(node)
+        Self::open_storage(Arc::new(storage.with_journal_io(journal_io)), options, progress)
     }
 }
 

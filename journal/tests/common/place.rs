@@ -70,14 +70,14 @@ pub(crate) fn mmap() -> Option<Files<true>> {
     Some(files(|storage| storage))
 }
 
-/// Files that are written directly, with io_uring if this machine has it.
+/// Files that are written directly, a group with one write.
 pub(crate) fn direct() -> Option<Files<false>> {
     if_direct(files(|storage| storage.with_journal_io(JournalIo::Direct)))
 }
 
-/// Files that are written directly, as if io_uring were blocked.
-pub(crate) fn direct_without_io_uring() -> Option<Files<false>> {
-    if_direct(files(|storage| storage.with_journal_io(JournalIo::Direct).without_io_uring()))
+/// Files that are written directly, large groups in pieces, if this machine has io_uring; else as [`direct`].
+pub(crate) fn direct_with_io_uring() -> Option<Files<false>> {
+    if_direct(files(|storage| storage.with_journal_io(JournalIo::Direct).with_io_uring()))
 }
 
 /// Says what it skips where files cannot be written directly.
@@ -136,7 +136,7 @@ macro_rules! on_every_backend {
         }
         on_every_backend! { @files mmap $($name)* }
         on_every_backend! { @files direct $($name)* }
-        on_every_backend! { @files direct_without_io_uring $($name)* }
+        on_every_backend! { @files direct_with_io_uring $($name)* }
     };
     (@files $backend:ident $($name:ident)*) => {
         mod $backend {

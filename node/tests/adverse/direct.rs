@@ -46,10 +46,10 @@ fn what_a_direct_node_acknowledged_is_found_by_the_next_node_however_that_one_wr
     for layout in [Layout::Fused, Layout::Split] {
         let Some(directory) = formatted_direct() else { return };
         let sizes = [1, 8_189, 3, 4_000, 1, 1];
-        let without_ring = direct(&directory).without_io_uring();
+        let with_ring = direct(&directory).with_io_uring();
         let mapped = FileStorage::new(directory.path());
         let mut count = 0;
-        for (round, files) in [direct(&directory), mapped, without_ring].into_iter().enumerate() {
+        for (round, files) in [direct(&directory), mapped, with_ring].into_iter().enumerate() {
             let node = Running::start_files(files, layout);
             count += load(&mut node.client(), 1 + (round as u128) * 100_000, &sizes);
             node.stop().unwrap();
