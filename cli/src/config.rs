@@ -107,6 +107,7 @@ keys! {
         window_bytes FormatWindowBytes "MIZAN_FORMAT_WINDOW_BYTES" "Bytes of a session's stored replies.",
         digest_interval FormatDigestInterval "MIZAN_FORMAT_DIGEST_INTERVAL" "Log entries between two digests.",
         segment_size FormatSegmentSize "MIZAN_FORMAT_SEGMENT_SIZE" "Bytes of a journal segment.",
+        journal_io FormatJournalIo "MIZAN_FORMAT_JOURNAL_IO" "How the journal is written.",
     }
 }
 

@@ -185,6 +185,41 @@ fn a_node_that_runs_is_seen_in_its_files_and_not_disturbed() {
 }
 
 #[test]
+fn the_way_the_journal_is_written_is_chosen_at_format_shown_and_refused_where_it_cannot_be() {
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let limits = "--accounts 100 --transfers 1000 --segment-size 2MiB --json";
+    let output = mizan(&place, &format!("format --data ./node --journal-io direct {limits}"));
+    if output.status.code() == Some(8) {
+        println!("skipped: {}", String::from_utf8_lossy(&output.stderr));
+    } else {
+        assert_eq!(json(&output)["journal_io"], "direct");
+        assert_eq!(json(&mizan(&place, "status --data ./node --json"))["journal_io"], "direct");
+        let shown = mizan(&place, "inspect superblock --data ./node");
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(shown.contains("journal written by") && shown.contains("direct"), "{shown}");
+        let line = "bench --journal-io direct --transfers 2000 --accounts 50 --batch 50 --data ./b";
+        let bench = mizan(&place, line);
+        assert_eq!(bench.status.code(), Some(0), "{bench:?}");
+        assert_eq!(json(&mizan(&place, "status --data ./b --json"))["journal_io"], "direct");
+    }
+    let formatted = json(&mizan(&place, &format!("format --data ./mapped {limits}")));
+    assert_eq!(formatted["journal_io"], "mmap");
+
+    let Ok(memory) = tempfile::tempdir_in("/dev/shm") else { return };
+    if rustix::fs::statfs(memory.path()).is_ok_and(|found| found.f_type == 0x0102_1994) {
+        let data = memory.path().join("node");
+        let line = format!("format --data {} --journal-io direct {limits}", data.display());
+        let output = mizan(&place, &line);
+        assert_eq!(output.status.code(), Some(8), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("ext4") && text.contains("mmap"), "{text}");
+        assert!(!data.join("superblock-0").exists());
+    } else {
+        println!("skipped: /dev/shm is no tmpfs here");
+    }
+}
+
+#[test]
 fn an_address_beyond_this_machine_is_refused_before_the_files_are_looked_at() {
     let place = place();
     let output = mizan(&place, "start --data ./nowhere --listen 0.0.0.0:0");

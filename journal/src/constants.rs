@@ -46,8 +46,17 @@ pub(crate) const READ_WINDOW: usize = 4 << 20;
 /// Bytes looked at in one step of a sweep for later frames.
 pub(crate) const SWEEP_CHUNK: usize = 256 << 10;
 
+/// Room that a direct writer starts with, in bytes: a node's usual group; a larger group makes it grow.
+pub(crate) const DIRECT_STAGING_SIZE: usize = 4 << 20;
+/// A group that is written directly goes out in pieces of this size, in bytes, if several can be in flight.
+pub(crate) const DIRECT_PIECE_SIZE: usize = 256 << 10;
+/// Most pieces in flight at once; a power of two.
+pub(crate) const DIRECT_IN_FLIGHT_MAX: u32 = 32;
+
 /// Most segments that may be kept ready ahead of the one in use.
 pub const SEGMENTS_AHEAD_MAX: usize = 16;
 
 const _: () = assert!(READ_WINDOW >= PAYLOAD_SIZE_MAX + 2 * FRAME_HEADER_SIZE + PAGE_SIZE as usize);
 const _: () = assert!(PAYLOAD_SIZE_MAX == 2_088_704);
+const _: () = assert!(DIRECT_PIECE_SIZE.is_multiple_of(PAGE_SIZE as usize));
+const _: () = assert!(DIRECT_IN_FLIGHT_MAX.is_power_of_two());

@@ -31,6 +31,16 @@ pub enum JournalError {
         /// What is wrong with the copies.
         reason: String,
     },
+    /// The place cannot hold a journal that is written in the way that was chosen. Nothing was changed.
+    #[error(
+        "{directory} cannot be written directly: {reason}; use a directory on a file system with direct i/o, such as ext4 or XFS, or format with journal i/o `mmap`"
+    )]
+    DirectIoUnsupported {
+        /// Where the journal lives, or was to live.
+        directory: String,
+        /// What is missing there.
+        reason: String,
+    },
     /// Another process holds the directory.
     #[error("{directory} is locked by {holder}; stop it first, or use another directory")]
     Locked {

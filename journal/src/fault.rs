@@ -151,6 +151,10 @@ impl<S: Storage, F: Faults> Storage for FaultStorage<S, F> {
         self.inner.describe()
     }
 
+    fn probe(&self) -> io::Result<()> {
+        self.inner.probe()
+    }
+
     fn lock(&self) -> Result<S::Lock, LockError> {
         self.inner.lock()
     }

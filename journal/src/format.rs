@@ -8,7 +8,8 @@ use crate::constants::{
     PREPARE_CHUNK, SEGMENT_HEADER_SIZE, SEGMENT_SIZE_DEFAULT, SUPERBLOCK_COPIES,
 };
 use crate::error::{JournalError, Result, is_no_space};
-use crate::journal::{Journal, lock};
+use crate::file::JournalIo;
+use crate::journal::{Journal, lock, probe};
 use crate::prepare::make_file;
 use crate::segment::{Catalog, SegmentHeader, unfinished_copy_name};
 use crate::storage::Storage;
@@ -31,6 +32,8 @@ pub struct FormatOptions {
     pub first_sequence: u64,
     /// Hash of the frame before the first entry; zeros for a new log.
     pub seal: Hash,
+    /// How the node is to write its segments.
+    pub journal_io: JournalIo,
     /// Config record, at most 256 bytes.
     pub config: Vec<u8>,
     /// Limits fixed now, opaque, at most 1,024 bytes.
@@ -49,6 +52,7 @@ impl FormatOptions {
             segment_size: SEGMENT_SIZE_DEFAULT,
             first_sequence: 1,
             seal: [0; 16],
+            journal_io: JournalIo::Mmap,
             config: Vec::new(),
             genesis: Vec::new(),
         }
@@ -59,8 +63,8 @@ impl<S: Storage> Journal<S> {
     /// Makes a new journal in an empty directory. Returns when it is durable.
     ///
     /// # Errors
-    /// `AlreadyFormatted`, `ForeignFile`, `Locked`, `InvalidOptions`, `NotFormatted` when there is no directory:
-    /// nothing was changed. `NoSpace`, `Io`: call it again.
+    /// `AlreadyFormatted`, `ForeignFile`, `Locked`, `InvalidOptions`, `DirectIoUnsupported`, `NotFormatted` when there
+    /// is no directory: nothing was changed. `NoSpace`, `Io`: call it again.
     ///
     /// Cost: writes one segment of zeros.
     pub fn format(storage: &S, options: &FormatOptions) -> Result<()> {
@@ -74,6 +78,7 @@ impl<S: Storage> Journal<S> {
             durable_hint: 0,
             segment_size: options.segment_size,
             first_segment: 0,
+            journal_io: options.journal_io,
             config: options.config.clone(),
             genesis: options.genesis.clone(),
         };
@@ -84,6 +89,7 @@ impl<S: Storage> Journal<S> {
         }
         let _lock = lock(storage)?;
         make_room(storage)?;
+        probe(storage)?;
         let header = SegmentHeader {
             cluster: options.cluster,
             index: 0,

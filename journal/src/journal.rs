@@ -29,7 +29,7 @@ use crate::superblock::{self, Superblock};
 use crate::writer::FrameWriter;
 
 pub use open::OpenOptions;
-pub(crate) use open::lock;
+pub(crate) use open::{lock, probe};
 
 /// What the journal did since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -63,8 +63,10 @@ pub struct RawSuperblock {
     pub format: u16,
     /// 1 after an orderly close.
     pub clean: u8,
+    /// How the node writes its segments: 0 through a mapping, 1 directly; anything else counts as 0.
+    pub journal_io: u8,
     /// Zero.
-    pub reserved: [u8; 5],
+    pub reserved: [u8; 4],
     /// Cluster id.
     pub cluster: u128,
     /// Counts the updates; the copy with the higher one holds.

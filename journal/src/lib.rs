@@ -1,4 +1,4 @@
-//! The durable log: mmap segments, group commit, recovery.
+//! The durable log: segments, group commit, recovery.
 //!
 //! A journal is a directory of equal segments, a superblock in two copies, and a lock. [`Journal::format`] makes
 //! one, [`Journal::open`] recovers it and hands over its entries, [`Journal::begin`] and [`Journal::sync`] append
@@ -13,6 +13,7 @@
 
 mod checksum;
 pub mod constants;
+mod direct;
 mod error;
 pub mod fault;
 mod file;
@@ -30,11 +31,13 @@ mod segment;
 pub mod sim;
 mod storage;
 mod superblock;
+mod uring;
 mod writer;
 
 pub use checksum::{Hash, hash};
+pub use direct::DirectSegment;
 pub use error::{BreakReason, Damage, JournalError, Proof, Result, VisitorError};
-pub use file::{FileLock, FileStorage};
+pub use file::{FileLock, FileSegment, FileStorage, JournalIo};
 pub use format::FormatOptions;
 pub use frame::{Frame, Position};
 pub use journal::{Counters, Journal, OpenOptions};

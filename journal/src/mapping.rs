@@ -1,4 +1,4 @@
-//! A segment file mapped into memory: the one place of this crate with unsafe code.
+//! A segment file mapped into memory: one of the two places of this crate with unsafe code.
 //!
 //! The mapping is written by the thread that owns it and never read by anyone else through memory: recovery,
 //! verification and replication read with pread. Only what was just written is read back, to hash it.

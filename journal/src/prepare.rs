@@ -258,7 +258,7 @@ fn is_passing(error: &std::io::Error) -> bool {
 /// `Io`.
 pub(crate) fn open<S: Storage>(storage: &S, index: u64, size: u64) -> Result<S::Segment> {
     let name = segment_name(index);
-    storage.open_segment(&name, size).map_err(|error| JournalError::io("map", &name, error))
+    storage.open_segment(&name, size).map_err(|error| JournalError::io("open", &name, error))
 }
 
 /// Makes the file of segment `index`, durable under its final name, with `header` as its first page if given.

@@ -46,6 +46,15 @@ pub trait Storage: Send + Sync + 'static {
     /// The place, for messages.
     fn describe(&self) -> String;
 
+    /// Finds out whether this place can hold a journal at all; called under the lock, before a segment is opened.
+    /// What it needs for that is gone when it returns.
+    ///
+    /// # Errors
+    /// `Unsupported`, with the reason, when the place is unfit; else what the system says.
+    fn probe(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Takes the exclusive lock on the directory, without waiting.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::constants::{
     SEGMENT_SIZE_MIN, SUPERBLOCK_COPIES, SUPERBLOCK_SIZE,
 };
 use crate::error::{JournalError, Result};
+use crate::file::JournalIo;
 use crate::layout::{RawSuperblock, Sealed, Unreadable};
 use crate::storage::Storage;
 
@@ -35,6 +36,8 @@ pub struct Superblock {
     pub segment_size: u64,
     /// Index of the oldest segment that was not released.
     pub first_segment: u64,
+    /// How a node writes its segments; the bytes in them are the same.
+    pub journal_io: JournalIo,
     /// Config record, opaque.
     pub config: Vec<u8>,
     /// Limits fixed at format, opaque.
@@ -96,6 +99,7 @@ impl Superblock {
     pub fn encode(&self) -> Vec<u8> {
         let mut raw = RawSuperblock::new_zeroed();
         raw.clean = u8::from(self.clean);
+        raw.journal_io = self.journal_io.code();
         raw.cluster = self.cluster;
         raw.version = self.version;
         raw.node = self.node;
@@ -139,6 +143,7 @@ impl Superblock {
             durable_hint: raw.durable_hint,
             segment_size: raw.segment_size,
             first_segment: raw.first_segment,
+            journal_io: JournalIo::from_code(raw.journal_io),
             config: raw.config[..config].to_vec(),
             genesis: raw.genesis[..genesis].to_vec(),
         };

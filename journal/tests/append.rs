@@ -1,15 +1,29 @@
-//! Appending and reopening on a real file system.
+//! Appending and reopening, on the simulated disk and on real files, however they are written.
 
 mod common;
 
+use common::place::{Place, names, on_every_backend};
 use common::{SEGMENT_SIZE, Written, append, format_options, inline, open, payload, try_open};
 use mizan_journal::constants::{PAYLOAD_SIZE_MAX, SEGMENT_END_RESERVE};
-use mizan_journal::sim::{SimRandom, SimStorage};
+use mizan_journal::sim::SimRandom;
 use mizan_journal::{
     FileStorage, FormatOptions, Frame, Journal, JournalError, OpenOptions, RecoveryVisitor, Space,
     VisitorError, segment_name,
 };
 use tempfile::TempDir;
+
+on_every_backend!(
+    entries_come_back_byte_for_byte_and_in_order,
+    a_journal_that_was_not_closed_is_not_clean_and_goes_on,
+    segments_roll_for_every_payload_size,
+    the_helper_prepares_segments_while_frames_are_appended,
+    a_frame_that_was_begun_and_dropped_leaves_no_trace,
+    what_does_not_continue_the_log_or_exceeds_a_limit_is_refused_and_changes_nothing,
+    epoch_and_config_outlive_the_process,
+    released_segments_are_gone_and_the_rest_is_recovered,
+    recovery_reports_progress_and_stops_when_the_visitor_refuses,
+    options_outside_their_limits_are_refused_at_format,
+);
 
 fn formatted() -> (TempDir, FileStorage) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -18,9 +32,8 @@ fn formatted() -> (TempDir, FileStorage) {
     (directory, storage)
 }
 
-#[test]
-fn entries_come_back_byte_for_byte_and_in_order() {
-    let (_directory, storage) = formatted();
+fn entries_come_back_byte_for_byte_and_in_order(place: &impl Place) {
+    let storage = place.formatted();
     let mut random = SimRandom::new(3);
     let mut written = Vec::new();
     let mut journal = open(storage.clone()).journal;
@@ -45,30 +58,30 @@ fn entries_come_back_byte_for_byte_and_in_order() {
     assert_eq!(again.journal.durable(), entries);
 }
 
-#[test]
-fn a_journal_that_was_not_closed_is_not_clean_and_goes_on() {
-    let (_directory, storage) = formatted();
+fn a_journal_that_was_not_closed_is_not_clean_and_goes_on<P: Place>(place: &P) {
+    let storage = place.formatted();
     let mut journal = open(storage.clone()).journal;
     append(&mut journal, 5, b"never synced, but the process lived").expect("appended");
     drop(journal);
-    let mut again = open(storage.clone());
+    let mut again = open(P::restart(&storage));
     assert!(!again.report.was_clean);
-    assert_eq!(again.report.next_sequence, 6);
+    assert_eq!(again.report.next_sequence, if P::KEEPS_UNSYNCED { 6 } else { 1 });
     append(&mut again.journal, 1, b"on").expect("appended");
     again.journal.sync().expect("synced");
     drop(again);
-    assert_eq!(open(storage).frames.len(), 2);
+    let again = open(P::restart(&storage));
+    assert_eq!(again.frames.len(), 1 + usize::from(P::KEEPS_UNSYNCED));
+    assert_eq!(again.frames.last().map(|frame| &frame.payload[..]), Some(&b"on"[..]));
 }
 
-#[test]
-fn segments_roll_for_every_payload_size() {
+fn segments_roll_for_every_payload_size<P: Place>(place: &P) {
     let mut random = SimRandom::new(5);
     let room = (SEGMENT_SIZE - SEGMENT_END_RESERVE - 4096) as usize;
     let around: Vec<usize> = [2, 3, 5].iter().flat_map(|n| near(room / n - 256)).collect();
-    for size in [near(PAYLOAD_SIZE_MAX), near(4096 - 256), near(100_000), around].concat() {
+    let sizes = [near(PAYLOAD_SIZE_MAX), near(4096 - 256), near(100_000), around].concat();
+    for size in sizes.into_iter().step_by(P::EVERY) {
         let size = size.min(PAYLOAD_SIZE_MAX);
-        let storage = SimStorage::new();
-        Journal::format(&storage, &format_options()).expect("formatted");
+        let storage = place.formatted();
         let mut journal = open(storage.clone()).journal;
         let mut written = Vec::new();
         while journal.counters().segments < 2 {
@@ -91,9 +104,8 @@ fn near(size: usize) -> Vec<usize> {
     [-129, -128, -1, 0, 1, 127].iter().filter_map(|delta| size.checked_add_signed(*delta)).collect()
 }
 
-#[test]
-fn the_helper_prepares_segments_while_frames_are_appended() {
-    let (_directory, storage) = formatted();
+fn the_helper_prepares_segments_while_frames_are_appended(place: &impl Place) {
+    let storage = place.formatted();
     let options = OpenOptions { segments_ahead: 2, ..OpenOptions::default() };
     let mut ignore = |_: &Frame<'_>| Ok(());
     let (mut journal, _) = Journal::open(storage.clone(), &options, &mut ignore).expect("opens");
@@ -108,10 +120,8 @@ fn the_helper_prepares_segments_while_frames_are_appended() {
     assert_eq!(open(storage).report.entries, 20);
 }
 
-#[test]
-fn a_frame_that_was_begun_and_dropped_leaves_no_trace() {
-    let storage = SimStorage::new();
-    Journal::format(&storage, &format_options()).expect("formatted");
+fn a_frame_that_was_begun_and_dropped_leaves_no_trace(place: &impl Place) {
+    let storage = place.formatted();
     let mut journal = open(storage.clone()).journal;
     append(&mut journal, 1, b"kept").expect("appended");
     let mut frame = journal.begin(2, 9000).expect("begun");
@@ -127,10 +137,10 @@ fn a_frame_that_was_begun_and_dropped_leaves_no_trace() {
     assert_eq!(again.frames[1].payload, b"short");
 }
 
-#[test]
-fn what_does_not_continue_the_log_or_exceeds_a_limit_is_refused_and_changes_nothing() {
-    let storage = SimStorage::new();
-    Journal::format(&storage, &format_options()).expect("formatted");
+fn what_does_not_continue_the_log_or_exceeds_a_limit_is_refused_and_changes_nothing(
+    place: &impl Place,
+) {
+    let storage = place.formatted();
     let mut journal = open(storage.clone()).journal;
     let outcome = journal.begin(2, 10).err();
     assert!(matches!(outcome, Some(JournalError::OutOfOrder { expected: 1, given: 2 })));
@@ -175,8 +185,7 @@ fn what_is_no_journal_or_another_ones_is_told_apart() {
     assert!(matches!(outcome, Some(JournalError::WrongCluster { expected: 99, .. })));
 }
 
-#[test]
-fn options_outside_their_limits_are_refused_at_format() {
+fn options_outside_their_limits_are_refused_at_format(place: &impl Place) {
     let wrong = [
         FormatOptions { segment_size: SEGMENT_SIZE - 4096, ..format_options() },
         FormatOptions { segment_size: SEGMENT_SIZE + 1, ..format_options() },
@@ -185,16 +194,15 @@ fn options_outside_their_limits_are_refused_at_format() {
         FormatOptions { first_sequence: 0, ..format_options() },
     ];
     for options in wrong {
-        let storage = SimStorage::new();
+        let storage = place.empty();
         let outcome = Journal::format(&storage, &options);
         assert!(matches!(outcome, Err(JournalError::InvalidOptions { .. })), "{options:?}");
-        assert!(storage.names().is_empty());
+        assert!(names(&storage).is_empty());
     }
 }
 
-#[test]
-fn epoch_and_config_outlive_the_process() {
-    let (_directory, storage) = formatted();
+fn epoch_and_config_outlive_the_process(place: &impl Place) {
+    let storage = place.formatted();
     let mut journal = open(storage.clone()).journal;
     journal.set_epoch(12).expect("set");
     journal.set_config(b"two nodes").expect("set");
@@ -204,10 +212,8 @@ fn epoch_and_config_outlive_the_process() {
     assert_eq!(again.journal.superblock().config, b"two nodes");
 }
 
-#[test]
-fn released_segments_are_gone_and_the_rest_is_recovered() {
-    let storage = SimStorage::new();
-    Journal::format(&storage, &format_options()).expect("formatted");
+fn released_segments_are_gone_and_the_rest_is_recovered(place: &impl Place) {
+    let storage = place.formatted();
     let mut journal = open(storage.clone()).journal;
     for _ in 0..9 {
         append(&mut journal, 10, &vec![1; 900_000]).expect("appended");
@@ -217,7 +223,7 @@ fn released_segments_are_gone_and_the_rest_is_recovered() {
     assert_eq!(journal.release_before(20).expect("released"), 0, "20 is still needed");
     assert_eq!(journal.release_before(45).expect("released"), 2);
     assert_eq!(journal.release_before(45).expect("released"), 0);
-    assert!(!storage.names().contains(&segment_name(1)));
+    assert!(!names(&storage).contains(&segment_name(1)));
     drop(journal);
     let mut again = open(storage.clone());
     assert_eq!((again.report.first_sequence, again.report.next_sequence), (41, 91));
@@ -241,9 +247,8 @@ impl RecoveryVisitor for Watching {
     }
 }
 
-#[test]
-fn recovery_reports_progress_and_stops_when_the_visitor_refuses() {
-    let storage = SimStorage::new();
+fn recovery_reports_progress_and_stops_when_the_visitor_refuses(place: &impl Place) {
+    let storage = place.empty();
     common::filled(&storage, 10, 1, 600_000);
     let mut watching = Watching { progress: Vec::new(), refuse_at: u64::MAX };
     let opened = Journal::open(storage.clone(), &inline(), &mut watching);

@@ -5,11 +5,12 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
-use common::{CLUSTER, SEGMENT_SIZE, Written, append, format_options, found, inline, open};
+use common::place::{Place, contents, names, on_every_backend};
+use common::{CLUSTER, SEGMENT_SIZE, Written, append, format_options, open};
 use mizan_journal::sim::{SimRandom, SimStorage};
 use mizan_journal::{
-    CopyState, FileStorage, FormatOptions, Frame, Journal, SegmentHeader, Storage, Superblock,
-    constants, hash, segment_name,
+    CopyState, FormatOptions, Journal, JournalIo, SegmentHeader, Storage, Superblock, constants,
+    hash, segment_name,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -35,6 +36,7 @@ fn superblock() -> Superblock {
         durable_hint: 0x55,
         segment_size: 64 << 20,
         first_segment: 0x66,
+        journal_io: JournalIo::Mmap,
         config: b"config record".to_vec(),
         genesis: b"genesis record".to_vec(),
     }
@@ -50,6 +52,20 @@ fn the_superblock_has_its_golden_bytes() {
     assert_eq!(&bytes[368..382], b"genesis record");
     assert!(is_zero(&bytes[382..]));
     assert_eq!(bytes[..16], hash(&bytes[16..]));
+    assert_eq!(Superblock::decode(&bytes), CopyState::Intact(Box::new(superblock())));
+}
+
+#[test]
+fn the_way_of_writing_is_one_byte_of_the_superblock_and_an_unknown_one_is_a_mapping() {
+    let mapped = superblock().encode();
+    let direct = Superblock { journal_io: JournalIo::Direct, ..superblock() };
+    let mut bytes = direct.encode();
+    assert_eq!(Superblock::decode(&bytes), CopyState::Intact(Box::new(direct)));
+    assert_eq!((mapped[27], bytes[27]), (0, 1));
+    assert_eq!(mapped[28..], bytes[28..]);
+    bytes[27] = 2;
+    let checksum = hash(&bytes[16..]);
+    bytes[..16].copy_from_slice(&checksum);
     assert_eq!(Superblock::decode(&bytes), CopyState::Intact(Box::new(superblock())));
 }
 
@@ -90,17 +106,21 @@ fn the_segment_header_has_its_golden_bytes() {
     assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
 }
 
-#[test]
-fn frames_have_their_golden_bytes_and_their_groups_start_on_pages() {
-    let storage = SimStorage::new();
-    Journal::format(&storage, &format_options()).expect("formatted");
+on_every_backend!(
+    frames_have_their_golden_bytes_and_their_groups_start_on_pages,
+    the_fixture_of_version_1_is_read_to_its_entries_and_goes_on,
+    this_build_writes_the_bytes_of_the_fixture,
+);
+
+fn frames_have_their_golden_bytes_and_their_groups_start_on_pages(place: &impl Place) {
+    let storage = place.formatted();
     let mut journal = open(storage.clone()).journal;
     append(&mut journal, 2, b"first payload").expect("appended");
     append(&mut journal, 1, b"second").expect("appended");
     journal.sync().expect("synced");
     append(&mut journal, 3, b"third").expect("appended");
     journal.sync().expect("synced");
-    let bytes = storage.contents(&segment_name(0)).expect("there is a segment");
+    let bytes = contents(&storage, &segment_name(0));
     let first = &bytes[4096..4096 + 269];
     assert_eq!(hex(first), include_str!("golden/frame.hex").trim());
     assert_eq!(first[..16], hash(&first[16..256]), "checksum over the header");
@@ -126,7 +146,7 @@ const FIXTURE_FILES: [&str; 4] = [
 ];
 
 /// The entries of the fixture: two segments, four groups, two epochs.
-fn write_fixture(storage: &SimStorage) -> Vec<Written> {
+fn write_fixture<S: Storage + Clone>(storage: &S) -> Vec<Written> {
     let options = FormatOptions {
         config: b"fixture config".to_vec(),
         genesis: b"fixture genesis".to_vec(),
@@ -158,40 +178,40 @@ fn used(bytes: &[u8]) -> &[u8] {
     &bytes[..end]
 }
 
-#[test]
-fn the_fixture_of_version_1_is_read_to_its_entries() {
-    let directory = tempfile::tempdir().expect("a directory");
+fn the_fixture_of_version_1_is_read_to_its_entries_and_goes_on(place: &impl Place) {
+    let storage = place.empty();
     for name in FIXTURE_FILES {
         let mut bytes = fs::read(fixture(name)).expect("the fixture is complete");
         let size = if name.starts_with("journal") { SEGMENT_SIZE } else { 4096 };
         bytes.resize(size as usize, 0);
-        fs::write(directory.path().join(name), bytes).expect("copied");
+        storage.create(name, size).expect("made");
+        storage.write(name, 0, &bytes).expect("copied");
     }
     let expected = write_fixture(&SimStorage::new());
-    let mut frames = Vec::new();
-    let storage = FileStorage::new(directory.path());
-    let (journal, report) = Journal::open(storage, &inline(), &mut |frame: &Frame<'_>| {
-        frames.push(found(frame));
-        Ok(())
-    })
-    .expect("opens");
-    assert_eq!(frames, expected);
+    let mut opened = open(storage.clone());
+    assert_eq!(opened.frames, expected);
+    let report = &opened.report;
     assert!(report.was_clean && report.quarantined.is_none());
     assert_eq!((report.segments, report.frames, report.next_sequence), (2, 12, 31));
-    assert_eq!(journal.epoch(), 9);
-    assert_eq!(journal.superblock().config, b"fixture config");
-    assert_eq!(journal.superblock().genesis, b"fixture genesis");
+    assert_eq!(opened.journal.epoch(), 9);
+    let superblock = opened.journal.superblock();
+    assert_eq!(superblock.config, b"fixture config");
+    assert_eq!(superblock.genesis, b"fixture genesis");
+    assert_eq!(superblock.journal_io, JournalIo::Mmap, "the way of those who did not choose");
+    append(&mut opened.journal, 1, b"goes on").expect("appended");
+    opened.journal.sync().expect("synced");
+    drop(opened);
+    assert_eq!(open(storage).report.frames, 13);
 }
 
 /// When the format changes there is a new version with a fixture of its own; this one stays.
-#[test]
-fn this_build_writes_the_bytes_of_the_fixture() {
-    let storage = SimStorage::new();
+fn this_build_writes_the_bytes_of_the_fixture(place: &impl Place) {
+    let storage = place.empty();
     write_fixture(&storage);
     for name in FIXTURE_FILES {
-        let bytes = storage.contents(name).expect("written");
+        let bytes = contents(&storage, name);
         let expected = fs::read(fixture(name)).expect("the fixture is complete");
         assert!(used(&bytes) == expected, "{name} differs");
     }
-    assert_eq!(storage.list().expect("listed").len(), 5, "and one segment that is ready");
+    assert_eq!(names(&storage).len(), 5, "and one segment that is ready");
 }

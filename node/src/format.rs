@@ -2,7 +2,7 @@
 
 use crate::error::NodeError;
 use mizan_journal::constants::SEGMENT_SIZE_DEFAULT;
-use mizan_journal::{FileStorage, Journal, OpenOptions, Storage};
+use mizan_journal::{FileStorage, Journal, JournalIo, OpenOptions, Storage};
 use mizan_wire::limits::HEADER_SIZE;
 use mizan_wire::{Genesis, Operation, RequestHeader, SEMANTICS_VERSION, checksum};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -42,6 +42,8 @@ pub struct FormatOptions {
     pub digest_interval: u32,
     /// Bytes of a journal segment.
     pub segment_size: u64,
+    /// How the node writes its journal; it changes neither results nor the bytes in the segments.
+    pub journal_io: JournalIo,
 }
 
 impl FormatOptions {
@@ -63,6 +65,7 @@ impl FormatOptions {
             session_idle_s: 3_600,
             digest_interval: 4_096,
             segment_size: SEGMENT_SIZE_DEFAULT,
+            journal_io: JournalIo::default(),
         }
     }
 
@@ -90,13 +93,14 @@ impl FormatOptions {
 /// Makes a data directory. Returns the cluster when everything is durable.
 ///
 /// # Errors
-/// Limits that make no sense, a directory that is in use, and whatever the disk says.
+/// Limits that make no sense, a directory that is in use or cannot be written in the way that was chosen, and
+/// whatever the disk says.
 pub fn format(options: &FormatOptions) -> Result<u128, NodeError> {
     let storage = FileStorage::create(&options.data).map_err(|source| NodeError::Io {
         what: format!("failed to make {}", options.data.display()),
         source,
     })?;
-    format_storage(Arc::new(storage), options)
+    format_storage(Arc::new(storage.with_journal_io(options.journal_io)), options)
 }
 
 /// As [`format()`], on any storage.
@@ -120,6 +124,7 @@ pub fn format_storage<S: Storage>(
         &*storage,
         &mizan_journal::FormatOptions {
             segment_size: options.segment_size,
+            journal_io: options.journal_io,
             genesis: genesis.as_bytes().to_vec(),
             ..mizan_journal::FormatOptions::new(genesis.cluster, 1)
         },

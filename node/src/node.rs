@@ -14,7 +14,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use mizan_engine::Engine;
 use mizan_gateway::{Gateway, GatewayConfig};
 use mizan_journal::constants::SEGMENTS_AHEAD_MAX;
-use mizan_journal::{FileStorage, Journal, OpenOptions, RecoveryReport, Storage};
+use mizan_journal::{FileStorage, Journal, OpenOptions, RecoveryReport, Storage, Superblock};
 use mizan_ring::{Cursor, IdleStrategy, Poison, RingOptions, Signal};
 use mizan_wire::frame::NodeLimits;
 use mizan_wire::limits::{EVENTS_MAX, FRAME_SIZE_MAX, HEADER_SIZE};
@@ -78,7 +78,7 @@ pub struct Node<S: Storage = FileStorage> {
 }
 
 impl Node<FileStorage> {
-    /// Recovers the data directory and binds the socket. Nothing is answered before [`Node::run`].
+    /// Recovers the data directory and binds the socket; the journal is written as was chosen at format. Nothing is answered before [`Node::run`].
     ///
     /// # Errors
     /// A directory that is damaged, in use or not formatted; an address that cannot be bound.
@@ -86,7 +86,9 @@ impl Node<FileStorage> {
         options: &NodeOptions,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
-        Self::open_storage(Arc::new(FileStorage::new(&options.data)), options, progress)
+        let storage = FileStorage::new(&options.data);
+        let journal_io = Superblock::read(&storage)?.journal_io;
+        Self::open_storage(Arc::new(storage.with_journal_io(journal_io)), options, progress)
     }
 }
 
@@ -100,7 +102,7 @@ impl<S: Storage> Node<S> {
         options: &NodeOptions,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
-        let superblock = mizan_journal::Superblock::read(&*storage)?;
+        let superblock = Superblock::read(&*storage)?;
         let genesis = read_genesis(&storage.describe(), &superblock.genesis)?;
         let mut replay = Replay::new(&genesis, progress)?;
         let (mut journal, recovery) =
@@ -225,7 +227,7 @@ fn await_ends(ends: &Receiver<Outcome>, threads: usize, front: Outcome) -> Outco
     outcome
 }
 
-fn journal_options(superblock: &mizan_journal::Superblock) -> OpenOptions {
+fn journal_options(superblock: &Superblock) -> OpenOptions {
     let ahead = RING_BYTES.div_ceil(superblock.segment_size) as usize;
     OpenOptions {
         cluster: Some(superblock.cluster),

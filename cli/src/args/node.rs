@@ -86,6 +86,9 @@ pub struct BenchArgs {
     /// How the scratch node's stages are mounted on threads [env: MIZAN_LAYOUT] [default: by the machine]
     #[arg(long, value_name = "LAYOUT", conflicts_with = "address")]
     pub layout: Option<String>,
+    /// How the scratch node writes its journal: mmap or direct [env: MIZAN_FORMAT_JOURNAL_IO] [default: mmap]
+    #[arg(long, value_name = "HOW", conflicts_with = "address")]
+    pub journal_io: Option<String>,
 }
 
 /// `mizan format`
@@ -137,6 +140,9 @@ pub struct FormatArgs {
     /// Bytes of a journal segment: 64MiB
     #[arg(long, value_name = "SIZE", help_heading = "Limits, fixed at format")]
     pub segment_size: Option<String>,
+    /// How the journal is written: mmap, or direct (past the page cache; not on tmpfs) [default: mmap]
+    #[arg(long, value_name = "HOW", help_heading = "Limits, fixed at format")]
+    pub journal_io: Option<String>,
 }
 
 /// `mizan start`

@@ -14,7 +14,7 @@ use crate::files::count_text;
 use crate::output::{Output, Table};
 use crate::scratch::{ScratchNode, ScratchOptions};
 use crate::signals::Signals;
-use crate::verbs::start;
+use crate::verbs::{format, start};
 use indicatif::ProgressBar;
 use mizan_client::constants::CONNECT_TIMEOUT_DEFAULT;
 use mizan_loadgen::{BenchOptions, BenchReport, LoadError, Phase, Progress};
@@ -88,7 +88,9 @@ fn start_scratch(
     signals: &Signals,
 ) -> Result<ScratchNode, CliError> {
     let layout = start::layout(&context.settings, args.layout.as_deref())?;
+    let journal_io = format::journal_io(&context.settings, args.journal_io.as_deref())?;
     let limits = FormatOptions {
+        journal_io,
         account_count_max: args.accounts.saturating_add(SPARE),
         transfer_count_max: args.transfers.saturating_add(SPARE),
         hold_count_max: SPARE,
@@ -103,9 +105,10 @@ fn start_scratch(
     })?;
     let ready = node.start(signals)?;
     context.output.note(format!(
-        "scratch node at {} in {}, ready in {} ms",
+        "scratch node at {} in {}, journal {}, ready in {} ms",
         node.address(),
         node.data().display(),
+        journal_io.name(),
         ready.as_millis()
     ))?;
     Ok(node)

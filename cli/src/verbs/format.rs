@@ -12,6 +12,7 @@ use crate::error::CliError;
 use crate::exit;
 use crate::files::{count_text, node_error, size_text};
 use crate::output::Table;
+use mizan_journal::JournalIo;
 use mizan_node::FormatOptions;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -81,7 +82,15 @@ fn options(settings: &Settings, args: &FormatArgs) -> Result<FormatOptions, CliE
         session_idle_s: session_idle.as_secs(),
         digest_interval: count(Key::FormatDigestInterval, interval, default.digest_interval)?,
         segment_size: size(Key::FormatSegmentSize, &args.segment_size, default.segment_size)?,
+        journal_io: journal_io(settings, args.journal_io.as_deref())?,
         ..default
+    })
+}
+
+/// How the journal shall be written.
+pub(crate) fn journal_io(settings: &Settings, flag: Option<&str>) -> Result<JournalIo, CliError> {
+    settings.get(Key::FormatJournalIo, flag, JournalIo::default(), |text| {
+        JournalIo::from_name(text).ok_or("not a way to write a journal: write mmap or direct")
     })
 }
 
@@ -121,6 +130,7 @@ fn table(options: &FormatOptions, cluster: u128) -> Table {
         ("session may be evicted after", format!("{} s idle", options.session_idle_s)),
         ("log entries between digests", count_text(options.digest_interval.into())),
         ("journal segment", size_text(options.segment_size)),
+        ("journal written by", options.journal_io.name().to_owned()),
         ("memory when full, about", size_text(memory_estimate(options))),
         ("journal when full, about", size_text(disk_estimate(options))),
     ] {
@@ -144,6 +154,7 @@ fn as_json(options: &FormatOptions, cluster: u128) -> Value {
         "session_idle_s": options.session_idle_s,
         "digest_interval": options.digest_interval,
         "segment_size": options.segment_size,
+        "journal_io": options.journal_io.name(),
         "memory_estimate_bytes": memory_estimate(options),
         "disk_estimate_bytes": disk_estimate(options),
     })
@@ -174,7 +185,7 @@ mod tests {
         let options = parse(
             "mizan format --data /d --cluster 0x7 --accounts 10 --transfers 1_000 --holds 5 --ledgers 3 --codes 4 \
              --sessions 2 --session-idle 5m --window-requests 64 --window-bytes 1MiB --digest-interval 32 \
-             --segment-size 2MiB",
+             --segment-size 2MiB --journal-io direct",
         )
         .expect("limits");
         let expected = FormatOptions {
@@ -190,6 +201,7 @@ mod tests {
             window_bytes: 1 << 20,
             digest_interval: 32,
             segment_size: 2 << 20,
+            journal_io: JournalIo::Direct,
             ..FormatOptions::new("/d")
         };
         assert_eq!(format!("{options:?}"), format!("{expected:?}"));
@@ -201,6 +213,14 @@ mod tests {
             parse("mizan format --data /d --transfers 10").expect("small").hold_count_max,
             10
         );
+    }
+
+    #[test]
+    fn a_way_of_writing_is_one_of_two_words() {
+        let error = parse("mizan format --data /d --journal-io dircet").expect_err("misspelt");
+        let text = error.to_string();
+        assert!(text.contains("--journal-io") && text.contains("direct"), "{text}");
+        assert_eq!(error.exit_code(), exit::USAGE);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Active, Counters, Journal};
-use crate::constants::SEGMENTS_AHEAD_MAX;
-use crate::error::{JournalError, Result};
+use crate::constants::{PAGE_SIZE, SEGMENTS_AHEAD_MAX};
+use crate::error::{JournalError, Result, is_no_space};
 use crate::frame::{Chain, align_page};
 use crate::prepare::{Prepare, Preparer, open};
 use crate::recovery::{Recovered, RecoveryReport, RecoveryVisitor, recover};
@@ -51,12 +51,28 @@ pub(crate) fn lock<S: Storage>(storage: &S) -> Result<S::Lock> {
     })
 }
 
+/// Finds out whether the place is fit.
+pub(crate) fn probe<S: Storage>(storage: &S) -> Result<()> {
+    storage.probe().map_err(|error| match error.kind() {
+        std::io::ErrorKind::Unsupported => JournalError::DirectIoUnsupported {
+            directory: storage.describe(),
+            reason: error.to_string(),
+        },
+        _ if is_no_space(&error) => JournalError::NoSpace {
+            file: "a test of the directory".to_owned(),
+            size: PAGE_SIZE,
+            source: error.into(),
+        },
+        _ => JournalError::io("test", "the directory", error),
+    })
+}
+
 impl<S: Storage> Journal<S> {
     /// Opens the journal, recovers it, and hands every valid frame to `visitor` in order.
     ///
     /// # Errors
     /// `NotFormatted`, `SuperblockDamaged`, `Locked`, `WrongCluster`, `VersionNotSupported`, `KindNotSupported`,
-    /// `ForeignFile`, `MissingSegment`, `SegmentSize`, `Corrupt`: nothing was changed. `InvalidOptions`. `NoSpace`:
+    /// `DirectIoUnsupported`, `ForeignFile`, `MissingSegment`, `SegmentSize`, `Corrupt`: nothing was changed. `InvalidOptions`. `NoSpace`:
     /// the tail could not be quarantined. `Visitor`: what it returned. `Io`.
     ///
     /// Cost: reads every segment in use once.
@@ -81,6 +97,7 @@ impl<S: Storage> Journal<S> {
                 found: superblock.cluster,
             });
         }
+        probe(&*storage)?;
         let mut catalog = Catalog::read(&*storage)?;
         let first = superblock.first_segment;
         let released = catalog.check(&storage.describe(), first, superblock.segment_size)?;

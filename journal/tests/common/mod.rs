@@ -1,6 +1,8 @@
 //! What the tests of the journal share.
 #![allow(dead_code, reason = "every test binary uses another part")]
 
+pub(crate) mod place;
+
 use mizan_journal::sim::SimRandom;
 use mizan_journal::{
     FormatOptions, Frame, Journal, JournalError, OpenOptions, Prepare, RecoveryReport, Storage,

@@ -138,9 +138,15 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(data: &Path, layout: Layout) -> Self {
+        Self::start_files(FileStorage::new(data), layout)
+    }
+
+    /// As [`Running::start`], with the files written in the storage's own way.
+    pub(crate) fn start_files(files: FileStorage, layout: Layout) -> Self {
         let switch = Arc::new(Switch::default());
-        let storage = FaultStorage::new(FileStorage::new(data), Arc::clone(&switch));
-        Self::start_on(storage, data, layout, switch)
+        let data = files.directory().to_owned();
+        let storage = FaultStorage::new(files, Arc::clone(&switch));
+        Self::start_on(storage, &data, layout, switch)
     }
 
     fn start_on<S: Storage>(storage: S, data: &Path, layout: Layout, switch: Arc<Switch>) -> Self {

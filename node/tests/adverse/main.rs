@@ -1,6 +1,7 @@
 //! A node under adverse conditions: slow, full and broken storage, full rings, interrupted beginnings.
 
 mod common;
+mod direct;
 mod faults;
 mod load;
 mod recovery;
