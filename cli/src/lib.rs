@@ -68,7 +68,10 @@ pub fn run_with(
             return report(output, shown);
         }
     };
-    let result = Settings::load(environment, args.config.as_deref()).and_then(|settings| {
+    // A limit on file sizes is an error that can be explained, not a death without words.
+    let survived = signals::survive_file_size_limit();
+    let loaded = survived.and_then(|()| Settings::load(environment, args.config.as_deref()));
+    let result = loaded.and_then(|settings| {
         output.set_json(args.json);
         let streams = std::mem::replace(output, Output::silent());
         let mut context = Context { settings, output: streams };

@@ -26,7 +26,7 @@ impl Subscriber for Lines {
 
     fn event(&self, event: &Event<'_>) {
         let level = event.metadata().level().as_str().to_ascii_lowercase();
-        let mut line = Line(format!("{level} {}:", event.metadata().target()));
+        let mut line = Line(format!("{level}:"));
         event.record(&mut line);
         // There is no other place to say that standard error is gone.
         let _ = writeln!(io::stderr(), "{}", line.0);

@@ -41,6 +41,16 @@ pub enum JournalError {
         /// What is missing there.
         reason: String,
     },
+    /// One copy of the superblock is unreadable; the other holds. Only a scan reports it.
+    #[error(
+        "{file} is unreadable ({reason}); the other copy holds, and the next start rewrites this one"
+    )]
+    SuperblockCopyDamaged {
+        /// The copy.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Another process holds the directory.
     #[error("{directory} is locked by {holder}; stop it first, or use another directory")]
     Locked {

@@ -177,9 +177,9 @@ fn scan_superblock<S: Storage>(storage: &S, scan: &mut Scan<'_, '_>) -> Result<S
         }
         scan.tell(ScanEvent::Superblock { copy, state: &state })?;
         if !matches!(state, CopyState::Intact(_)) {
-            scan.problem(&JournalError::SuperblockDamaged {
-                directory: storage.describe(),
-                reason: format!("{}: {state:?}; the other copy holds", superblock::copy_name(copy)),
+            scan.problem(&JournalError::SuperblockCopyDamaged {
+                file: superblock::copy_name(copy),
+                reason: state.to_string(),
             })?;
         }
     }

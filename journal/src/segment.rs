@@ -34,7 +34,7 @@ pub(crate) fn unfinished_copy_name(copy: usize) -> String {
     format!("{}{UNFINISHED}", copy_name(copy))
 }
 
-fn segment_index(name: &str) -> Option<u64> {
+pub(crate) fn segment_index(name: &str) -> Option<u64> {
     let digits = name.strip_prefix("journal-")?.strip_suffix(".seg")?;
     let index = u64::from_str_radix(digits, 16).ok()?;
     (segment_name(index) == name).then_some(index)

@@ -13,6 +13,7 @@ use crate::constants::{
 use crate::error::{JournalError, Result};
 use crate::file::JournalIo;
 use crate::layout::{RawSuperblock, Sealed, Unreadable};
+use crate::segment::segment_index;
 use crate::storage::Storage;
 
 /// What the superblock holds.
@@ -55,6 +56,17 @@ pub enum CopyState {
     Damaged(&'static str),
     /// Intact, but of another version.
     Version(u16),
+}
+
+impl std::fmt::Display for CopyState {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Intact(_) => formatter.write_str("intact"),
+            Self::Missing => formatter.write_str("missing"),
+            Self::Damaged(reason) => formatter.write_str(reason),
+            Self::Version(version) => write!(formatter, "version {version}"),
+        }
+    }
 }
 
 /// File name of a copy.
@@ -200,13 +212,22 @@ pub(crate) fn read<S: Storage>(storage: &S) -> Result<Superblock> {
     }
     match best {
         Some(found) => Ok(found),
-        None if missing == SUPERBLOCK_COPIES => {
+        None if missing == SUPERBLOCK_COPIES && !has_segments(storage)? => {
             Err(JournalError::NotFormatted { directory: storage.describe() })
         }
         None => Err(JournalError::SuperblockDamaged {
             directory: storage.describe(),
             reason: damage.join(", "),
         }),
+    }
+}
+
+/// Whether there are segments: then there was a journal, and its superblock is lost.
+fn has_segments<S: Storage>(storage: &S) -> Result<bool> {
+    match storage.list() {
+        Ok(entries) => Ok(entries.iter().any(|entry| segment_index(&entry.name).is_some())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(JournalError::io("list", "the directory", error)),
     }
 }
 

@@ -48,6 +48,14 @@ pub enum NodeError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Another process listens there.
+    #[error(
+        "{address} is taken by another process; stop it, or listen elsewhere (`--listen 127.0.0.1:0` takes any free port)"
+    )]
+    AddressInUse {
+        /// The address.
+        address: std::net::SocketAddr,
+    },
     /// A directory or file outside the journal could not be used.
     #[error("{what}: {source}")]
     Io {
@@ -85,6 +93,7 @@ impl NodeError {
             Self::Genesis(_) | Self::Options(_) => Failure::Usage,
             Self::Apply { .. } | Self::Engine(_) => Failure::Corrupt,
             Self::GenesisRecord { .. } => Failure::Version,
+            Self::AddressInUse { .. } => Failure::WrongState,
             Self::Gateway(_) | Self::Stage(_) | Self::Ring(_) | Self::Io { .. } => {
                 Failure::Resource
             }

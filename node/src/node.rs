@@ -103,6 +103,7 @@ impl<S: Storage> Node<S> {
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
         let superblock = Superblock::read(&*storage)?;
+        check_listen(options.gateway.listen)?;
         let genesis = read_genesis(&storage.describe(), &superblock.genesis)?;
         let mut replay = Replay::new(&genesis, progress)?;
         let (mut journal, recovery) =
@@ -119,7 +120,13 @@ impl<S: Storage> Node<S> {
                 engine.sequence() + 1
             )));
         }
-        let gateway = Gateway::bind(options.gateway.clone())?;
+        let gateway = match Gateway::bind(options.gateway.clone()) {
+            Ok(gateway) => gateway,
+            Err(error) => {
+                journal.close()?;
+                return Err(error.into());
+            }
+        };
         Assembly { options, genesis, journal, engine, gateway, recovery }.assemble()
     }
 
@@ -225,6 +232,18 @@ fn await_ends(ends: &Receiver<Outcome>, threads: usize, front: Outcome) -> Outco
         }
     }
     outcome
+}
+
+/// Finds out before a long replay whether the address is taken. Between this and the real bind it may still be.
+fn check_listen(listen: SocketAddr) -> Result<(), NodeError> {
+    match std::net::TcpListener::bind(listen) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Err(NodeError::AddressInUse { address: listen })
+        }
+        // Whatever else is wrong is said by the real bind.
+        Err(_) => Ok(()),
+    }
 }
 
 fn journal_options(superblock: &Superblock) -> OpenOptions {

@@ -139,3 +139,16 @@ fn digests_are_recorded_in_the_log_and_confirmed_by_replay() {
     assert!(report.digests_confirmed >= 5, "only {} digests", report.digests_confirmed);
     assert_eq!(report.engine.transfer_count, 199);
 }
+
+#[test]
+fn a_start_on_a_taken_address_is_refused_before_the_replay_and_leaves_the_files_closed_in_order() {
+    let directory = TempDir::new().unwrap();
+    format(&small(directory.path())).unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let options = NodeOptions::new(directory.path(), taken.local_addr().unwrap());
+    let Err(error) = Node::open(&options, &mut |_| panic!("no replay")) else {
+        panic!("two listeners on one address");
+    };
+    assert!(matches!(error, NodeError::AddressInUse { .. }), "{error}");
+    assert!(mizan_node::offline::superblock(directory.path()).unwrap().clean);
+}

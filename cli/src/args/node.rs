@@ -48,8 +48,9 @@ pub struct DevArgs {
 /// `mizan bench`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Without --address it formats and starts a scratch node, and removes it afterwards. At the end the
-balances are looked up: their sum must be what was acknowledged.
+Without the flag --address it formats and starts a scratch node, and removes it afterwards; MIZAN_ADDRESS and
+the configuration do not count here. With it, the accounts and transfers of the bench (ledger 999999) stay in that
+node for ever. At the end the balances are looked up: their sum must be what was acknowledged.
 
 JSON: transfers_per_s, acknowledged, latency_us {p50, p99, p999, max}, seed, machine {cpus,
 others_cpu_share}.
@@ -179,7 +180,8 @@ pub struct StartArgs {
 #[command(after_help = "\
 Reads every frame and the chain, replays the log, compares every digest, and adds up the trial
 balance. With --independent a second, slow implementation recomputes all balances from the files
-alone and both must agree. Exit 1 or 5 if anything is wrong. The node must not be running.
+alone and both must agree. Exit 1 or 5 if anything is wrong. While a node runs on the files, this
+verifies a snapshot of them.
 
 Examples:
   mizan verify --data /var/lib/mizan

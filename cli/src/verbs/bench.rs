@@ -35,8 +35,9 @@ pub fn run(context: &mut Context, args: &BenchArgs) -> Result<u8, CliError> {
     let signals = Signals::install()?;
     let mut options = options(context, args)?;
     let mut node = None;
-    if context.settings.pick(crate::config::Key::Address, args.connect.address.as_deref()).is_none()
-    {
+    // Only the flag counts: a bench leaves its accounts behind, so a variable that is set for other verbs must not
+    // lead it into a real ledger.
+    if args.connect.address.is_none() {
         let scratch = start_scratch(context, args, &signals)?;
         options.addresses = vec![scratch.address()];
         options.own_pids = scratch.process_id().into_iter().collect();

@@ -14,7 +14,7 @@ use crate::exit;
 use crate::files::{node_error, running_node_error};
 use crate::names::Ledger;
 use crate::output::{Output, Table};
-use crate::signals::{self, Signals};
+use crate::signals::Signals;
 use crate::verbs::start;
 use mizan_client::{Client, ClientConfig, names};
 use mizan_node::{FormatOptions, Node, NodeError, NodeOptions, format, is_formatted};
@@ -55,7 +55,6 @@ const DEPOSIT_CODE: u16 = 1;
 /// No room, an address that cannot be bound, or a node that fails.
 pub fn run(context: &mut Context, args: &DevArgs) -> Result<u8, CliError> {
     let signals = Signals::install()?;
-    signals::survive_file_size_limit()?;
     let (listen, is_other) = choose_address(context, args)?;
     let place = Place::choose(args)?;
     if !is_formatted(&place.data) {

@@ -79,7 +79,7 @@ fn read(output: &Output, data: &Path) -> Result<FilesStatus, NodeError> {
 }
 
 /// The process that holds the directory. A shared lock, taken for a moment, tells: a node's is exclusive.
-fn holder(data: &Path) -> std::io::Result<Option<String>> {
+pub(crate) fn holder(data: &Path) -> std::io::Result<Option<String>> {
     let mut file = match File::open(data.join(LOCK_FILE)) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

@@ -27,6 +27,8 @@ const HOLD_SIZE_MAX: u64 = 80;
 const BASE_SIZE: u64 = 164 << 20;
 /// Bytes that a transfer takes in the journal if it comes in a large batch.
 const JOURNAL_SIZE_PER_TRANSFER: u64 = 128;
+/// Bytes that a group takes in the journal at the least.
+const PAGE_SIZE: u64 = mizan_journal::constants::PAGE_SIZE;
 
 /// Runs the verb.
 ///
@@ -115,6 +117,11 @@ fn disk_estimate(options: &FormatOptions) -> u64 {
     payload.div_ceil(segment_size).saturating_add(1).saturating_mul(segment_size)
 }
 
+/// Bytes of journal if every transfer is a group of its own, which takes a page.
+fn disk_estimate_of_singles(options: &FormatOptions) -> u64 {
+    options.transfer_count_max.saturating_mul(PAGE_SIZE)
+}
+
 fn table(options: &FormatOptions, cluster: u128) -> Table {
     let mut table = Table::new(&["fixed at format", "value"], 1);
     for (name, value) in [
@@ -132,7 +139,8 @@ fn table(options: &FormatOptions, cluster: u128) -> Table {
         ("journal segment", size_text(options.segment_size)),
         ("journal written by", options.journal_io.name().to_owned()),
         ("memory when full, about", size_text(memory_estimate(options))),
-        ("journal when full, about", size_text(disk_estimate(options))),
+        ("journal when full, in large batches", size_text(disk_estimate(options))),
+        ("journal when full, one at a time", size_text(disk_estimate_of_singles(options))),
     ] {
         table.row([name.to_owned(), value]);
     }

@@ -12,7 +12,7 @@ use crate::error::CliError;
 use crate::exit;
 use crate::files::{JournalProgress, count_text, node_error, running_node_error, size_text};
 use crate::output::Output;
-use crate::signals::{self, Signals};
+use crate::signals::Signals;
 use mizan_node::{Layout, Node, NodeOptions, StopHandle};
 use std::io::Read;
 use std::net::SocketAddr;
@@ -29,7 +29,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 pub fn run(context: &mut Context, args: &StartArgs) -> Result<u8, CliError> {
     let options = options(&context.settings, args)?;
     crate::log::to_standard_error();
-    signals::survive_file_size_limit()?;
     let signals = Signals::install()?;
     let node = open(&options, &signals, &mut context.output)?;
     if args.stop_with_stdin {
@@ -76,6 +75,7 @@ pub(crate) fn open(
     output: &mut Output,
 ) -> Result<Node, CliError> {
     let begin = Instant::now();
+    output.note(format!("recovering {}", options.data.display()))?;
     let bar = JournalProgress::new(output, "recovering");
     let mut told = false;
     let node = Node::open(options, &mut |progress| {

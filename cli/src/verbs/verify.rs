@@ -13,6 +13,7 @@ use crate::files::{JournalProgress, count_text, node_error};
 use crate::independent::{self, Comparison};
 use crate::money::wide_text;
 use crate::output::{Output, Table};
+use crate::verbs::files_status::holder;
 use mizan_node::offline::{self, VerifyReport};
 use mizan_wire::{TrialBalanceRow, read_name};
 use serde_json::{Value, json};
@@ -22,6 +23,8 @@ use std::path::Path;
 pub(crate) struct Verdict {
     pub(crate) report: VerifyReport,
     pub(crate) comparison: Option<Comparison>,
+    /// The process that holds the directory, if one does.
+    pub(crate) holder: Option<String>,
 }
 
 impl Verdict {
@@ -69,6 +72,8 @@ pub(crate) fn verify(
     is_independent: bool,
     output: &Output,
 ) -> Result<Verdict, CliError> {
+    // Asked first: what a node adds meanwhile is then known to be its.
+    let holder = holder(data).unwrap_or_default();
     let bar = JournalProgress::new(output, "verifying");
     let report = offline::verify(data, &mut |progress| bar.show(progress))
         .map_err(|error| node_error(&error))?;
@@ -81,7 +86,7 @@ pub(crate) fn verify(
     } else {
         None
     };
-    Ok(Verdict { report, comparison })
+    Ok(Verdict { report, comparison, holder })
 }
 
 fn show(verdict: &Verdict, output: &mut Output) -> Result<(), CliError> {
@@ -92,9 +97,12 @@ fn show(verdict: &Verdict, output: &mut Output) -> Result<(), CliError> {
     }
     output.line("")?;
     if let Some(tail) = &verdict.report.unsynced_tail {
-        output.note(format!(
-            "unacknowledged tail: {tail}; the next start moves it into quarantine"
-        ))?;
+        output.note(match &verdict.holder {
+            Some(holder) => format!("{holder} is writing behind this snapshot: {tail}"),
+            None => format!("unacknowledged tail: {tail}; the next start moves it into quarantine"),
+        })?;
+    } else if let Some(holder) = &verdict.holder {
+        output.note(format!("{holder} runs on these files: this is a snapshot"))?;
     }
     for problem in verdict.problems() {
         output.line(format!("problem: {problem}"))?;
@@ -103,7 +111,7 @@ fn show(verdict: &Verdict, output: &mut Output) -> Result<(), CliError> {
 }
 
 fn summary(verdict: &Verdict) -> Table {
-    let Verdict { report, comparison } = verdict;
+    let Verdict { report, comparison, .. } = verdict;
     let mut table = Table::new(&["checked", "count"], 1);
     let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
     row("segments", count_text(report.journal.segments));
@@ -161,7 +169,7 @@ fn currency(row: &TrialBalanceRow) -> String {
 }
 
 fn as_json(verdict: &Verdict) -> Value {
-    let Verdict { report, comparison } = verdict;
+    let Verdict { report, comparison, holder } = verdict;
     let comparison = comparison.as_ref().map(|comparison| {
         json!({
             "entries": comparison.entries,
@@ -174,6 +182,7 @@ fn as_json(verdict: &Verdict) -> Value {
     json!({
         "sound": verdict.is_sound(),
         "damaged": report.is_damaged,
+        "held_by": holder,
         "problems": verdict.problems().collect::<Vec<_>>(),
         "unsynced_tail": report.unsynced_tail,
         "segments": report.journal.segments,
@@ -228,7 +237,7 @@ mod tests {
             trial_balance: vec![row],
             ..VerifyReport::default()
         };
-        Verdict { report, comparison: None }
+        Verdict { report, comparison: None, holder: None }
     }
 
     #[test]

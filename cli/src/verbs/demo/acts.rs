@@ -279,6 +279,7 @@ pub(super) fn verify(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
     stage.say(format!("stopped in {} ms", stopped.as_millis()))?;
     let begin = Instant::now();
     let verdict = verifier::verify(stage.node.data(), true, stage.output)?;
+    stage.signals.check()?;
     let report = &verdict.report;
     let seconds = begin.elapsed().as_secs_f64();
     if !stage.output.is_json() {
