@@ -113,7 +113,7 @@ impl FileStorage {
     /// io_uring can be used here, which a probe finds out.
     ///
     /// Measure before choosing it: the kernel splits one large write by itself. On a disk without forced unit access
-    /// (a flush for every piece), 1 MiB took 1.1 to 1.6 times as long in pieces of 256 KiB.
+    /// (a flush for every piece), 1 MiB took 1.1 to 1.7 times as long in pieces of 256 KiB.
     #[must_use]
     pub fn with_io_uring(self) -> Self {
         FileStorage { writers: Arc::new(WriterPool::new(true)), ..self }
