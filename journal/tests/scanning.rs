@@ -116,7 +116,7 @@ fn files_that_are_missing_foreign_or_of_another_size_are_all_reported() {
     assert!(has(|problem| matches!(problem, JournalError::ForeignFile { .. })));
     assert!(has(|problem| matches!(problem, JournalError::MissingSegment { .. })));
     assert!(has(|problem| matches!(problem, JournalError::SegmentSize { .. })));
-    assert!(has(|problem| matches!(problem, JournalError::SuperblockDamaged { .. })));
+    assert!(has(|problem| matches!(problem, JournalError::SuperblockCopyDamaged { .. })));
     assert!(seen.sequences.contains(&1) && seen.sequences.contains(&26));
     assert_eq!(summary.problems, seen.problems.len() as u64 + seen.damage.len() as u64);
 }

@@ -71,13 +71,13 @@ fn a_node_of_another_release_and_one_that_wants_credentials_are_told_apart() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_a_lack_of_resources_that_names_the_address() {
+fn a_port_that_is_taken_is_a_wrong_state_that_names_the_address() {
     let shop = Shop::open();
     let data = shop.directory.path().join("second");
     format_small(&data, &["--transfers", "1000", "--accounts", "100", "--holds", "100"]);
     let data = data.to_str().expect("temporary paths are UTF-8");
     let taken = mizan(&["start", "--data", data, "--listen", &shop.address]);
-    assert_eq!(code(&taken), RESOURCE, "{}", said(&taken));
+    assert_eq!(code(&taken), STATE, "{}", said(&taken));
     assert!(said(&taken).contains(&shop.address), "{}", said(&taken));
 }
 

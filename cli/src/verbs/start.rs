@@ -75,6 +75,8 @@ pub(crate) fn open(
     output: &mut Output,
 ) -> Result<Node, CliError> {
     let begin = Instant::now();
+    // What is not there at all is said at once; what follows may take long in silence.
+    mizan_node::offline::superblock(&options.data).map_err(|error| node_error(&error))?;
     output.note(format!("recovering {}", options.data.display()))?;
     let bar = JournalProgress::new(output, "recovering");
     let mut told = false;
