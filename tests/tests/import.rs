@@ -8,6 +8,7 @@ use mizan_tests::binary::{NodeProcess, format_small, mizan, mizan_binary};
 use mizan_tests::ledger::reader;
 use mizan_tests::proxy::{Direction, Proxy};
 use mizan_wire::{TrialBalanceRow, Wide, read_name};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,10 @@ impl Node {
 }
 
 fn import(file: &Path, address: SocketAddr) -> Command {
+    import_within("60s", file, address)
+}
+
+fn import_within(request_timeout: &str, file: &Path, address: SocketAddr) -> Command {
     let mut command = Command::new(mizan_binary());
     command.arg("import").arg(file).args([
         "--currency",
@@ -98,9 +103,9 @@ fn import(file: &Path, address: SocketAddr) -> Command {
         "5",
         "--batch",
         BATCH,
-        "--json",
         "--request-timeout",
-        "60s",
+        request_timeout,
+        "--json",
         "--address",
         &address.to_string(),
     ]);
@@ -184,6 +189,65 @@ fn a_node_killed_in_the_middle_of_an_import_ends_up_with_every_order_once() {
     assert_eq!(report["already_there"]["count"], ORDERS);
 }
 
+/// Orders of the tests that need no real ones; each pays 1.00.
+const MADE_ORDERS: u64 = 3_000;
+
+fn made_orders(node: &Node) -> PathBuf {
+    let file = node.directory.path().join("made.tsv");
+    let lines: String =
+        (1..=MADE_ORDERS).map(|id| format!("{id}\tpayer\tYZ\tpayee\t1\n")).collect();
+    std::fs::write(&file, lines).expect("a file can be written");
+    file
+}
+
+/// Starts an import through a proxy that has stalled in the middle of the transfers.
+fn stall_made_orders(file: &Path, node: &Node, request_timeout: &str) -> (Proxy, Child) {
+    let proxy = Proxy::start(node.address());
+    proxy.stall_after(Direction::Up, 128 * MADE_ORDERS as usize / 2);
+    let importer = import_within(request_timeout, file, proxy.address()).spawn();
+    proxy.wait_for_stall();
+    (proxy, importer.expect("the binary can be run"))
+}
+
+#[test]
+fn an_import_that_is_interrupted_counts_what_it_sent_closes_its_session_and_can_be_repeated() {
+    let node = Node::start();
+    let file = made_orders(&node);
+    let (proxy, importer) = stall_made_orders(&file, &node, "60s");
+    kill_process(Pid::from_child(&importer), Signal::INT).expect("a child can be sent a signal");
+    proxy.release(node.address());
+    let output = importer.wait_with_output().expect("a child can be waited for");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("stopped: run the same command again, nothing moves twice"), "{said}");
+    let first = report(&output);
+    let imported = first["imported"]["count"].as_u64().expect("a number");
+    assert!(0 < imported && imported < MADE_ORDERS, "{first}");
+    assert_eq!((&first["complete"], &first["fate_unknown"]), (&false.into(), &0.into()));
+    let status = reader(node.address()).engine_status().expect("the node answers");
+    assert_eq!((status.transfer_count, status.session_count), (imported, 0), "{first}");
+
+    let output = import(&file, node.address()).output().expect("the binary can be run");
+    let second = report(&output);
+    assert_eq!(second["already_there"]["count"], imported);
+    assert_eq!(second["together"]["count"], MADE_ORDERS);
+    assert_eq!(second["trial_balance"]["debits_posted"], "3000.00");
+}
+
+#[test]
+fn an_import_without_answers_says_how_many_fates_are_unknown() {
+    let node = Node::start();
+    let file = made_orders(&node);
+    let (_proxy, importer) = stall_made_orders(&file, &node, "2s");
+    let output = importer.wait_with_output().expect("a child can be waited for");
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = report(&output);
+    let count = |name: &str| report[name].as_u64().expect("a number");
+    assert!(count("fate_unknown") > 0, "{report}");
+    let imported = report["imported"]["count"].as_u64().expect("a number");
+    assert_eq!(imported + count("fate_unknown") + count("not_sent"), count("lines"), "{report}");
+}
+
 #[test]
 fn bad_lines_are_reported_with_number_and_reason_and_the_good_ones_kept() {
     let node = Node::start();
@@ -233,7 +297,7 @@ fn bad_lines_are_reported_with_number_and_reason_and_the_good_ones_kept() {
     for line in ["line 1:", "line 2:", "line 7:", "line 9:"] {
         assert!(!said.contains(line), "`{line}` in {said}");
     }
-    assert!(said.contains("column 3 is empty"), "{said}");
+    assert!(said.contains("column 3 (payee) is empty"), "{said}");
     assert!(said.contains("exists_with_different_amount"), "{said}");
     assert!(said.contains("accounts_must_be_different"), "{said}");
 

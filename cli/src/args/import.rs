@@ -12,6 +12,10 @@ A column is a number from 1 or, if the file has a header line, a name. Several c
 --to-column 3,4, are joined by `/`. Without --header or --no-header a file has a header line if any
 column is given by name.
 
+A line is a record: a field in double quotes may contain the delimiter, and quotes if they are
+doubled, but no line break. A line with another number of columns than the header (or, without one,
+the first line) is a bad line; so write \"1,000.00\" in quotes if the delimiter is a comma.
+
 Ids: an account's id is the hash of the ledger and the prefix followed by the column's text, always
 as a name: what the file calls 7 is `name:7` to the other verbs. A transfer's id is the hash of
 `NAMESPACE/TEXT` of the id column. So importing the same file again, also after a crash in the
@@ -21,6 +25,7 @@ another file whose ids overlap, and the same one for the same file.
 Lines that cannot be read, and transfers that the node refuses, are reported by line and reason; all
 others are imported, and the exit code is 1. A missing account makes a bad line that is not sent.
 A transfer that the node refuses for want of funds (only with --no-overdraft) spends its id.
+Ctrl-C counts and reports what was sent until then and exits with 130; run the command again to go on.
 
 Examples:
   mizan import orders.tsv --currency CZK --create-ledger --scale 2 --create-accounts \\

@@ -25,6 +25,7 @@ pub struct TransferArgs {
     /// The account that is paid: its credits grow
     pub to: String,
     /// How much, in units of the currency
+    #[arg(allow_negative_numbers = true)]
     pub amount: String,
     /// The currency or ledger
     pub currency: String,
@@ -58,6 +59,7 @@ pub struct HoldArgs {
     /// The account that will be paid
     pub to: String,
     /// How much, in units of the currency
+    #[arg(allow_negative_numbers = true)]
     pub amount: String,
     /// The currency or ledger
     pub currency: String,
@@ -88,6 +90,7 @@ pub struct PostArgs {
     /// The hold's id, as it was given to `mizan hold`
     pub hold: String,
     /// How much of it, in units of the currency [default: all of it]
+    #[arg(allow_negative_numbers = true)]
     pub amount: Option<String>,
     /// The post's own id: any text, or a number [default: made from the hold's]
     #[arg(long, value_name = "X")]

@@ -82,7 +82,7 @@ fn bad_and_refused_lines_are_reported_and_all_others_are_imported() {
     assert_eq!(report["refused"]["by_status"]["accounts_must_be_different"], 1);
     for start in [
         "line 2: amount 1.234",
-        "line 3: column 5 is missing",
+        "line 3: the line has 3 columns, the first line 5",
         "line 5: refused (exists_with_different_amount)",
         "line 7: column 5 is empty",
         "line 8: amount -3 is negative",
@@ -90,6 +90,65 @@ fn bad_and_refused_lines_are_reported_and_all_others_are_imported() {
     ] {
         assert!(ran.talk.lines().any(|line| line.starts_with(start)), "{start}: {ran:?}");
     }
+}
+
+const BY_NAME: &str = "--currency EUR --create-ledger --scale 2 --create-accounts \
+    --id-column id --from-column payer --to-column payee --amount-column amount";
+
+#[test]
+fn neither_an_unquoted_comma_nor_an_unclosed_quote_moves_a_wrong_amount_or_hides_other_lines() {
+    let node = TestNode::start();
+    let text = "\
+id,payer,payee,amount
+t-1,alice,bob,1,000.00
+t-2,alice,\"bob,2.00
+t-3,alice,bob,
+t-4,alice,bob,4.00
+";
+    let file = node.file("th.csv", text);
+    let ran = node.mizan(&format!("import {} {BY_NAME} --json", file.display()));
+    assert_eq!(ran.code, exit::PROBLEM);
+    let report = ran.json();
+    assert_eq!((&report["lines"], &report["bad_lines"]), (&4.into(), &3.into()));
+    assert_eq!(report["imported"]["amount"], "4.00");
+    assert_eq!(report["trial_balance"]["debits_posted"], "4.00");
+    for line in [
+        "line 2: the line has 5 columns, the header 4; quote amounts that contain the delimiter",
+        "line 3: a quote opened in line 3 is not closed",
+        "line 4: column 4 (amount) is empty",
+    ] {
+        assert!(ran.talk.lines().any(|said| said == line), "{line}: {ran:?}");
+    }
+}
+
+#[test]
+fn an_empty_file_and_a_header_with_one_name_twice_are_usage_errors() {
+    let node = TestNode::start();
+    for (text, reason) in [
+        ("", "the file is empty"),
+        ("id,payer,payee,amount,amount\n1,a,b,1,2\n", "columns 4 and 5 both `amount`"),
+    ] {
+        let file = node.file("pay.csv", text);
+        let ran = node.mizan(&format!("import {} {BY_NAME}", file.display()));
+        assert_eq!(ran.code, exit::USAGE);
+        assert!(ran.talk.contains(reason), "{ran:?}");
+    }
+    assert_eq!(node.json("status")["transfers"], 0);
+}
+
+#[test]
+fn a_negative_amount_is_refused_as_an_amount_and_not_as_a_flag() {
+    let node = TestNode::with_wallets();
+    for line in
+        ["transfer alice bob -3 USD --id x", "hold alice bob -3 USD --id x", "post booking -2.50"]
+    {
+        let ran = node.mizan(line);
+        assert_ne!(ran.code, exit::OK);
+        assert!(!ran.talk.contains("unexpected argument"), "{line}: {ran:?}");
+    }
+    let ran = node.mizan("transfer alice bob -3 USD");
+    assert_eq!(ran.code, exit::USAGE);
+    assert!(ran.talk.contains("amount -3 is negative: swap the accounts"), "{ran:?}");
 }
 
 #[test]

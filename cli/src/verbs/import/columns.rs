@@ -3,31 +3,49 @@
 use crate::args::ImportArgs;
 use crate::error::CliError;
 use csv::ByteRecord;
+use std::collections::HashMap;
 
 /// One or several columns, whose texts are joined by `/`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Column {
-    indexes: Vec<usize>,
+    parts: Vec<Part>,
+}
+
+/// One column of the file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Part {
+    index: usize,
+    /// As the user finds it in the file: `column 4 (amount)`.
+    label: String,
 }
 
 impl Column {
     /// Reads `3`, `3,4` or, with a header, `payer` or `bank,account`.
     pub(super) fn resolve(text: &str, header: Option<&ByteRecord>) -> Result<Self, CliError> {
-        let part = |part: &str| index_of(part.trim(), header);
-        Ok(Self { indexes: text.split(',').map(part).collect::<Result<_, _>>()? })
+        let part = |text: &str| {
+            let index = index_of(text.trim(), header)?;
+            Ok::<_, CliError>(Part { index, label: label(index, header) })
+        };
+        Ok(Self { parts: text.split(',').map(part).collect::<Result<_, _>>()? })
+    }
+
+    /// What to call this column in a message.
+    pub(super) fn label(&self) -> String {
+        let labels: Vec<&str> = self.parts.iter().map(|part| part.label.as_str()).collect();
+        labels.join(" and ")
     }
 
     /// The text of this column in a record; an error says what is wrong with it.
     pub(super) fn text(&self, record: &ByteRecord) -> Result<String, String> {
         let mut joined = String::new();
-        for (position, index) in self.indexes.iter().enumerate() {
-            let field = record.get(*index).ok_or_else(|| {
-                format!("column {} is missing: the line has {}", index + 1, record.len())
-            })?;
-            let text = std::str::from_utf8(field)
-                .map_err(|_| format!("column {} is not valid UTF-8", index + 1))?;
+        for (position, Part { index, label }) in self.parts.iter().enumerate() {
+            let field = record
+                .get(*index)
+                .ok_or_else(|| format!("{label} is missing: the line has {}", record.len()))?;
+            let text =
+                std::str::from_utf8(field).map_err(|_| format!("{label} is not valid UTF-8"))?;
             if text.is_empty() {
-                return Err(format!("column {} is empty", index + 1));
+                return Err(format!("{label} is empty"));
             }
             if position > 0 {
                 joined.push('/');
@@ -38,12 +56,37 @@ impl Column {
     }
 }
 
+fn label(index: usize, header: Option<&ByteRecord>) -> String {
+    let number = index + 1;
+    match header.and_then(|names| names.get(index)).filter(|name| !name.is_empty()) {
+        Some(name) => format!("column {number} ({})", String::from_utf8_lossy(name)),
+        None => format!("column {number}"),
+    }
+}
+
+/// Refuses a header of which one name stands for two columns; columns without a name do not count.
+pub(super) fn check_header(header: &ByteRecord) -> Result<(), CliError> {
+    let mut seen = HashMap::new();
+    for (index, name) in header.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+        if let Some(first) = seen.insert(name, index) {
+            return Err(CliError::Usage(format!(
+                "the header names columns {} and {} both `{}`: rename one of them",
+                first + 1,
+                index + 1,
+                String::from_utf8_lossy(name)
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn index_of(text: &str, header: Option<&ByteRecord>) -> Result<usize, CliError> {
     let named = header.and_then(|names| names.iter().position(|name| name == text.as_bytes()));
-    if let Some(index) = named {
+    if let (Some(index), false) = (named, text.is_empty()) {
         return Ok(index);
     }
-    if let Some(index) = number(text) {
+    let is_there = |index: &usize| header.is_none_or(|names| *index < names.len());
+    if let Some(index) = number(text).filter(is_there) {
         return Ok(index);
     }
     let names = header.map(|names| {
@@ -144,5 +187,29 @@ mod tests {
         assert_eq!(reason("2"), "column 2 is empty");
         assert_eq!(reason("3"), "column 3 is not valid UTF-8");
         assert_eq!(reason("1,4"), "column 4 is missing: the line has 3");
+    }
+
+    #[test]
+    fn messages_name_a_column_as_the_header_does() {
+        let record = ByteRecord::from(vec!["7", "", "871", "x"]);
+        let column = Column::resolve("bank", Some(&header())).expect("resolves");
+        assert_eq!(column.text(&record), Err("column 2 (bank) is empty".to_owned()));
+        let joined = Column::resolve("id,3", Some(&header())).expect("resolves");
+        assert_eq!(joined.label(), "column 1 (id) and column 3 (account)");
+    }
+
+    #[test]
+    fn a_name_that_stands_for_two_columns_is_refused_but_columns_may_have_no_name() {
+        let twice = ByteRecord::from(vec!["id", "amount", "", "amount", ""]);
+        let error = check_header(&twice).expect_err("ambiguous");
+        assert!(matches!(&error, CliError::Usage(_)));
+        assert!(error.to_string().contains("columns 2 and 4 both `amount`"), "{error}");
+        assert!(check_header(&ByteRecord::from(vec!["id", "", ""])).is_ok());
+    }
+
+    #[test]
+    fn a_number_beyond_the_header_is_refused() {
+        assert!(Column::resolve("4", Some(&header())).is_ok());
+        assert!(Column::resolve("5", Some(&header())).is_err());
     }
 }

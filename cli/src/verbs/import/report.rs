@@ -36,6 +36,8 @@ pub(super) struct Tally {
     pub(super) already_there: Sum,
     /// Transfers that the node refused, by status.
     pub(super) refused: BTreeMap<String, u64>,
+    /// Transfers that were sent, and whose outcome the node did not say.
+    pub(super) fate_unknown: u64,
     /// Accounts that this run made.
     pub(super) accounts_created: u64,
     /// Lines about which something was to be said.
@@ -54,6 +56,12 @@ impl Tally {
 
     pub(super) fn refused_count(&self) -> u64 {
         self.refused.values().sum()
+    }
+
+    /// Good lines that were read, but not sent because the import ended before.
+    fn not_sent(&self) -> u64 {
+        let settled = self.imported.count + self.already_there.count + self.refused_count();
+        self.lines.saturating_sub(settled + self.bad + self.fate_unknown)
     }
 
     fn together(&self) -> Sum {
@@ -84,6 +92,11 @@ impl Tally {
             table.row([format!("refused: {status}"), count.to_string()]);
         }
         table.row(["bad lines".to_owned(), self.bad.to_string()]);
+        for (name, count) in [("fate unknown", self.fate_unknown), ("not sent", self.not_sent())] {
+            if count > 0 {
+                table.row([name.to_owned(), count.to_string()]);
+            }
+        }
         table.row(["lines".to_owned(), self.lines.to_string()]);
         table.row(["accounts created".to_owned(), self.accounts_created.to_string()]);
         output.table(&table)?;
@@ -126,6 +139,8 @@ impl Tally {
             "together": sum(self.together()),
             "refused": { "count": self.refused_count(), "by_status": self.refused },
             "bad_lines": self.bad,
+            "fate_unknown": self.fate_unknown,
+            "not_sent": self.not_sent(),
             "examples": examples,
             "accounts_created": self.accounts_created,
             "trial_balance": row.map(trial_balance::row_json),
@@ -166,6 +181,26 @@ mod tests {
         assert_eq!(difference(left, right), Wide { low: u128::MAX, high: 0 });
         assert_eq!(difference(right, left), Wide { low: u128::MAX, high: 0 });
         assert_eq!(difference(left, left), Wide::default());
+    }
+
+    #[test]
+    fn every_line_is_accounted_for_also_when_the_import_ended_early() {
+        let mut tally = Tally { lines: 20, bad: 2, fate_unknown: 5, ..Tally::default() };
+        tally.imported.add(1);
+        tally.already_there.add(1);
+        tally.refused.insert("exceeds_credits".to_owned(), 4);
+        let report = tally.json(&Ledger::unregistered(9), None, None);
+        assert_eq!((&report["fate_unknown"], &report["not_sent"]), (&5.into(), &7.into()));
+
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let data = file.reopen().expect("the file again");
+        let mut output = Output::new(Box::new(data), Box::new(std::io::sink()));
+        tally.show(&mut output, &Ledger::unregistered(9), None).expect("a file can be written");
+        let table = std::fs::read_to_string(file.path()).expect("the table");
+        let is_row = |wanted: &[&str]| {
+            table.lines().any(|line| line.split_whitespace().eq(wanted.iter().copied()))
+        };
+        assert!(is_row(&["fate", "unknown", "5"]) && is_row(&["not", "sent", "7"]), "{table}");
     }
 
     #[test]

@@ -266,7 +266,8 @@ impl<'a> Sender<'a> {
             Ok(None) => {}
             Err(error) => {
                 // The client has given everything that it had in flight; nothing more will come.
-                self.in_flight.clear();
+                let left = self.in_flight.drain().map(|(_, batch)| batch.lines.len() as u64);
+                self.tally.fate_unknown += left.sum::<u64>();
                 return Err(error.into());
             }
         }
@@ -281,6 +282,9 @@ impl<'a> Sender<'a> {
 
     fn count(&mut self, completion: Completion, talk: &mut Talk<'_>) -> Result<(), CliError> {
         let Some(batch) = self.in_flight.remove(&completion.id) else { return Ok(()) };
+        if matches!(completion.outcome, Outcome::Unknown) {
+            self.tally.fate_unknown += batch.lines.len() as u64;
+        }
         let reply = match reply_of(completion) {
             Ok(reply) => reply,
             Err(error) => {
