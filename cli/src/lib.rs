@@ -20,6 +20,7 @@ pub mod independent;
 pub mod log;
 pub mod money;
 pub mod names;
+pub mod null_server;
 pub mod output;
 pub mod recorded_load;
 pub mod scratch;

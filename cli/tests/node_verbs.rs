@@ -135,6 +135,45 @@ fn a_bench_without_an_address_brings_its_own_node_and_takes_it_away_again() {
 }
 
 #[test]
+fn a_bench_of_every_sort_of_request_comes_out_exactly_on_a_real_node() {
+    let place = place();
+    for (flags, acknowledged) in [
+        ("--mix two-phase=1 --dist hot --ids random --batch 64 --transfers 2000", Some(2000)),
+        ("--mix chains=1 --dist zipf --ids time --batch 7 --transfers 2001", None),
+        (
+            "--mix transfers=8,two-phase=4,chains=2,lookups=2 --batch 1 --clients 3 --transfers 999",
+            None,
+        ),
+        ("--rate 20000 --duration 200ms --batch 20 --clients 2 --report bench.html", Some(4000)),
+    ] {
+        let output = mizan(&place, &format!("bench --accounts 50 {flags} --json"));
+        assert_eq!(output.status.code(), Some(0), "{flags}: {output:?}");
+        let report = json(&output);
+        assert_eq!((&report["errors"], &report["balances_compared"]), (&0.into(), &true.into()));
+        if let Some(acknowledged) = acknowledged {
+            assert_eq!(report["acknowledged"], acknowledged, "{flags}");
+        }
+    }
+    let page = std::fs::read_to_string(place.path().join("bench.html")).expect("a report");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("open loop at 20,000 per second"));
+}
+
+#[test]
+fn a_null_bench_is_compared_with_bare_sockets_and_claims_no_balances() {
+    let place = place();
+    let output = mizan(&place, "bench --null --transfers 50000 --batch 1000 --clients 2 --json");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report = json(&output);
+    assert_eq!(report["acknowledged"], 50_000);
+    assert_eq!(report["balances_compared"], false);
+    assert!(report["loopback_ratio"].as_f64().is_some_and(|ratio| ratio > 0.0));
+    assert_eq!(report["loopback"]["bytes"], 50 * (1_000 + 1) * 128);
+    assert!(is_empty(place.path()), "files are left behind");
+    let refused = mizan(&place, "bench --null --mix lookups=1");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+}
+
+#[test]
 fn a_dev_node_is_found_furnished_as_it_was_left() {
     let place = place();
     for expected in ["975.00", "975.00"] {

@@ -202,7 +202,7 @@ impl Client {
         if !self.writes.has_room(0, &self.info.limits) {
             return Err(ClientError::WouldExceedWindow);
         }
-        let id = self.enqueue(Operation::CloseSession, 0, &[]);
+        let id = self.enqueue(Operation::CloseSession, 0, 0, |_| ());
         match self.wait_for(id) {
             Ok(_) | Err(ClientError::SessionLost) => Ok(()),
             Err(error) => Err(error),

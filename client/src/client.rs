@@ -168,7 +168,22 @@ impl Client {
         operation: Operation,
         events: &[u8],
     ) -> Result<RequestId, ClientError> {
-        let event_count = self.check_submission(operation, events)?;
+        self.submit_with(operation, events.len(), |body| body.copy_from_slice(events))
+    }
+
+    /// As [`Client::submit`], but the events are written where they stay: saves their copy.
+    ///
+    /// `write` gets exactly `size` bytes of unspecified content, and must write them all. It is not called on an error.
+    ///
+    /// # Errors
+    /// As [`Client::submit`].
+    pub fn submit_with(
+        &mut self,
+        operation: Operation,
+        size: usize,
+        write: impl FnOnce(&mut [u8]),
+    ) -> Result<RequestId, ClientError> {
+        let event_count = self.check_submission(operation, size)?;
         let has_room = if operation.is_read() {
             self.reads.has_room()
         } else {
@@ -177,15 +192,19 @@ impl Client {
         if !has_room {
             return Err(ClientError::WouldExceedWindow);
         }
-        let id = self.enqueue(operation, event_count, events);
-        self.unsent_size += mizan_wire::limits::HEADER_SIZE + events.len();
+        let id = self.enqueue(operation, event_count, size, write);
+        self.unsent_size += mizan_wire::limits::HEADER_SIZE + size;
         if self.unsent_size >= FLUSH_SIZE {
             self.flush();
         }
         Ok(id)
     }
 
-    fn check_submission(&self, operation: Operation, events: &[u8]) -> Result<u32, ClientError> {
+    fn check_submission(
+        &self,
+        operation: Operation,
+        events_size: usize,
+    ) -> Result<u32, ClientError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
@@ -198,9 +217,9 @@ impl Client {
             ));
         }
         let count = match operation.event_size() {
-            0 if events.is_empty() => 0,
-            size if size != 0 && !events.is_empty() && events.len().is_multiple_of(size) => {
-                events.len() / size
+            0 if events_size == 0 => 0,
+            size if size != 0 && events_size != 0 && events_size.is_multiple_of(size) => {
+                events_size / size
             }
             _ => return Err(ClientError::Invalid("the events are not whole records, or none")),
         };
@@ -215,11 +234,12 @@ impl Client {
         &mut self,
         operation: Operation,
         event_count: u32,
-        events: &[u8],
+        size: usize,
+        write: impl FnOnce(&mut [u8]),
     ) -> RequestId {
         self.id_last += 1;
         let id = RequestId(self.id_last);
-        let body = self.body(events);
+        let body = self.body(size, write);
         let deadline = after(self.config.request_timeout);
         if operation.is_read() {
             self.reads.push(id, operation, event_count, body, deadline);
@@ -255,6 +275,10 @@ impl Client {
     /// # Errors
     /// The error that ended the client, after everything that was in flight has been given.
     pub fn poll(&mut self, timeout: Duration) -> Result<Option<Completion>, ClientError> {
+        // Many replies come at once: only the first is worth a look at the clock.
+        if let Some(completion) = self.completions.pop_front() {
+            return Ok(Some(completion));
+        }
         let until = after(timeout);
         let mut is_over = false;
         loop {
@@ -300,13 +324,14 @@ impl Client {
         }
     }
 
-    fn body(&mut self, events: &[u8]) -> Bytes {
-        if events.is_empty() {
+    fn body(&mut self, size: usize, write: impl FnOnce(&mut [u8])) -> Bytes {
+        if size == 0 {
             return Bytes::new();
         }
         let mut body = self.spare_bodies.pop().unwrap_or_default();
-        body.clear();
-        body.extend_from_slice(events);
+        // What an earlier request left is written over, so that only growth costs zeros.
+        body.resize(size, 0);
+        write(&mut body);
         body.freeze()
     }
 

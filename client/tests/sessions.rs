@@ -393,3 +393,28 @@ fn timeouts_without_end_are_as_good_as_any() {
     assert_eq!(client.poll(Duration::MAX).unwrap().map(|completion| completion.id), Some(id));
     node.join();
 }
+
+#[test]
+fn events_written_in_place_arrive_whole_however_large_those_were_whose_memory_they_take() {
+    const SIZES: [usize; 5] = [3, 1, 5, 2, 4];
+    let node = FakeNode::run(|door| {
+        let mut peer = door.welcome(0);
+        for (round, count) in (1..).zip(SIZES) {
+            let (request, body) = peer.request();
+            assert_eq!(request.event_count as usize, count);
+            assert_eq!(body, vec![round; count * 128]);
+            peer.execute(&request);
+        }
+        peer.expect_end();
+    });
+    let mut client = Client::connect(node.config()).unwrap();
+    for (round, count) in (1..).zip(SIZES) {
+        let operation = Operation::CreateTransfers;
+        client.submit_with(operation, count * 128, |body| body.fill(round)).unwrap();
+        assert!(matches!(completion(&mut client).outcome, Outcome::Reply(_)));
+    }
+    let refused = client.submit_with(Operation::CreateTransfers, 127, |_| panic!("not called"));
+    assert!(matches!(refused, Err(ClientError::Invalid(_))));
+    drop(client);
+    node.join();
+}

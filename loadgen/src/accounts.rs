@@ -1,27 +1,23 @@
 //! The accounts of a run: created before, looked up and compared after.
 
+use crate::balances::{Balance, add_created};
 use crate::created::Created;
-use crate::{BenchOptions, LoadError, Observer, Phase, Progress, UniformTransfers, Workload};
+use crate::{BenchOptions, LoadError, Observer, Phase, Progress, Workload};
 use mizan_client::Client;
-use mizan_wire::{Account, CREATED, CreateAccountStatus, CreateResult, Transfer};
-
-/// Debits and credits of one account.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-struct Balance {
-    debits: u128,
-    credits: u128,
-}
+use mizan_wire::{Account, CREATED, CreateAccountStatus, CreateResult};
+use std::collections::HashMap;
 
 /// What the accounts held before the run; accounts that were new held nothing.
+#[derive(Default)]
 pub(crate) struct Opening {
-    balances: Vec<Balance>,
+    pub(crate) balances: Vec<Balance>,
 }
 
 /// Creates the accounts, or finds them from an earlier run with the same seed and ledger.
 pub(crate) fn open(
     client: &mut Client,
     options: &BenchOptions,
-    workload: &UniformTransfers,
+    workload: &Workload,
     observer: &dyn Observer,
 ) -> Result<Opening, LoadError> {
     let mut balances = vec![Balance::default(); options.accounts as usize];
@@ -64,20 +60,25 @@ fn check_created(accounts: &[Account], results: &[CreateResult]) -> Result<bool,
 pub(crate) fn resolve(
     client: &mut Client,
     options: &BenchOptions,
-    workload: &UniformTransfers,
+    workload: &Workload,
     batch_index: u64,
     created: &mut Created,
 ) -> Result<(), LoadError> {
-    let first_id = workload.first_id(batch_index);
-    let count = u128::from(options.batch_size(batch_index));
-    let ids: Vec<u128> = (0..count).map(|index| first_id.wrapping_add(index)).collect();
+    let first = batch_index * u64::from(options.batch);
+    let mut places = HashMap::new();
+    workload.each(batch_index, options.batch_size(batch_index) as usize, |transfer| {
+        places.insert(transfer.id, first + places.len() as u64);
+    });
+    if places.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<u128> = places.keys().copied().collect();
     let found = client
         .lookup_transfers(&ids)
         .map_err(LoadError::client("transfers in doubt could not be looked up"))?;
     for transfer in found {
-        let index = transfer.id.wrapping_sub(first_id);
-        if index < count {
-            created.insert(batch_index * u64::from(options.batch) + index as u64);
+        if let Some(index) = places.get(&transfer.id) {
+            created.insert(*index);
         }
     }
     Ok(())
@@ -87,13 +88,13 @@ pub(crate) fn resolve(
 pub(crate) fn verify(
     client: &mut Client,
     options: &BenchOptions,
-    workload: &UniformTransfers,
+    workload: &Workload,
     opening: Opening,
     created: &Created,
     observer: &dyn Observer,
 ) -> Result<(), LoadError> {
     let mut expected = opening.balances;
-    add_created(options, workload, created, &mut expected);
+    add_created(options, workload, created, &mut expected)?;
     let mut found = vec![None; expected.len()];
     let mut done = 0;
     look_up(client, options, workload, |index, balance| {
@@ -105,7 +106,7 @@ pub(crate) fn verify(
     })?;
     let mut differing = (0..options.accounts).filter_map(|index| {
         let found: Balance = found[index as usize].unwrap_or_default();
-        difference(found, expected[index as usize]).map(|difference| (index, difference))
+        found.difference(&expected[index as usize]).map(|difference| (index, difference))
     });
     let Some((first, (side, found, expected))) = differing.next() else { return Ok(()) };
     Err(LoadError::BalancesDiffer {
@@ -118,46 +119,10 @@ pub(crate) fn verify(
     })
 }
 
-fn difference(found: Balance, expected: Balance) -> Option<(&'static str, u128, u128)> {
-    if found.debits != expected.debits {
-        Some(("debits", found.debits, expected.debits))
-    } else if found.credits != expected.credits {
-        Some(("credits", found.credits, expected.credits))
-    } else {
-        None
-    }
-}
-
-/// Makes every batch once more, which is cheaper than keeping what was in it.
-fn add_created(
-    options: &BenchOptions,
-    workload: &UniformTransfers,
-    created: &Created,
-    balances: &mut [Balance],
-) {
-    let mut transfers = vec![Transfer::default(); options.batch as usize];
-    for batch_index in 0..options.batch_count() {
-        let transfers = &mut transfers[..options.batch_size(batch_index) as usize];
-        workload.fill(batch_index, transfers);
-        let first = batch_index * u64::from(options.batch);
-        for (index, transfer) in (first..).zip(transfers.iter()) {
-            if !created.contains(index) {
-                continue;
-            }
-            if let Some(debit) = workload.account_index(transfer.debit_account_id) {
-                balances[debit as usize].debits += transfer.amount;
-            }
-            if let Some(credit) = workload.account_index(transfer.credit_account_id) {
-                balances[credit as usize].credits += transfer.amount;
-            }
-        }
-    }
-}
-
 fn look_up(
     client: &mut Client,
     options: &BenchOptions,
-    workload: &UniformTransfers,
+    workload: &Workload,
     mut each: impl FnMut(u64, Balance),
 ) -> Result<(), LoadError> {
     for (first, count) in chunks(options.accounts, client.events_max()) {
@@ -168,8 +133,7 @@ fn look_up(
             .map_err(LoadError::client("the accounts could not be looked up"))?;
         for account in accounts {
             if let Some(index) = workload.account_index(account.id) {
-                let (debits, credits) = (account.debits_posted, account.credits_posted);
-                each(index, Balance { debits, credits });
+                each(index, Balance::of(&account));
             }
         }
     }

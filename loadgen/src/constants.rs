@@ -28,3 +28,31 @@ pub const DRIVER_WAIT_MAX: Duration = Duration::from_millis(5);
 pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a request of the run may stay unanswered: crash tests restart the node meanwhile.
 pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// The longest run that may be asked for: its intended times are counted in 64 bits of nanoseconds.
+pub const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Events per second that may be asked for at the most.
+pub const RATE_MAX: u64 = 1_000_000_000;
+/// Transfers of a chain; a batch's last chain may be shorter.
+pub const CHAIN_LENGTH: usize = 4;
+/// One of so many chains fails, as a whole and on purpose.
+pub const CHAIN_FAILS_EVERY: u64 = 8;
+/// Of so many holds one is posted in part, one is voided, one stays open, and the others are posted.
+pub const HOLD_CYCLE: u64 = 8;
+/// Time-ordered ids give each millisecond of their time so many ids.
+pub const IDS_PER_MILLISECOND: u64 = 1_000;
+/// The first width of the timeline's slots; it doubles whenever a run fills them all.
+pub const TIMELINE_SLOT_FIRST: Duration = Duration::from_millis(10);
+/// Slots of a timeline at the most.
+pub const TIMELINE_SLOTS_MAX: usize = 256;
+/// Timer slack of a driver that keeps a schedule: the kernel's default is 50 us, which would count as latency.
+pub const TIMER_SLACK_NS: u64 = 1_000;
+/// Bytes of frames that the raw measurement sends over and over.
+pub const LOOPBACK_FRAMES_SIZE: usize = 4 * 1024 * 1024;
+/// Bytes that the raw measurement moves at the most; more would not change its rate.
+pub const LOOPBACK_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Bytes that the raw measurement's receiver reads at once.
+pub const LOOPBACK_READ_SIZE: usize = 256 * 1024;
+/// Looks at the sockets in vain before the raw receiver blocks, as a server does whose being woken would cost its clients.
+pub const LOOPBACK_IDLE_ROUNDS_MAX: u32 = 1_000;
+/// How long the raw measurement may stand still before it is given up.
+pub const LOOPBACK_PATIENCE: Duration = Duration::from_secs(10);

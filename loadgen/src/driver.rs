@@ -1,103 +1,74 @@
-//! Drives clients in a closed loop: one thread, any number of them.
+//! Drives clients: one thread, any number of them, in a closed or an open loop.
 //!
-//! Batches are taken from a counter that all drivers share, so that no client waits for a slower one at the end.
+//! Batches are taken from a schedule that all drivers share, so that no client waits for a slower one at the end. In an
+//! open loop latencies count from the intended time, so that whatever delays a batch, in the node, on the way or in
+//! this very process, is counted for every batch that it delays.
 
 use crate::constants::{
-    DRIVER_WAIT_MAX, LATENCY_DIGITS, LATENCY_US_MAX, LATENCY_US_MIN, PROGRESS_INTERVAL,
+    DRIVER_WAIT_MAX, LATENCY_US_MAX, LATENCY_US_MIN, PROGRESS_INTERVAL, TIMER_SLACK_NS,
 };
-use crate::created::Created;
-use crate::{
-    Acknowledged, BenchOptions, LoadError, Observer, Phase, Progress, UniformTransfers, Workload,
-};
-use hdrhistogram::Histogram;
+use crate::mix::BatchKind;
+use crate::schedule::{Deal, Schedule};
+use crate::tally::{Tally, Truth};
+use crate::{Acknowledged, LoadError, Observer, Phase, Progress};
 use mizan_client::{Client, ClientError, Completion, Outcome, Reply, RequestId};
-use mizan_wire::{CREATED, CreateTransferStatus, Operation, RequestStatus, Status, Transfer};
+use mizan_wire::{Operation, Status};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use zerocopy::IntoBytes;
+use zerocopy::transmute;
 
 /// What all drivers of a run share.
 pub(crate) struct Shared<'a> {
-    pub(crate) options: &'a BenchOptions,
-    pub(crate) workload: &'a UniformTransfers,
+    pub(crate) truth: Truth<'a>,
     pub(crate) observer: &'a dyn Observer,
-    pub(crate) next_batch: AtomicU64,
-    pub(crate) transfers_done: AtomicU64,
+    pub(crate) schedule: Schedule,
+    pub(crate) started: Instant,
+    pub(crate) events_done: AtomicU64,
     /// A driver has failed; the others stop.
     pub(crate) is_cancelled: AtomicBool,
-}
-
-/// What one driver, or all of them together, found.
-pub(crate) struct Tally {
-    pub(crate) created: Created,
-    pub(crate) latency: Histogram<u64>,
-    pub(crate) error_statuses: BTreeMap<String, u64>,
-    pub(crate) unknown_batches: Vec<u64>,
-    pub(crate) replayed_batches: u64,
-}
-
-impl Tally {
-    pub(crate) fn new(transfers: u64) -> Self {
-        let latency = Histogram::new_with_bounds(LATENCY_US_MIN, LATENCY_US_MAX, LATENCY_DIGITS)
-            .expect("invariant: the bounds of the histogram are valid");
-        Self {
-            created: Created::new(transfers),
-            latency,
-            error_statuses: BTreeMap::new(),
-            unknown_batches: Vec::new(),
-            replayed_batches: 0,
-        }
-    }
-
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.created.merge(&other.created);
-        self.latency.add(other.latency).expect("invariant: all histograms have the same bounds");
-        for (name, count) in other.error_statuses {
-            *self.error_statuses.entry(name).or_default() += count;
-        }
-        self.unknown_batches.extend(other.unknown_batches);
-        self.replayed_batches += other.replayed_batches;
-    }
-
-    fn count_error(&mut self, name: &str, count: u64) {
-        match self.error_statuses.get_mut(name) {
-            Some(counted) => *counted += count,
-            None => {
-                self.error_statuses.insert(name.to_owned(), count);
-            }
-        }
-    }
 }
 
 struct Pending {
     id: RequestId,
     batch_index: u64,
-    submitted_at: Instant,
+    /// From when its latency counts.
+    since: Instant,
 }
 
-/// A client and what it has in flight.
+/// A client, what it is to send, and what it has in flight.
 pub(crate) struct Lane {
     pub(crate) client_index: u32,
     pub(crate) client: Client,
+    dealt: VecDeque<u64>,
     pending: VecDeque<Pending>,
+    /// Whether there is a reason to look at its socket.
+    is_awake: bool,
 }
 
 impl Lane {
     pub(crate) fn new(client_index: u32, client: Client) -> Self {
-        Self { client_index, client, pending: VecDeque::new() }
+        let (dealt, pending) = (VecDeque::new(), VecDeque::new());
+        Self { client_index, client, dealt, pending, is_awake: true }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.dealt.is_empty() && self.pending.is_empty()
     }
 }
 
 pub(crate) struct Driver<'a> {
     shared: &'a Shared<'a>,
     lanes: Vec<Lane>,
-    transfers: Vec<Transfer>,
     tally: Tally,
     is_out_of_batches: bool,
+    /// When the next batch is to leave that has not left because it is too early.
+    next_due_ns: u64,
     progress_at: Instant,
     completed_at: Instant,
+    looked_at_all: Instant,
 }
 
 impl<'a> Driver<'a> {
@@ -105,40 +76,56 @@ impl<'a> Driver<'a> {
         Self {
             shared,
             lanes,
-            transfers: vec![Transfer::default(); shared.options.batch as usize],
-            tally: Tally::new(shared.options.transfers),
+            tally: Tally::new(),
             is_out_of_batches: false,
-            progress_at: Instant::now(),
-            completed_at: Instant::now(),
+            next_due_ns: u64::MAX,
+            progress_at: shared.started,
+            completed_at: shared.started,
+            looked_at_all: shared.started,
         }
     }
 
     /// Sends batches until there are none left and all are answered.
     ///
     /// # Errors
-    /// The first that ends a client. The sessions are left to the node.
+    /// The first that ends a client, or an answer that no right node gives. The sessions are left to the node.
     pub(crate) fn run(mut self) -> Result<(Tally, Vec<Lane>), LoadError> {
+        if self.shared.truth.options.rate.is_some() {
+            // A coarser timer only makes latencies look worse.
+            let _ = rustix::thread::set_current_timer_slack(NonZero::new(TIMER_SLACK_NS));
+        }
         loop {
             let mut progress = false;
+            self.next_due_ns = u64::MAX;
             for index in 0..self.lanes.len() {
                 self.submit(index)?;
-                progress |= self.collect(index)?;
+                if self.lanes[index].is_awake {
+                    progress |= self.collect(index)?;
+                } else {
+                    self.lanes[index].client.flush();
+                }
             }
-            let is_idle = self.lanes.iter().all(|lane| lane.pending.is_empty());
+            let is_idle = self.lanes.iter().all(Lane::is_idle);
             let is_cancelled = self.shared.is_cancelled.load(Ordering::Relaxed);
             if is_cancelled || (is_idle && self.is_out_of_batches) {
                 return Ok((self.tally, self.lanes));
             }
-            if !progress {
+            if progress {
+                self.find_awake(Duration::ZERO);
+            } else {
                 self.check_patience()?;
-                self.wait();
+                self.find_awake(self.patience(DRIVER_WAIT_MAX));
             }
         }
     }
 
     /// Batches of unknown fate stay in the node's window, so that at last nothing may be submitted any more.
-    fn check_patience(&self) -> Result<(), LoadError> {
-        if self.completed_at.elapsed() > self.shared.options.request_timeout * 2 {
+    fn check_patience(&mut self) -> Result<(), LoadError> {
+        if self.lanes.iter().all(|lane| lane.pending.is_empty()) {
+            // Nothing is owed by the node: an open loop may just be slow.
+            self.completed_at = Instant::now();
+        }
+        if self.completed_at.elapsed() > self.shared.truth.options.request_timeout * 2 {
             let what = "no batch was answered for twice the request timeout";
             return Err(LoadError::Client { what, error: ClientError::Unknown });
         }
@@ -146,32 +133,85 @@ impl<'a> Driver<'a> {
     }
 
     fn submit(&mut self, index: usize) -> Result<(), LoadError> {
-        let options = self.shared.options;
-        let lane = &mut self.lanes[index];
-        while !self.is_out_of_batches
-            && lane.pending.len() < options.in_flight as usize
-            && lane.client.can_submit(options.batch)
-        {
-            let batch_index = self.shared.next_batch.fetch_add(1, Ordering::Relaxed);
-            if batch_index >= options.batch_count() {
-                self.is_out_of_batches = true;
-                break;
+        let options = self.shared.truth.options;
+        loop {
+            let lane = &mut self.lanes[index];
+            let has_room = lane.pending.len() < options.in_flight as usize
+                && lane.client.can_submit(options.batch);
+            if !has_room {
+                return Ok(());
             }
-            let transfers = &mut self.transfers[..options.batch_size(batch_index) as usize];
-            self.shared.workload.fill(batch_index, transfers);
-            let submitted_at = Instant::now();
-            let id = lane
-                .client
-                .submit(Operation::CreateTransfers, transfers.as_bytes())
-                .map_err(LoadError::client("a batch of transfers could not be submitted"))?;
-            lane.pending.push_back(Pending { id, batch_index, submitted_at });
+            let now = Instant::now();
+            let now_ns = nanoseconds(now - self.shared.started);
+            if lane.dealt.is_empty() && !self.is_out_of_batches {
+                match self.shared.schedule.deal(now_ns) {
+                    Deal::Batches(first, end) => lane.dealt.extend(first..end),
+                    Deal::NotBefore(due_ns) => self.next_due_ns = self.next_due_ns.min(due_ns),
+                    Deal::Over => self.is_out_of_batches = true,
+                }
+            }
+            let Some(batch_index) = lane.dealt.front().copied() else { return Ok(()) };
+            let intended_ns = self.shared.schedule.intended_ns(batch_index);
+            if let Some(due_ns) = intended_ns.filter(|due_ns| *due_ns > now_ns) {
+                self.next_due_ns = self.next_due_ns.min(due_ns);
+                return Ok(());
+            }
+            if !self.send(index, batch_index, now, intended_ns)? {
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// Hands a batch to its client; false if the client has no room after all.
+    fn send(
+        &mut self,
+        index: usize,
+        batch_index: u64,
+        now: Instant,
+        intended_ns: Option<u64>,
+    ) -> Result<bool, LoadError> {
+        let Truth { options, workload, .. } = self.shared.truth;
+        let lane = &mut self.lanes[index];
+        let count = options.batch_size(batch_index) as usize;
+        let submitted = if workload.kind(batch_index) == BatchKind::Lookups {
+            lane.client.submit_with(Operation::LookupAccounts, count * 16, |body| {
+                let mut places = body.as_chunks_mut::<16>().0.iter_mut();
+                workload.each_lookup(batch_index, count, |account| {
+                    if let Some(place) = places.next() {
+                        *place = workload.account_id(account).to_le_bytes();
+                    }
+                });
+            })
+        } else {
+            lane.client.submit_with(Operation::CreateTransfers, count * 128, |body| {
+                let mut places = body.as_chunks_mut::<128>().0.iter_mut();
+                workload.each(batch_index, count, |transfer| {
+                    if let Some(place) = places.next() {
+                        *place = transmute!(transfer);
+                    }
+                });
+            })
+        };
+        let id = match submitted {
+            Ok(id) => id,
+            Err(ClientError::WouldExceedWindow) => return Ok(false),
+            Err(error) => {
+                return Err(LoadError::client("a batch could not be submitted")(error));
+            }
+        };
+        let intended = intended_ns.map(|due_ns| self.shared.started + Duration::from_nanos(due_ns));
+        if let Some(intended) = intended {
+            self.tally.send_delay.saturating_record(microseconds(now - intended));
+        }
+        lane.pending.push_back(Pending { id, batch_index, since: intended.unwrap_or(now) });
+        lane.dealt.pop_front();
+        Ok(true)
     }
 
     /// Takes what is answered, without waiting, unless this is the only client: then waiting is up to it.
     fn collect(&mut self, index: usize) -> Result<bool, LoadError> {
-        let mut timeout = if self.lanes.len() == 1 { PROGRESS_INTERVAL } else { Duration::ZERO };
+        let is_alone = self.lanes.len() == 1 && !self.lanes[0].pending.is_empty();
+        let mut timeout = if is_alone { self.patience(PROGRESS_INTERVAL) } else { Duration::ZERO };
         let mut progress = false;
         loop {
             let lane = &mut self.lanes[index];
@@ -190,6 +230,7 @@ impl<'a> Driver<'a> {
     }
 
     fn complete(&mut self, index: usize, completion: &Completion) -> Result<(), LoadError> {
+        let truth = self.shared.truth;
         let lane = &mut self.lanes[index];
         let Some(position) = lane.pending.iter().position(|pending| pending.id == completion.id)
         else {
@@ -198,76 +239,114 @@ impl<'a> Driver<'a> {
         let Some(pending) = lane.pending.remove(position) else { return Ok(()) };
         self.completed_at = Instant::now();
         let client_index = lane.client_index;
-        let count = self.shared.options.batch_size(pending.batch_index);
+        let batch_index = pending.batch_index;
+        let count = u64::from(truth.options.batch_size(batch_index));
         match &completion.outcome {
             Outcome::Reply(reply) => {
-                let latency = pending.submitted_at.elapsed().as_micros();
-                let latency_us = u64::try_from(latency).unwrap_or(LATENCY_US_MAX);
-                self.tally.latency.saturating_record(latency_us.max(LATENCY_US_MIN));
-                self.acknowledge(client_index, pending.batch_index, count, reply);
+                let latency_us = microseconds(self.completed_at - pending.since);
+                self.tally.latency.saturating_record(latency_us);
+                let at_ns = nanoseconds(self.completed_at - self.shared.started);
+                self.tally.timeline.record(at_ns, count, latency_us);
+                if completion.operation == Operation::LookupAccounts {
+                    self.tally.take_lookups(&truth, batch_index, reply)?;
+                } else {
+                    self.acknowledge(client_index, batch_index, reply)?;
+                }
             }
-            Outcome::Refused(status) => self.refuse(*status, count),
+            Outcome::Refused(status) => self.tally.count_error(status.name(), count),
             Outcome::NotSent => {
-                let what = "a batch of transfers found no node";
+                let what = "a batch found no node";
                 return Err(LoadError::Client { what, error: ClientError::NotSent });
             }
-            Outcome::Unknown => self.tally.unknown_batches.push(pending.batch_index),
+            Outcome::Unknown => self.tally.unknown_batches.push(batch_index),
         }
-        let done = self.shared.transfers_done.fetch_add(u64::from(count), Ordering::Relaxed);
-        self.report_progress(done + u64::from(count));
+        let done = self.shared.events_done.fetch_add(count, Ordering::Relaxed);
+        self.report_progress(done + count);
         Ok(())
     }
 
-    fn acknowledge(&mut self, client_index: u32, batch_index: u64, count: u32, reply: &Reply) {
-        let first = batch_index * u64::from(self.shared.options.batch);
-        let exceptions = reply.exceptions();
-        self.tally.created.insert_range(first, u64::from(count));
-        let mut created = count;
-        for exception in exceptions.iter().filter(|exception| exception.status != CREATED) {
-            created -= 1;
-            self.tally.created.remove(first + u64::from(exception.index));
-            let status = CreateTransferStatus::from_number(exception.status);
-            self.tally.count_error(status.map_or("a status without a name", Status::name), 1);
-        }
+    fn acknowledge(
+        &mut self,
+        client_index: u32,
+        batch_index: u64,
+        reply: &Reply,
+    ) -> Result<(), LoadError> {
+        let truth = self.shared.truth;
+        let created = self.tally.take_transfers(&truth, batch_index, reply)?;
         self.tally.replayed_batches += u64::from(reply.replayed);
         self.shared.observer.on_acknowledged(&Acknowledged {
             client_index,
             batch_index,
-            first_id: self.shared.workload.first_id(batch_index),
-            count,
+            first_id: truth.workload.first_id(batch_index),
+            count: truth.options.batch_size(batch_index),
             created,
             sequence: reply.sequence,
             replayed: reply.replayed,
         });
-    }
-
-    fn refuse(&mut self, status: RequestStatus, count: u32) {
-        self.tally.count_error(status.name(), u64::from(count));
+        Ok(())
     }
 
     fn report_progress(&mut self, done: u64) {
-        let total = self.shared.options.transfers;
-        if self.progress_at.elapsed() >= PROGRESS_INTERVAL || done == total {
-            self.progress_at = Instant::now();
+        let total = self.shared.truth.options.transfers;
+        if done == total || self.completed_at - self.progress_at >= PROGRESS_INTERVAL {
+            self.progress_at = self.completed_at;
             let progress = Progress { phase: Phase::Transfers, done, total };
             self.shared.observer.on_progress(&progress);
         }
     }
 
-    /// Sleeps until any client can go on.
-    fn wait(&self) {
-        let mut sockets: Vec<PollFd<'_>> = self
-            .lanes
-            .iter()
-            .filter(|lane| !lane.pending.is_empty())
-            .filter_map(|lane| {
-                let mut events = PollFlags::IN;
-                events.set(PollFlags::OUT, lane.client.wants_write());
-                Some(PollFd::from_borrowed_fd(lane.client.socket()?, events))
-            })
-            .collect();
-        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(DRIVER_WAIT_MAX.subsec_nanos()) };
+    /// How long nothing but an answer can change anything, at most so long.
+    fn patience(&self, longest: Duration) -> Duration {
+        let now_ns = nanoseconds(self.shared.started.elapsed());
+        longest.min(Duration::from_nanos(self.next_due_ns.saturating_sub(now_ns)))
+    }
+
+    /// Finds out which clients can go on, and sleeps until one can, but no longer than so.
+    fn find_awake(&mut self, pause: Duration) {
+        if self.lanes.len() == 1 && pause.is_zero() {
+            return;
+        }
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(pause.subsec_nanos()) };
+        let mut sockets = Vec::with_capacity(self.lanes.len());
+        let mut owners = Vec::with_capacity(self.lanes.len());
+        let mut awake = vec![self.lanes.len() == 1; self.lanes.len()];
+        for (index, lane) in self.lanes.iter().enumerate() {
+            if lane.pending.is_empty() {
+                continue;
+            }
+            let Some(socket) = lane.client.socket() else {
+                // It is to connect anew, which no socket announces.
+                awake[index] = true;
+                continue;
+            };
+            let mut events = PollFlags::IN;
+            events.set(PollFlags::OUT, lane.client.wants_write());
+            sockets.push(PollFd::from_borrowed_fd(socket, events));
+            owners.push(index);
+        }
         // Whatever ends the wait, the next round finds out what there is to do.
         let _ = rustix::event::poll(&mut sockets, Some(&timeout));
+        for (owner, socket) in owners.into_iter().zip(&sockets) {
+            awake[owner] |= !socket.revents().is_empty();
+        }
+        drop(sockets);
+        // The clients' own timers are not known here, so each gets its turn now and then.
+        let is_time_for_all = self.looked_at_all.elapsed() >= DRIVER_WAIT_MAX;
+        if is_time_for_all {
+            self.looked_at_all = Instant::now();
+        }
+        for (lane, awake) in self.lanes.iter_mut().zip(awake) {
+            lane.is_awake = awake || is_time_for_all;
+        }
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Within the bounds of the histograms.
+fn microseconds(time: Duration) -> u64 {
+    let microseconds = u64::try_from(time.as_micros()).unwrap_or(LATENCY_US_MAX);
+    microseconds.clamp(LATENCY_US_MIN, LATENCY_US_MAX)
 }

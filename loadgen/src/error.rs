@@ -29,6 +29,21 @@ pub enum LoadError {
         /// The status of the create.
         status: u32,
     },
+    /// The node gave an answer that no right node gives, whatever the load.
+    #[error(
+        "batch {batch_index}, event {place}: {what}. the node is wrong, or something else uses the run's accounts"
+    )]
+    AnswerWrong {
+        /// What is wrong.
+        what: &'static str,
+        /// The batch within the run.
+        batch_index: u64,
+        /// The event within the batch.
+        place: usize,
+    },
+    /// The comparison with raw sockets failed.
+    #[error("the raw measurement over loopback failed: {0}")]
+    Loopback(String),
     /// The node's accounts do not hold what it acknowledged.
     #[error(
         "{count} of {accounts} accounts do not hold what was acknowledged; the first is {first}: {side} are {found} instead of {expected}. either something else uses these accounts, or the node lost or doubled transfers"

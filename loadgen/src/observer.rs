@@ -29,7 +29,7 @@ pub struct Acknowledged {
     pub client_index: u32,
     /// The number of the batch within the run, from 0.
     pub batch_index: u64,
-    /// The id of its first transfer; the others follow without a gap.
+    /// The id of its first transfer; with ids in sequence the others follow without a gap.
     pub first_id: u128,
     /// Transfers in the batch.
     pub count: u32,

@@ -1,44 +1,51 @@
 //! A run from its first account to its report.
 
-use crate::driver::{Driver, Lane, Shared, Tally};
+use crate::accounts::Opening;
+use crate::driver::{Driver, Lane, Shared};
 use crate::machine::CpuReading;
-use crate::report::{BenchReport, LatencyUs, Machine};
-use crate::{BenchOptions, LoadError, Observer, UniformTransfers, accounts};
+use crate::report::{self, BenchReport, LatencyUs, Machine};
+use crate::schedule::Schedule;
+use crate::tally::{Tally, Truth};
+use crate::{BenchOptions, LoadError, Observer, Target, Workload, accounts};
 use mizan_client::Client;
+use mizan_wire::limits::HEADER_SIZE;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Creates accounts, makes transfers between them, checks the balances, and reports.
 ///
 /// Blocks until done; the transfers are driven by threads of their own if there are several, else by this one. Memory:
-/// 32 bytes per account (64 while balances are compared), a bit per transfer and thread. All sessions are closed.
+/// 64 bytes per account (144 while balances are compared), a bit per transfer and thread. All sessions are closed.
 ///
 /// # Errors
-/// Options that contradict themselves or the node; a client that could not go on; balances that are not those that
-/// were acknowledged. A refused transfer is no error: it is counted in the report.
+/// Options that contradict themselves or the node; a client that could not go on; an answer that no right node gives;
+/// balances that are not those that were acknowledged. A refused transfer is no error: it is counted in the report.
 pub fn run(options: &BenchOptions, observer: &dyn Observer) -> Result<BenchReport, LoadError> {
     options.check()?;
-    let workload = UniformTransfers::new(options);
+    let workload = Workload::new(options);
     let mut client = connect(options)?;
     if client.events_max() < options.batch {
         let max = client.events_max();
         let text = format!("the node takes at most {max} transfers in one request");
         return Err(LoadError::Options(text));
     }
-    let opening = accounts::open(&mut client, options, &workload, observer)?;
+    let opening = match options.target {
+        Target::Node => accounts::open(&mut client, options, &workload, observer)?,
+        Target::Null => Opening::default(),
+    };
     let lanes = lanes(options)?;
+    let before = CpuReading::take(&options.own_pids);
     let shared = Shared {
-        options,
-        workload: &workload,
+        truth: Truth { options, workload: &workload, opening: &opening },
         observer,
-        next_batch: AtomicU64::new(0),
-        transfers_done: AtomicU64::new(0),
+        schedule: Schedule::new(options),
+        started: Instant::now(),
+        events_done: AtomicU64::new(0),
         is_cancelled: AtomicBool::new(false),
     };
-    let before = CpuReading::take(&options.own_pids);
-    let started = Instant::now();
     let (mut tally, lanes) = drive(&shared, lanes)?;
-    let duration = started.elapsed();
+    let duration = shared.started.elapsed();
+    let events = shared.events_done.into_inner();
     let after = CpuReading::take(&options.own_pids);
     let others_cpu_share =
         before.zip(after).and_then(|(before, after)| before.others_share(&after));
@@ -47,12 +54,21 @@ pub fn run(options: &BenchOptions, observer: &dyn Observer) -> Result<BenchRepor
     for lane in lanes {
         lane.client.close().map_err(LoadError::client("a session could not be closed"))?;
     }
-    for batch_index in &tally.unknown_batches {
-        accounts::resolve(&mut client, options, &workload, *batch_index, &mut tally.created)?;
+    if options.target == Target::Node {
+        for batch_index in &tally.unknown_batches {
+            accounts::resolve(&mut client, options, &workload, *batch_index, &mut tally.created)?;
+        }
+        accounts::verify(&mut client, options, &workload, opening, &tally.created, observer)?;
     }
-    accounts::verify(&mut client, options, &workload, opening, &tally.created, observer)?;
     client.close().map_err(LoadError::client("a session could not be closed"))?;
-    Ok(report(options, &tally, acknowledged, duration, others_cpu_share))
+    Ok(report(options, &tally, &Figures { acknowledged, events, duration, others_cpu_share }))
+}
+
+struct Figures {
+    acknowledged: u64,
+    events: u64,
+    duration: Duration,
+    others_cpu_share: Option<f64>,
 }
 
 fn connect(options: &BenchOptions) -> Result<Client, LoadError> {
@@ -84,7 +100,7 @@ fn drive(shared: &Shared<'_>, mut lanes: Vec<Vec<Lane>>) -> Result<(Tally, Vec<L
     std::thread::scope(|scope| {
         let threads: Vec<_> =
             lanes.into_iter().map(|lanes| scope.spawn(|| drive_one(lanes))).collect();
-        let mut tally = Tally::new(shared.options.transfers);
+        let mut tally = Tally::new();
         let mut all_lanes = Vec::new();
         let mut failure = None;
         for thread in threads {
@@ -101,30 +117,38 @@ fn drive(shared: &Shared<'_>, mut lanes: Vec<Vec<Lane>>) -> Result<(Tally, Vec<L
     })
 }
 
-fn report(
-    options: &BenchOptions,
-    tally: &Tally,
-    acknowledged: u64,
-    duration: Duration,
-    others_cpu_share: Option<f64>,
-) -> BenchReport {
+fn report(options: &BenchOptions, tally: &Tally, figures: &Figures) -> BenchReport {
     let unknown = tally.unknown_batches.iter().map(|index| u64::from(options.batch_size(*index)));
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let duration_s = figures.duration.as_secs_f64();
+    let events_of_transfers = figures.events - tally.lookups;
+    let bytes = tally.latency.len() * HEADER_SIZE as u64;
     BenchReport {
-        transfers_per_s: acknowledged as f64 / duration.as_secs_f64(),
-        acknowledged,
+        transfers_per_s: figures.acknowledged as f64 / duration_s,
+        acknowledged: figures.acknowledged,
         errors: tally.error_statuses.values().sum(),
         error_statuses: tally.error_statuses.clone(),
+        failed_as_meant: tally.failed_as_meant,
+        lookups: tally.lookups,
         unknown: unknown.sum(),
         replayed_batches: tally.replayed_batches,
         latency_us: LatencyUs::of(&tally.latency),
+        latency_curve: report::curve(&tally.latency),
+        send_delay_us: options.rate.map(|_| LatencyUs::of(&tally.send_delay)),
+        timeline: report::timeline(&tally.timeline, duration_s),
+        rate: options.rate,
         seed: options.seed,
         batch: options.batch,
         clients: options.clients,
         in_flight: options.in_flight,
         accounts: options.accounts,
         transfers: options.transfers,
-        duration_s: duration.as_secs_f64(),
-        machine: Machine { cpus, others_cpu_share },
+        ids: options.ids,
+        distribution: options.distribution,
+        mix: options.mix.to_string(),
+        balances_compared: options.target == Target::Node,
+        duration_s,
+        request_bytes: bytes + events_of_transfers * 128 + tally.lookups * 16,
+        machine: Machine { cpus, others_cpu_share: figures.others_cpu_share },
     }
 }

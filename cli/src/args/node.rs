@@ -2,6 +2,7 @@
 
 use super::{ConnectArgs, DataArgs};
 use clap::{Args, ValueEnum};
+use mizan_loadgen::{Distribution, IdOrder, Mix};
 use std::path::PathBuf;
 
 /// `mizan demo`
@@ -50,14 +51,27 @@ pub struct DevArgs {
 #[command(after_help = "\
 Without the flag --address it formats and starts a scratch node, and removes it afterwards; MIZAN_ADDRESS and
 the configuration do not count here. With it, the accounts and transfers of the bench (ledger 999999) stay in that
-node for ever. At the end the balances are looked up: their sum must be what was acknowledged.
+node for ever. At the end the balances are looked up: they must be exactly what was acknowledged.
+
+Without --rate it is a closed loop: a request leaves when another is answered, so that a stall delays
+what comes after it and is hardly seen in the latencies. With --rate it is an open loop: requests
+leave on a fixed schedule, and latencies count from the time at which they were to leave.
+
+A mix has weights: transfers (single-phase), two-phase (hold, then post or void), chains (linked, one
+of eight fails on purpose), lookups (of accounts). Two-phase needs twice the requests it looks like.
+
+With --null a server answers that has no ring, journal or engine, and the same bytes are sent over
+bare sockets: what the client and the machine can do at the most.
 
 JSON: transfers_per_s, acknowledged, latency_us {p50, p99, p999, max}, seed, machine {cpus,
-others_cpu_share}.
+others_cpu_share}, and more; with --null also loopback {bytes_per_s}, bytes_per_s, loopback_ratio.
 
 Examples:
   mizan bench
   mizan bench --accounts 1000000 --transfers 10000000 --batch 8189 --clients 2 --json
+  mizan bench --rate 100000 --batch 100 --duration 10s --report bench.html
+  mizan bench --mix transfers=80,two-phase=10,chains=5,lookups=5 --dist zipf --ids random
+  mizan bench --null
   mizan bench --address 127.0.0.1:7117 --batch 1")]
 pub struct BenchArgs {
     /// The node.
@@ -66,18 +80,39 @@ pub struct BenchArgs {
     /// Accounts that pay each other
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub accounts: u64,
-    /// Transfers in all
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
-    pub transfers: u64,
+    /// Transfers and lookups in all; with a duration, at the most [default: 1000000, or what the duration needs]
+    #[arg(long, value_name = "N")]
+    pub transfers: Option<u64>,
+    /// Begins no request later than this, as in 10s
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<String>,
     /// Transfers in one request
     #[arg(long, value_name = "N", default_value_t = 8_189)]
     pub batch: u32,
     /// Connections
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub clients: u32,
-    /// Requests in flight per connection
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub in_flight: u32,
+    /// Requests in flight per connection; with --rate at the most [default: 4, with --rate 1024]
+    #[arg(long, value_name = "N")]
+    pub in_flight: Option<u32>,
+    /// Transfers per second of a fixed schedule [default: as fast as answers come]
+    #[arg(long, value_name = "R")]
+    pub rate: Option<u64>,
+    /// The order of transfer ids: sequential, time (milliseconds and random bits) or random
+    #[arg(long, value_name = "ORDER", default_value = "sequential")]
+    pub ids: IdOrder,
+    /// Which accounts pay: uniform, zipf (exponent 0.99) or hot (one account in every transfer)
+    #[arg(long, value_name = "DIST", default_value = "uniform")]
+    pub dist: Distribution,
+    /// Sorts of requests and their weights, as in transfers=80,two-phase=10,chains=5,lookups=5
+    #[arg(long, value_name = "MIX", default_value = "transfers=100")]
+    pub mix: Mix,
+    /// Measures the client against a server that does nothing, and that against bare sockets
+    #[arg(long, conflicts_with_all = ["address", "data", "layout"])]
+    pub null: bool,
+    /// Writes a page with charts, which any browser opens
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Seed of the accounts and amounts, to repeat a run [default: a fresh one, which is printed]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

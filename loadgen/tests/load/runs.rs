@@ -1,10 +1,8 @@
 //! Whole runs against a little ledger: what is counted, what is verified, and what is noticed.
 
-mod common;
-
-use common::{FakeLedger, Faults};
+use crate::ledger::{FakeLedger, Faults};
 use mizan_loadgen::{
-    Acknowledged, BenchOptions, LoadError, Observer, Phase, Progress, UniformTransfers, run,
+    Acknowledged, BenchOptions, LoadError, Observer, Phase, Progress, Workload, run,
 };
 use std::sync::Mutex;
 use std::time::Duration;
@@ -120,9 +118,9 @@ fn a_single_unit_too_much_is_found() {
     let LoadError::BalancesDiffer { count, accounts, side, found, expected, first } = error else {
         panic!("{error}")
     };
-    assert_eq!((count, accounts, side), (1, 1_000, "credits"));
+    assert_eq!((count, accounts, side), (1, 1_000, "posted credits"));
     assert_eq!(found, expected + 1);
-    assert!(UniformTransfers::new(&options(&ledger)).account_index(first).is_some());
+    assert!(Workload::new(&options(&ledger)).account_index(first).is_some());
 }
 
 #[test]

@@ -10,13 +10,14 @@ use mizan_wire::frame::{
 use mizan_wire::limits::{EVENTS_MAX, FRAME_SIZE_MAX, HEADER_SIZE};
 use mizan_wire::{
     Account, CreateAccountStatus, CreateTransferStatus, Operation, RequestStatus, ResultException,
-    Transfer,
+    Transfer, TransferFlags,
 };
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use zerocopy::{FromBytes, IntoBytes};
 
 /// What goes wrong, and when; counts are of executed batches of transfers, 0 for never.
@@ -30,6 +31,41 @@ pub struct Faults {
     pub silent_at: u64,
     /// With this batch one unit too much is credited.
     pub skim_at: u64,
+    /// With this batch everything stands still for so long, before anything of it is executed.
+    pub stall_at: u64,
+    /// See above; in milliseconds.
+    pub stall_ms: u64,
+    /// Every so many batches a wrong thing is done, if there is occasion for it.
+    pub wrong_every: u64,
+    /// Which.
+    pub wrong: Wrong,
+}
+
+/// What a wrong ledger does while it answers as if all were well.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Wrong {
+    #[default]
+    Nothing,
+    /// A post moves nothing.
+    PostMovesNothing,
+    /// A post in part keeps the rest reserved.
+    PartialPostKeepsTheRest,
+    /// A void gives nothing back.
+    VoidKeepsTheHold,
+    /// A hold moves the money at once.
+    HoldMovesAtOnce,
+    /// Chains are taken apart: what is possible is created.
+    ChainsTakenApart,
+    /// A failed chain is answered as such, but its money has moved.
+    FailedChainMoves,
+    /// An impossible transfer is answered as created, and so is its chain.
+    ImpossibleIsCreated,
+    /// A lookup finds one account less.
+    LookupLosesOne,
+    /// A lookup gives the accounts in another order.
+    LookupReverses,
+    /// A lookup finds empty accounts.
+    LookupFindsEmpty,
 }
 
 #[derive(Default)]
@@ -48,6 +84,7 @@ struct State {
     sequence: u64,
     timestamp: u64,
     batches: u64,
+    reads: u64,
     transfers_seen: u64,
 }
 
@@ -137,7 +174,7 @@ impl FakeLedger {
         let state = &mut *self.state.lock().unwrap();
         let operation = request.check().unwrap();
         if operation.is_read() {
-            let records = state.read(operation, body);
+            let records = state.read(operation, body, self.faults);
             return Next::Reply(state.reply(request, operation.result_size(), &records), records);
         }
         let session = state.sessions.get_mut(&client).expect("a write needs a session");
@@ -169,6 +206,13 @@ impl FakeLedger {
             Operation::CreateAccounts => state.create_accounts(body),
             Operation::CreateTransfers => {
                 state.batches += 1;
+                if self.faults.stall_at == state.batches {
+                    // The lock is held meanwhile: whoever comes, waits.
+                    let until = Instant::now() + Duration::from_millis(self.faults.stall_ms);
+                    while let Some(rest) = until.checked_duration_since(Instant::now()) {
+                        std::thread::park_timeout(rest.max(Duration::from_micros(1)));
+                    }
+                }
                 state.create_transfers(body, self.faults)
             }
             other => panic!("{other:?} is not part of a run"),
@@ -207,13 +251,27 @@ impl State {
         }
     }
 
-    fn read(&self, operation: Operation, body: &[u8]) -> Vec<u8> {
+    fn read(&mut self, operation: Operation, body: &[u8], faults: Faults) -> Vec<u8> {
         let ids = body.chunks_exact(16).map(|id| u128::read_from_bytes(id).unwrap());
         match operation {
-            Operation::LookupAccounts => ids
-                .filter_map(|id| self.accounts.get(&id))
-                .flat_map(|account| account.as_bytes().to_vec())
-                .collect(),
+            Operation::LookupAccounts => {
+                let mut found: Vec<Account> =
+                    ids.filter_map(|id| self.accounts.get(&id).copied()).collect();
+                self.reads += 1;
+                if faults.wrong_every != 0 && self.reads.is_multiple_of(faults.wrong_every) {
+                    match faults.wrong {
+                        Wrong::LookupLosesOne => {
+                            found.pop();
+                        }
+                        Wrong::LookupReverses => found.reverse(),
+                        Wrong::LookupFindsEmpty => found.iter_mut().for_each(|account| {
+                            (account.debits_posted, account.credits_posted) = (0, 0);
+                        }),
+                        _ => {}
+                    }
+                }
+                found.as_bytes().to_vec()
+            }
             Operation::LookupTransfers => ids
                 .filter_map(|id| self.transfers.get(&id))
                 .flat_map(|transfer| transfer.as_bytes().to_vec())
@@ -242,27 +300,90 @@ impl State {
     }
 
     fn create_transfers(&mut self, body: &[u8], faults: Faults) -> Vec<ResultException> {
+        let transfers: Vec<Transfer> =
+            body.chunks_exact(128).map(|bytes| Transfer::read_from_bytes(bytes).unwrap()).collect();
+        let is_wrong = faults.wrong_every != 0 && self.batches.is_multiple_of(faults.wrong_every);
+        let wrong = if is_wrong { faults.wrong } else { Wrong::Nothing };
         let mut exceptions = Vec::new();
-        for (index, bytes) in body.chunks_exact(128).enumerate() {
-            self.timestamp += 1;
-            self.transfers_seen += 1;
-            let transfer = Transfer::read_from_bytes(bytes).unwrap();
-            if faults.refuse_every != 0 && self.transfers_seen.is_multiple_of(faults.refuse_every) {
-                let status = CreateTransferStatus::ExceedsCredits as u32;
-                let timestamp = self.timestamp;
-                exceptions.push(ResultException { timestamp, index: index as u32, status });
-                continue;
-            }
-            assert!(self.transfers.insert(transfer.id, transfer).is_none(), "created twice");
-            let debit = self.accounts.get_mut(&transfer.debit_account_id).unwrap();
-            debit.debits_posted += transfer.amount;
-            let credit = self.accounts.get_mut(&transfer.credit_account_id).unwrap();
-            credit.credits_posted += transfer.amount;
-            if faults.skim_at == self.batches && index == 0 {
-                credit.credits_posted += 1;
-            }
+        let mut start = 0;
+        while start < transfers.len() {
+            let is_linked = |transfer: &Transfer| transfer.flags & TransferFlags::LINKED != 0;
+            let end = start + 1 + transfers[start..].iter().take_while(|t| is_linked(t)).count();
+            assert!(end <= transfers.len(), "an open chain");
+            self.create_chain(&transfers, start..end, faults, wrong, &mut exceptions);
+            start = end;
         }
         exceptions
+    }
+
+    fn create_chain(
+        &mut self,
+        transfers: &[Transfer],
+        places: std::ops::Range<usize>,
+        faults: Faults,
+        wrong: Wrong,
+        exceptions: &mut Vec<ResultException>,
+    ) {
+        let impossible = |place: usize| {
+            transfers[place].debit_account_id == transfers[place].credit_account_id
+                && wrong != Wrong::ImpossibleIsCreated
+        };
+        let fails = places.clone().any(impossible);
+        for place in places {
+            self.timestamp += 1;
+            self.transfers_seen += 1;
+            let transfer = transfers[place];
+            let lacks_funds =
+                faults.refuse_every != 0 && self.transfers_seen.is_multiple_of(faults.refuse_every);
+            let status = if impossible(place) {
+                CreateTransferStatus::AccountsMustBeDifferent
+            } else if fails && wrong != Wrong::ChainsTakenApart {
+                if wrong == Wrong::FailedChainMoves {
+                    self.move_money(&transfer, wrong);
+                }
+                CreateTransferStatus::LinkedEventFailed
+            } else if lacks_funds {
+                CreateTransferStatus::ExceedsCredits
+            } else {
+                assert!(self.transfers.insert(transfer.id, transfer).is_none(), "created twice");
+                self.move_money(&transfer, wrong);
+                if faults.skim_at == self.batches && place == 0 {
+                    let credited = self.accounts.get_mut(&transfer.credit_account_id).unwrap();
+                    credited.credits_posted += 1;
+                }
+                continue;
+            };
+            let (timestamp, status) = (self.timestamp, status as u32);
+            exceptions.push(ResultException { timestamp, index: place as u32, status });
+        }
+    }
+
+    fn move_money(&mut self, transfer: &Transfer, wrong: Wrong) {
+        let held = self.transfers.get(&transfer.pending_id).map_or(0, |hold| hold.amount);
+        let is_partial = transfer.amount < held;
+        let mut released = held;
+        let (mut pending, mut posted) = (0, 0);
+        match transfer.flags {
+            TransferFlags::PENDING if wrong == Wrong::HoldMovesAtOnce => posted = transfer.amount,
+            TransferFlags::PENDING => pending = transfer.amount,
+            TransferFlags::VOID_PENDING if wrong == Wrong::VoidKeepsTheHold => released = 0,
+            TransferFlags::VOID_PENDING => {}
+            TransferFlags::POST_PENDING if wrong == Wrong::PostMovesNothing => {}
+            TransferFlags::POST_PENDING => {
+                posted = transfer.amount;
+                if is_partial && wrong == Wrong::PartialPostKeepsTheRest {
+                    released = posted;
+                }
+            }
+            _ => posted = transfer.amount,
+        }
+        let debit = self.accounts.get_mut(&transfer.debit_account_id).unwrap();
+        debit.debits_pending = debit.debits_pending + pending - released.min(debit.debits_pending);
+        debit.debits_posted += posted;
+        let credit = self.accounts.get_mut(&transfer.credit_account_id).unwrap();
+        credit.credits_pending =
+            credit.credits_pending + pending - released.min(credit.credits_pending);
+        credit.credits_posted += posted;
     }
 }
 
