@@ -9,6 +9,7 @@ use mizan_tests::raw::{Answer, RawConnection, request_frame};
 use mizan_wire::limits::EVENTS_MAX;
 use mizan_wire::{Account, Operation, RequestStatus, Status};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -128,7 +129,8 @@ fn a_request_that_dribbles_in_delays_nobody_elses_requests() {
     let accounts = clients[0].lookup_accounts(&[1]).expect("the node answers");
     assert_eq!(accounts[0].debits_posted, next_id - 1, "every request moved its money once");
     let (with, without) = (p99(&mut with), p99(&mut without));
-    println!(
+    let _ = writeln!(
+        std::io::stderr(),
         "p99 with a dribbler {} us, without {} us, ratio {:.2}; dribblers cut off: {cut_off}",
         with.as_micros(),
         without.as_micros(),
@@ -202,7 +204,8 @@ fn ten_thousand_idle_connections_cost_little_memory_and_disturb_nobody() {
         pay(&mut client, id, 1).expect("the node answers");
     }
     let bytes = node.resident_bytes().saturating_sub(before_bytes);
-    println!(
+    let _ = writeln!(
+        std::io::stderr(),
         "{count} idle connections cost {} KiB, {} bytes each",
         bytes >> 10,
         bytes / count as u64
@@ -248,7 +251,8 @@ fn a_client_that_never_reads_is_cut_off_with_bounded_memory_while_others_go_on()
         let is_taken = thread.join().expect("no slow reader panics");
         assert!(!is_taken, "the node took everything from a slow reader");
     }
-    println!(
+    let _ = writeln!(
+        std::io::stderr(),
         "{SLOW_READERS} slow readers cost at most {} MiB; others made {paid} transfers meanwhile",
         bytes_max >> 20
     );

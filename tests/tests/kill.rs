@@ -6,6 +6,7 @@
 
 use mizan_tests::binary::{NodeProcess, faulty_node_binary, format_small, mizan_ok};
 use mizan_tests::recorder::{Audit, Random, Recorder};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
@@ -133,7 +134,9 @@ fn kill_9_under_load_loses_nothing_that_was_acknowledged_and_doubles_nothing() {
     drop(recorder);
     let verified = mizan_ok(&["verify", "--independent", "--data", data.to_str().expect("UTF-8")]);
     println!("{verified}");
-    println!(
+    // Straight to the stream: a report that only a failing test shows is none.
+    let _ = writeln!(
+        std::io::stderr(),
         "{killed} kills: {} acknowledged, 0 lost, 0 doubled; requests in flight at the kills {}; \
          kills in a partial frame {}, between sync and reply {}, at a segment change {}",
         audit.acknowledged,
