@@ -37,7 +37,10 @@ const RING_BYTES: u64 = 48 << 20;
 fn start() -> (TempDir, NodeProcess) {
     let directory = TempDir::new().expect("a temporary directory");
     let data = directory.path().join("data");
-    format_small(&data, &["--transfers", "200000", "--holds", "100"]);
+    // Segments so large that none ends within a test: a change of segments costs some requests milliseconds, and it
+    // would be counted against whoever is compared just then.
+    let limits = ["--transfers", "200000", "--holds", "100", "--segment-size", "32MiB"];
+    format_small(&data, &limits);
     let node = NodeProcess::start(&data, "127.0.0.1:0");
     (directory, node)
 }
