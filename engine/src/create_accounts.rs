@@ -84,7 +84,7 @@ impl LedgerState {
     }
 
     fn repeated_account(&self, event: &Account, slot: u32) -> Refusal {
-        let stored = &self.accounts.meta[slot as usize];
+        let stored = &self.accounts.meta(slot);
         if event.flags != stored.flags {
             Status::ExistsWithDifferentFlags.into()
         } else if event.user_data_128 != stored.user_data_128 {

@@ -87,7 +87,7 @@ impl DigestChain {
         }
         let mut slot = (self.scrub_position % account_count as u64) as usize;
         for _ in 0..count {
-            let fold = fold(ledger, slot);
+            let fold = fold(ledger, slot as u32);
             self.absorb(fold);
             slot = if slot + 1 == account_count { 0 } else { slot + 1 };
         }
@@ -128,9 +128,9 @@ impl DigestChain {
 
 /// One word for everything about an account that changes, and what tells it from others.
 #[inline]
-fn fold(ledger: &LedgerState, slot: usize) -> u128 {
-    let balances = &ledger.accounts.balances[slot];
-    let meta = &ledger.accounts.meta[slot];
+fn fold(ledger: &LedgerState, slot: u32) -> u128 {
+    let balances = ledger.accounts.balances(slot);
+    let meta = ledger.accounts.meta(slot);
     let number = ledger.ledgers.number(meta.ledger_slot);
     let last = u128::from(meta.timestamp) | u128::from(meta.flags) << 64 | u128::from(number) << 96;
     let words = [

@@ -6,7 +6,7 @@
 //!
 //! What is absent: codes (see `registry`), and any notion of exchange between ledgers.
 
-use crate::accounts::Balances;
+use crate::accounts::{Balances, Sum};
 use mizan_memory::reserve_touched;
 use mizan_wire::{CreateLedger, TrialBalanceRow, Wide};
 
@@ -20,13 +20,28 @@ pub(crate) struct LedgerTotals {
 }
 
 impl LedgerTotals {
-    /// Follows the change of one account's balances.
-    #[inline]
-    pub(crate) fn follow(&mut self, before: &Balances, after: &Balances) {
-        shift(&mut self.debits_pending, before.debits_pending, after.debits_pending);
-        shift(&mut self.debits_posted, before.debits_posted, after.debits_posted);
-        shift(&mut self.credits_pending, before.credits_pending, after.credits_pending);
-        shift(&mut self.credits_posted, before.credits_posted, after.credits_posted);
+    /// Follows the change of one balance.
+    #[inline(always)]
+    pub(crate) fn follow(&mut self, sum: Sum, before: u128, after: u128) {
+        let total = match sum {
+            Sum::DebitsPending => &mut self.debits_pending,
+            Sum::DebitsPosted => &mut self.debits_posted,
+            Sum::CreditsPending => &mut self.credits_pending,
+            Sum::CreditsPosted => &mut self.credits_posted,
+        };
+        if after >= before {
+            total.add(after - before);
+        } else {
+            total.subtract(before - after);
+        }
+    }
+
+    /// Adds all balances of an account.
+    pub(crate) fn add(&mut self, balances: &Balances) {
+        self.debits_pending.add(balances.debits_pending);
+        self.debits_posted.add(balances.debits_posted);
+        self.credits_pending.add(balances.credits_pending);
+        self.credits_posted.add(balances.credits_posted);
     }
 
     /// Whether debits equal credits, modulo 2^128.
@@ -34,16 +49,6 @@ impl LedgerTotals {
     pub(crate) const fn are_balanced(&self) -> bool {
         self.debits_pending.low == self.credits_pending.low
             && self.debits_posted.low == self.credits_posted.low
-    }
-}
-
-/// Follows the change of one balance.
-#[inline(always)]
-pub(crate) fn shift(sum: &mut Wide, before: u128, after: u128) {
-    if after > before {
-        sum.add(after - before);
-    } else if after < before {
-        sum.subtract(before - after);
     }
 }
 
@@ -186,14 +191,12 @@ mod tests {
     #[test]
     fn sums_beyond_128_bits_stay_exact() {
         let mut totals = LedgerTotals::default();
-        let none = Balances::default();
-        let most = Balances { debits_posted: u128::MAX, ..none };
-        totals.follow(&none, &most);
-        totals.follow(&none, &most);
+        totals.follow(Sum::DebitsPosted, 0, u128::MAX);
+        totals.add(&Balances { debits_posted: u128::MAX, ..Balances::default() });
         assert_eq!(totals.debits_posted, Wide { low: u128::MAX - 1, high: 1 });
         assert!(!totals.are_balanced());
-        totals.follow(&most, &none);
-        totals.follow(&most, &none);
+        totals.follow(Sum::DebitsPosted, u128::MAX, 0);
+        totals.follow(Sum::DebitsPosted, u128::MAX, 0);
         assert_eq!(totals, LedgerTotals::default());
     }
 }

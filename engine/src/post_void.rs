@@ -2,9 +2,10 @@
 //!
 //! Invariant: a hold that has ended, by whatever way, stays ended.
 
+use crate::accounts::Sum;
 use crate::batch::BatchEvent;
 use crate::exists::{differs, or};
-use crate::ledger::{LedgerState, Phase};
+use crate::ledger::LedgerState;
 use crate::look_ahead::Hints;
 use crate::refusal::{Refusal, refuse_if};
 use crate::resolved::{PendingState, Resolved};
@@ -41,9 +42,8 @@ impl LedgerState {
             self.check_imported(event)?;
         }
         let is_post = event.flags & TransferFlags::POST_PENDING != 0;
-        let is_closed = |slot: u32| {
-            self.accounts.meta[slot as usize].flags & AccountFlags::CLOSED != 0 && is_post
-        };
+        let is_closed =
+            |slot: u32| self.accounts.flags(slot) & AccountFlags::CLOSED != 0 && is_post;
         refuse_if(is_closed(pending.debit_slot), Status::DebitAccountAlreadyClosed)?;
         refuse_if(is_closed(pending.credit_slot), Status::CreditAccountAlreadyClosed)?;
         let (state, posted) =
@@ -64,18 +64,18 @@ impl LedgerState {
     pub(crate) fn release(&mut self, slot: u32, state: PendingState, posted: u128) {
         let pending = self.transfers.records[slot as usize];
         let (debit_slot, credit_slot) = (pending.debit_slot, pending.credit_slot);
-        let ledger_slot = self.accounts.meta[debit_slot as usize].ledger_slot;
-        let debit = &self.accounts.balances[debit_slot as usize];
-        let credit = &self.accounts.balances[credit_slot as usize];
+        let ledger_slot = self.accounts.ledger_slot(debit_slot);
+        let debit = self.accounts.balances(debit_slot);
+        let credit = self.accounts.balances(credit_slot);
         let debits_pending = less(debit.debits_pending, pending.amount);
         let credits_pending = less(credit.credits_pending, pending.amount);
         let debits_posted = more(debit.debits_posted, posted);
         let credits_posted = more(credit.credits_posted, posted);
-        self.set_debits(debit_slot, ledger_slot, Phase::Pending, debits_pending);
-        self.set_credits(credit_slot, ledger_slot, Phase::Pending, credits_pending);
+        self.set_balance(debit_slot, ledger_slot, Sum::DebitsPending, debits_pending);
+        self.set_balance(credit_slot, ledger_slot, Sum::CreditsPending, credits_pending);
         if posted != 0 {
-            self.set_debits(debit_slot, ledger_slot, Phase::Posted, debits_posted);
-            self.set_credits(credit_slot, ledger_slot, Phase::Posted, credits_posted);
+            self.set_balance(debit_slot, ledger_slot, Sum::DebitsPosted, debits_posted);
+            self.set_balance(credit_slot, ledger_slot, Sum::CreditsPosted, credits_posted);
         }
         self.close_hold(slot, state);
         if state != PendingState::Posted {
