@@ -105,11 +105,13 @@ impl Balances {
 }
 
 impl AccountLine {
+    #[inline(always)]
     pub(crate) const fn flags(&self) -> u16 {
         self.marks & !WIDE
     }
 
     /// Whether `low` is not all there is of the balances.
+    #[inline(always)]
     pub(crate) const fn is_wide(&self) -> bool {
         self.marks & WIDE != 0
     }

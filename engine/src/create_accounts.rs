@@ -46,6 +46,10 @@ impl BatchEvent for Account {
         ledger.create_account(self, self.result_timestamp(number))
     }
 
+    fn create_plain(&self, _ledger: &mut LedgerState, _index: usize, _number: u64) -> bool {
+        false
+    }
+
     fn burn(&self, _ledger: &mut LedgerState) {
         unreachable!("invariant: no account status is transient");
     }

@@ -52,7 +52,17 @@ impl BatchEvent for Transfer {
         resolved: &Resolved<'_>,
     ) -> Result<(), Refusal> {
         let hints = ledger.look_ahead.hints(index);
+        let may_be_plain = ledger.undo.is_recording() && resolved.is_empty();
+        if may_be_plain && ledger.create_plain::<true>(self, number, hints) {
+            return Ok(());
+        }
         ledger.create_transfer(self, number, &hints, resolved)
+    }
+
+    #[inline(always)]
+    fn create_plain(&self, ledger: &mut LedgerState, index: usize, number: u64) -> bool {
+        let hints = ledger.look_ahead.hints(index);
+        ledger.create_plain::<false>(self, number, hints)
     }
 
     fn burn(&self, ledger: &mut LedgerState) {
@@ -71,7 +81,7 @@ struct Sides {
 }
 
 impl LedgerState {
-    #[inline]
+    #[inline(never)]
     fn create_transfer(
         &mut self,
         event: &Transfer,
@@ -120,12 +130,8 @@ impl LedgerState {
         };
         self.set_balance(sides.debit_slot, sides.ledger_slot, debits, after.debits);
         self.set_balance(sides.credit_slot, sides.ledger_slot, credits, after.credits);
-        let sequence = self.sequence;
-        self.store_transfer(hints.id, |record| {
-            fill_record(record, event, number, &sides);
-            record.amount = amount;
-            record.sequence = sequence;
-        });
+        let record = StoredTransfer { amount, ..self.record_of(event, number, &sides) };
+        self.store_transfer(hints.id, record);
         if event.flags & TransferFlags::CLOSING_DEBIT != 0 {
             self.set_closed(sides.debit_slot, true);
         }
@@ -162,6 +168,30 @@ impl LedgerState {
         })
     }
 
+    /// The record of an event that moves or reserves the amount that it names.
+    #[inline(always)]
+    fn record_of(&self, event: &Transfer, number: u64, sides: &Sides) -> StoredTransfer {
+        let is_pending = event.flags & TransferFlags::PENDING != 0;
+        StoredTransfer {
+            id: event.id,
+            amount: event.amount,
+            pending_id: 0,
+            user_data_128: event.user_data_128,
+            timestamp: event.result_timestamp(number),
+            sequence: self.sequence,
+            user_data_64: event.user_data_64,
+            debit_slot: sides.debit_slot,
+            credit_slot: sides.credit_slot,
+            user_data_32: event.user_data_32,
+            timeout: event.timeout,
+            ledger: event.ledger,
+            code: event.code,
+            flags: event.flags,
+            hold: 0,
+            pending_state: if is_pending { PendingState::Pending } else { PendingState::None },
+        }
+    }
+
     /// Imported transfers come in the order of their timestamps, and none has an account's.
     pub(crate) fn check_imported(&self, event: &Transfer) -> Result<(), Status> {
         let regresses = event.timestamp <= self.transfers.timestamp_last()
@@ -180,23 +210,6 @@ impl LedgerState {
             Status::ImportedEventTimestampMustPostdateCreditAccount,
         )
     }
-}
-
-#[inline(always)]
-fn fill_record(record: &mut StoredTransfer, event: &Transfer, number: u64, sides: &Sides) {
-    let is_pending = event.flags & TransferFlags::PENDING != 0;
-    record.id = event.id;
-    record.user_data_128 = event.user_data_128;
-    record.timestamp = event.result_timestamp(number);
-    record.user_data_64 = event.user_data_64;
-    record.debit_slot = sides.debit_slot;
-    record.credit_slot = sides.credit_slot;
-    record.user_data_32 = event.user_data_32;
-    record.timeout = event.timeout;
-    record.ledger = event.ledger;
-    record.code = event.code;
-    record.flags = event.flags;
-    record.pending_state = if is_pending { PendingState::Pending } else { PendingState::None };
 }
 
 #[inline]

@@ -68,12 +68,11 @@ impl LedgerState {
         self.undo.record(|| UndoStep::Account { opened_ledger });
     }
 
-    /// Stores a new transfer that `fill` makes of an empty record, and opens its hold if it is pending.
+    /// Stores a new transfer, and opens its hold if it is pending.
     #[inline(always)]
-    pub(crate) fn store_transfer(&mut self, hash: IdHash, fill: impl FnOnce(&mut StoredTransfer)) {
-        let slot = self.transfers.push(hash, fill);
+    pub(crate) fn store_transfer(&mut self, hash: IdHash, record: StoredTransfer) {
+        let slot = self.transfers.push(hash, record);
         self.undo.record(|| UndoStep::Transfer);
-        let record = &self.transfers.records[slot as usize];
         if record.pending_state == PendingState::Pending {
             self.open_hold(slot);
             self.undo.record(|| UndoStep::HoldOpened { transfer_slot: slot });

@@ -50,11 +50,8 @@ impl LedgerState {
             if is_post { (PendingState::Posted, amount) } else { (PendingState::Voided, 0) };
         self.release(slot, state, posted);
         let sequence = self.sequence;
-        self.store_transfer(hints.id, |record| {
-            fill_resolution(record, event, number, &pending);
-            record.amount = amount;
-            record.sequence = sequence;
-        });
+        let record = resolution_of(event, number, &pending);
+        self.store_transfer(hints.id, StoredTransfer { amount, sequence, ..record });
         Ok(())
     }
 
@@ -90,23 +87,21 @@ impl LedgerState {
     }
 }
 
-fn fill_resolution(
-    record: &mut StoredTransfer,
-    event: &Transfer,
-    number: u64,
-    pending: &StoredTransfer,
-) {
-    record.id = event.id;
-    record.pending_id = event.pending_id;
-    record.user_data_128 = or(event.user_data_128, pending.user_data_128);
-    record.timestamp = event.result_timestamp(number);
-    record.user_data_64 = or(event.user_data_64, pending.user_data_64);
-    record.debit_slot = pending.debit_slot;
-    record.credit_slot = pending.credit_slot;
-    record.user_data_32 = or(event.user_data_32, pending.user_data_32);
-    record.ledger = pending.ledger;
-    record.code = pending.code;
-    record.flags = event.flags;
+fn resolution_of(event: &Transfer, number: u64, pending: &StoredTransfer) -> StoredTransfer {
+    StoredTransfer {
+        id: event.id,
+        pending_id: event.pending_id,
+        user_data_128: or(event.user_data_128, pending.user_data_128),
+        timestamp: event.result_timestamp(number),
+        user_data_64: or(event.user_data_64, pending.user_data_64),
+        debit_slot: pending.debit_slot,
+        credit_slot: pending.credit_slot,
+        user_data_32: or(event.user_data_32, pending.user_data_32),
+        ledger: pending.ledger,
+        code: pending.code,
+        flags: event.flags,
+        ..StoredTransfer::default()
+    }
 }
 
 fn check_fields(event: &Transfer) -> Result<(), Status> {

@@ -127,15 +127,12 @@ impl Transfers {
         Some(slot)
     }
 
-    /// Stores a transfer whose id is new, and which `fill` makes of an empty record; gives its slot.
-    ///
-    /// It is filled in place: building it elsewhere and copying it would stall the fetches of the next events.
+    /// Stores a transfer whose id is new; gives its slot.
     #[inline(always)]
-    pub(crate) fn push(&mut self, hash: IdHash, fill: impl FnOnce(&mut StoredTransfer)) -> u32 {
+    pub(crate) fn push(&mut self, hash: IdHash, record: StoredTransfer) -> u32 {
         let slot = self.records.len() as u32;
         self.table.insert(hash, slot);
-        self.records.push(StoredTransfer::default());
-        fill(&mut self.records[slot as usize]);
+        self.records.push(record);
         slot
     }
 

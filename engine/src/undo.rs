@@ -52,6 +52,12 @@ impl UndoLog {
         self.is_recording = false;
     }
 
+    /// Whether a chain is open that nothing has broken.
+    #[inline(always)]
+    pub(crate) const fn is_recording(&self) -> bool {
+        self.is_recording
+    }
+
     #[inline(always)]
     pub(crate) fn record(&mut self, step: impl FnOnce() -> UndoStep) {
         if self.is_recording {
