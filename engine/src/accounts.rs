@@ -12,6 +12,7 @@ use crate::id_table::{IdHash, IdTable};
 use crate::limits::LEDGER_COUNT_MAX;
 use mizan_memory::{prefetch_index, reserve_touched};
 use mizan_wire::AccountFlags;
+use std::ops::Range;
 
 /// Which of an account's balances.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -117,6 +118,21 @@ impl AccountLine {
     }
 
     #[inline(always)]
+    const fn meta(&self, rest: &AccountRest) -> AccountMeta {
+        AccountMeta {
+            id: self.id,
+            user_data_128: rest.user_data_128,
+            user_data_64: self.user_data_64,
+            timestamp: rest.timestamp,
+            user_data_32: rest.user_data_32,
+            ledger_slot: self.ledger_slot as u32,
+            terms: self.terms,
+            code: rest.code,
+            flags: self.flags(),
+        }
+    }
+
+    #[inline(always)]
     fn balances(&self, high: [u64; 4]) -> Balances {
         let whole =
             |sum: Sum| u128::from(self.low[sum as usize]) | u128::from(high[sum as usize]) << 64;
@@ -177,6 +193,18 @@ impl Accounts {
         prefetch_index(&self.lines, slot as usize);
     }
 
+    /// Asks for the cache lines that a search of this hash is likely to compare; gives the likeliest slot.
+    #[inline(always)]
+    pub(crate) fn prefetch_candidates(&self, hash: IdHash) -> Option<u32> {
+        let mut candidates = self.table.candidates(hash);
+        let first = candidates.next()?;
+        self.prefetch(first);
+        for other in candidates {
+            self.prefetch(other);
+        }
+        Some(first)
+    }
+
     #[inline(always)]
     pub(crate) fn line(&self, slot: u32) -> &AccountLine {
         &self.lines[slot as usize]
@@ -207,20 +235,9 @@ impl Accounts {
     }
 
     /// All of an account but its balances.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn meta(&self, slot: u32) -> AccountMeta {
-        let (line, rest) = (self.line(slot), &self.rests[slot as usize]);
-        AccountMeta {
-            id: line.id,
-            user_data_128: rest.user_data_128,
-            user_data_64: line.user_data_64,
-            timestamp: rest.timestamp,
-            user_data_32: rest.user_data_32,
-            ledger_slot: line.ledger_slot.into(),
-            terms: line.terms,
-            code: rest.code,
-            flags: line.flags(),
-        }
+        self.line(slot).meta(&self.rests[slot as usize])
     }
 
     #[inline(always)]
@@ -228,6 +245,16 @@ impl Accounts {
         let line = self.line(slot);
         let high = if line.is_wide() { self.rests[slot as usize].high } else { [0; 4] };
         line.balances(high)
+    }
+
+    /// The accounts in these slots, one after the other.
+    #[inline(always)]
+    pub(crate) fn range(
+        &self,
+        slots: Range<usize>,
+    ) -> impl Iterator<Item = (AccountMeta, Balances)> {
+        let both = self.lines[slots.clone()].iter().zip(&self.rests[slots]);
+        both.map(|(line, rest)| (line.meta(rest), line.balances(rest.high)))
     }
 
     /// Stores a balance, and gives what it was.

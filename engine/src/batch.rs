@@ -128,6 +128,7 @@ pub(crate) fn execute<E: BatchEvent>(
         }
     }
     ledger.undo.end();
+    ledger.ledgers.assert_balanced();
 }
 
 /// The checks that come before any of the event itself.

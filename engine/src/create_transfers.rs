@@ -147,7 +147,7 @@ impl LedgerState {
     fn find_sides(&self, event: &Transfer, hints: &Hints) -> Result<Sides, Status> {
         let accounts = &self.accounts;
         let debit_slot = accounts
-            .find_with_guess(event.debit_account_id, hints.debit, hints.debit_guess)
+            .find_with_guess(event.debit_account_id, hints.debit(), hints.debit_guess)
             .ok_or(Status::DebitAccountNotFound)?;
         let credit_slot = accounts
             .find_with_guess(event.credit_account_id, hints.credit, hints.credit_guess)

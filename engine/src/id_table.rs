@@ -42,11 +42,27 @@ impl Bucket {
         // The bytes behind the tags are looked at, too, and left out.
         Places(matching_bytes(first, tag) & ((1 << BUCKET_PLACES) - 1))
     }
+
+    /// Puts an entry into the first free place, if there is one.
+    #[inline(always)]
+    fn take_place(&mut self, tag: u8, slot: u32) -> bool {
+        let Some(place) = self.places_with(FREE).next() else { return false };
+        self.tags[place] = tag;
+        self.slots[place] = slot;
+        true
+    }
 }
 
 /// A set of places, visited in ascending order.
 #[derive(Clone, Copy)]
 struct Places(u32);
+
+impl Places {
+    #[inline(always)]
+    const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
 
 impl Iterator for Places {
     type Item = usize;
@@ -111,20 +127,42 @@ impl IdTable {
         mizan_memory::prefetch_index(&self.buckets, hash.home as usize);
     }
 
-    /// A slot that may belong to the hash: right for most ids that are in the table, and a guess for others.
+    /// The slots that are likely to belong to the hash, the likeliest first; none is sure to.
+    ///
+    /// Looks no further than one bucket beyond the first: the rest is for those who search.
     #[inline(always)]
-    pub(crate) fn candidate(&self, hash: IdHash) -> Option<u32> {
+    pub(crate) fn candidates(&self, hash: IdHash) -> impl Iterator<Item = u32> {
         let bucket = &self.buckets[hash.home as usize];
-        bucket.places_with(hash.tag).next().map(|place| bucket.slots[place])
+        let mut places = bucket.places_with(hash.tag);
+        let mut from = bucket;
+        if places.is_empty() && bucket.passed_by != 0 {
+            from = &self.buckets[self.after(hash.home as usize)];
+            places = from.places_with(hash.tag);
+        }
+        places.map(|place| from.slots[place])
     }
 
     /// The slot for which `is_it` says yes, among those inserted with this hash.
     #[inline(always)]
     pub(crate) fn find(&self, hash: IdHash, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        let mut index = hash.home as usize;
-        for _ in 0..self.buckets.len() {
+        let home = hash.home as usize;
+        let bucket = &self.buckets[home];
+        for place in bucket.places_with(hash.tag) {
+            if is_it(bucket.slots[place]) {
+                return Some(bucket.slots[place]);
+            }
+        }
+        if bucket.passed_by == 0 { None } else { self.find_beyond(home, hash.tag, is_it) }
+    }
+
+    /// Goes on with a search for which `first` was not enough.
+    #[inline(never)]
+    fn find_beyond(&self, first: usize, tag: u8, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let mut index = first;
+        for _ in 1..self.buckets.len() {
+            index = self.after(index);
             let bucket = &self.buckets[index];
-            for place in bucket.places_with(hash.tag) {
+            for place in bucket.places_with(tag) {
                 if is_it(bucket.slots[place]) {
                     return Some(bucket.slots[place]);
                 }
@@ -132,7 +170,6 @@ impl IdTable {
             if bucket.passed_by == 0 {
                 return None;
             }
-            index = self.after(index);
         }
         None
     }
@@ -144,17 +181,22 @@ impl IdTable {
     #[inline(always)]
     pub(crate) fn insert(&mut self, hash: IdHash, slot: u32) {
         assert!(self.count < self.capacity, "invariant: an id table never exceeds its capacity");
+        self.count += 1;
+        if !self.buckets[hash.home as usize].take_place(hash.tag, slot) {
+            self.insert_beyond(hash, slot);
+        }
+    }
+
+    /// Goes on with an insert for which the first bucket has no room.
+    #[inline(never)]
+    fn insert_beyond(&mut self, hash: IdHash, slot: u32) {
         let mut index = hash.home as usize;
         loop {
-            let bucket = &mut self.buckets[index];
-            if let Some(place) = bucket.places_with(FREE).next() {
-                bucket.tags[place] = hash.tag;
-                bucket.slots[place] = slot;
-                self.count += 1;
+            self.buckets[index].passed_by += 1;
+            index = self.after(index);
+            if self.buckets[index].take_place(hash.tag, slot) {
                 return;
             }
-            bucket.passed_by += 1;
-            index = self.after(index);
         }
     }
 

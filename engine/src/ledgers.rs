@@ -68,6 +68,8 @@ pub(crate) struct Ledgers {
     numbers: Vec<u32>,
     /// Slots in the order of their ledgers' numbers.
     sorted: Vec<u32>,
+    /// The ledger whose sums have moved and were not compared since.
+    unchecked: Option<u32>,
     count_max: usize,
 }
 
@@ -77,6 +79,7 @@ impl Ledgers {
             entries: reserve_touched(count_max),
             numbers: reserve_touched(count_max),
             sorted: reserve_touched(count_max),
+            unchecked: None,
             count_max,
         }
     }
@@ -128,6 +131,25 @@ impl Ledgers {
     #[inline]
     pub(crate) fn get_mut(&mut self, slot: u32) -> &mut Ledger {
         &mut self.entries[slot as usize]
+    }
+
+    /// Has the sums of a ledger compared by the next [`Ledgers::assert_balanced`], or before another ledger's move.
+    ///
+    /// To compare sums right after they were stored, for each transfer, would wait for all stores before them.
+    #[inline(always)]
+    pub(crate) fn check_later(&mut self, slot: u32) {
+        if self.unchecked != Some(slot) {
+            self.assert_balanced();
+            self.unchecked = Some(slot);
+        }
+    }
+
+    /// Stops the process rather than let an unbalanced ledger be seen.
+    pub(crate) fn assert_balanced(&mut self) {
+        if let Some(slot) = self.unchecked.take() {
+            let totals = &self.get(slot).totals;
+            assert!(totals.are_balanced(), "invariant: the debits of a ledger equal its credits");
+        }
     }
 
     #[inline]
@@ -186,6 +208,16 @@ mod tests {
         assert_eq!((ledgers.find(30), ledgers.find(70)), (None, None));
         assert_eq!(ledgers.open(20), 2);
         assert_eq!(numbers(&ledgers), [10, 20, 50]);
+    }
+
+    #[test]
+    #[should_panic = "the debits of a ledger equal its credits"]
+    fn a_ledger_that_is_to_be_compared_is_compared_before_the_next_one() {
+        let mut ledgers = Ledgers::new(2);
+        let (one, other) = (ledgers.open(1), ledgers.open(2));
+        ledgers.get_mut(one).totals.debits_posted.add(5);
+        ledgers.check_later(one);
+        ledgers.check_later(other);
     }
 
     #[test]

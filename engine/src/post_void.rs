@@ -30,7 +30,7 @@ impl LedgerState {
         resolved: &Resolved<'_>,
     ) -> Result<(), Refusal> {
         check_fields(event)?;
-        let Some(slot) = self.transfers.find_stored(event.pending_id, hints.pending) else {
+        let Some(slot) = self.transfers.find_stored(event.pending_id, hints.pending()) else {
             return Err(refuse_old(event, resolved).into());
         };
         let pending = self.transfers.records[slot as usize];

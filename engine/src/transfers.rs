@@ -116,9 +116,9 @@ impl Transfers {
     }
 
     /// Asks for the record that a search of this hash is likely to compare; gives its slot if it may be a transfer.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn prefetch_candidate(&self, hash: IdHash) -> Option<u32> {
-        let slot = self.table.candidate(hash)?;
+        let slot = self.table.candidates(hash).next()?;
         if slot & BURNT != 0 {
             prefetch_index(&self.burnt, (slot & !BURNT) as usize);
             return None;
