@@ -70,6 +70,8 @@ struct Chain {
 }
 
 /// Executes all events in order; `exceptions` is cleared and filled.
+// A function of its own: together with all that surrounds it, its loop would find no registers.
+#[inline(never)]
 pub(crate) fn execute<E: BatchEvent>(
     ledger: &mut LedgerState,
     events: &[E],

@@ -51,18 +51,17 @@ impl BatchEvent for Transfer {
         number: u64,
         resolved: &Resolved<'_>,
     ) -> Result<(), Refusal> {
-        let hints = ledger.look_ahead.hints(index);
         let may_be_plain = ledger.undo.is_recording() && resolved.is_empty();
-        if may_be_plain && ledger.create_plain::<true>(self, number, hints) {
+        if may_be_plain && ledger.create_plain::<true>(self, index, number) {
             return Ok(());
         }
+        let hints = ledger.look_ahead.hints(index);
         ledger.create_transfer(self, number, &hints, resolved)
     }
 
     #[inline(always)]
     fn create_plain(&self, ledger: &mut LedgerState, index: usize, number: u64) -> bool {
-        let hints = ledger.look_ahead.hints(index);
-        ledger.create_plain::<false>(self, number, hints)
+        ledger.create_plain::<false>(self, index, number)
     }
 
     fn burn(&self, ledger: &mut LedgerState) {

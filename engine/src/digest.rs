@@ -80,10 +80,8 @@ impl DigestChain {
     }
 
     fn absorb_created(&mut self, first: u64, indexes: Range<u32>) {
-        let mut timestamp = first + u64::from(indexes.start);
-        for index in indexes {
+        for (timestamp, index) in (first + u64::from(indexes.start)..).zip(indexes) {
             self.absorb_result(timestamp, CREATED, index);
-            timestamp += 1;
         }
     }
 

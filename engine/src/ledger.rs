@@ -75,8 +75,14 @@ impl LedgerState {
         self.undo.record(|| UndoStep::Transfer);
         if record.pending_state == PendingState::Pending {
             self.open_hold(slot);
-            self.undo.record(|| UndoStep::HoldOpened { transfer_slot: slot });
         }
+    }
+
+    /// Opens the hold of a pending transfer.
+    #[inline(always)]
+    pub(crate) fn open_hold(&mut self, transfer_slot: u32) {
+        self.put_hold(transfer_slot);
+        self.undo.record(|| UndoStep::HoldOpened { transfer_slot });
     }
 
     /// Ends an open hold; the balances are the caller's to change.
@@ -88,7 +94,7 @@ impl LedgerState {
         self.undo.record(|| UndoStep::HoldClosed { transfer_slot });
     }
 
-    fn open_hold(&mut self, transfer_slot: u32) {
+    fn put_hold(&mut self, transfer_slot: u32) {
         let record = &mut self.transfers.records[transfer_slot as usize];
         record.pending_state = PendingState::Pending;
         let expires_ns = record.expires_ns();
@@ -122,7 +128,7 @@ impl LedgerState {
                 let hold = self.transfers.records[transfer_slot as usize].hold;
                 self.holds.close(hold);
             }
-            UndoStep::HoldClosed { transfer_slot } => self.open_hold(transfer_slot),
+            UndoStep::HoldClosed { transfer_slot } => self.put_hold(transfer_slot),
         }
     }
 
@@ -163,6 +169,7 @@ impl LedgerState {
     }
 
     /// A stored transfer, as it travels.
+    #[inline(always)]
     pub(crate) fn transfer(&self, record: &StoredTransfer) -> Transfer {
         Transfer {
             id: record.id,

@@ -20,15 +20,20 @@ pub(crate) struct LedgerTotals {
 }
 
 impl LedgerTotals {
-    /// Follows the change of one balance.
     #[inline(always)]
-    pub(crate) fn follow(&mut self, sum: Sum, before: u128, after: u128) {
-        let total = match sum {
+    pub(crate) const fn total_mut(&mut self, sum: Sum) -> &mut Wide {
+        match sum {
             Sum::DebitsPending => &mut self.debits_pending,
             Sum::DebitsPosted => &mut self.debits_posted,
             Sum::CreditsPending => &mut self.credits_pending,
             Sum::CreditsPosted => &mut self.credits_posted,
-        };
+        }
+    }
+
+    /// Follows the change of one balance.
+    #[inline(always)]
+    pub(crate) fn follow(&mut self, sum: Sum, before: u128, after: u128) {
+        let total = self.total_mut(sum);
         if after >= before {
             total.add(after - before);
         } else {

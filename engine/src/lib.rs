@@ -37,6 +37,7 @@ mod ledgers;
 mod limits;
 mod look_ahead;
 mod output;
+mod plain_resolutions;
 mod plain_transfers;
 mod post_void;
 mod reads;

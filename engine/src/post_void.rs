@@ -87,7 +87,12 @@ impl LedgerState {
     }
 }
 
-fn resolution_of(event: &Transfer, number: u64, pending: &StoredTransfer) -> StoredTransfer {
+#[inline(always)]
+pub(crate) fn resolution_of(
+    event: &Transfer,
+    number: u64,
+    pending: &StoredTransfer,
+) -> StoredTransfer {
     StoredTransfer {
         id: event.id,
         pending_id: event.pending_id,
@@ -115,6 +120,7 @@ fn check_fields(event: &Transfer) -> Result<(), Status> {
 }
 
 /// The answer where the pending transfer is not in the engine: its hold has ended, or there is none.
+#[cold]
 fn refuse_old(event: &Transfer, resolved: &Resolved<'_>) -> Status {
     let Some((pending, state)) = resolved.find(event.pending_id) else {
         return Status::PendingTransferNotFound;
@@ -124,6 +130,7 @@ fn refuse_old(event: &Transfer, resolved: &Resolved<'_>) -> Status {
 }
 
 /// Compares an event with the pending transfer that it names; gives the actual amount.
+#[inline(always)]
 fn check_pending(
     event: &Transfer,
     pending: &Transfer,
