@@ -59,8 +59,7 @@ impl DigestChain {
 
     #[inline]
     pub(crate) const fn absorb(&mut self, word: u128) {
-        let mixed = (self.value ^ word).wrapping_mul(MULTIPLIER);
-        self.value = mixed ^ (mixed >> 67);
+        self.value = absorbed(self.value, word);
     }
 
     /// Absorbs the results of a batch, of which `exceptions` are those not created at their own number.
@@ -73,21 +72,20 @@ impl DigestChain {
         let mut next = 0;
         for exception in exceptions {
             self.absorb_created(first, next..exception.index);
-            self.absorb_result(exception.timestamp, exception.status, exception.index);
+            let ResultException { timestamp, index, status } = *exception;
+            self.absorb(result_word(timestamp, status, index));
             next = exception.index + 1;
         }
         self.absorb_created(first, next..event_count);
     }
 
     fn absorb_created(&mut self, first: u64, indexes: Range<u32>) {
-        for (timestamp, index) in (first + u64::from(indexes.start)..).zip(indexes) {
-            self.absorb_result(timestamp, CREATED, index);
+        // Each step waits for the one before it: not for memory, too.
+        let mut value = self.value;
+        for index in indexes {
+            value = absorbed(value, result_word(first + u64::from(index), CREATED, index));
         }
-    }
-
-    #[inline(always)]
-    const fn absorb_result(&mut self, timestamp: u64, status: u32, index: u32) {
-        self.absorb(timestamp as u128 | (status as u128) << 64 | (index as u128) << 96);
+        self.value = value;
     }
 
     /// Absorbs `count` accounts, one after the other, round and round.
@@ -101,9 +99,12 @@ impl DigestChain {
         while left > 0 {
             let end = account_count.min(slot + left);
             left -= end - slot;
+            let mut value = self.value;
             for (meta, balances) in ledger.accounts.range(slot..end) {
-                self.absorb(fold(&meta, &balances, ledger.ledgers.number(meta.ledger_slot)));
+                let number = ledger.ledgers.number(meta.ledger_slot);
+                value = absorbed(value, fold(&meta, &balances, number));
             }
+            self.value = value;
             slot = 0;
         }
         self.scrub_position = self.scrub_position.wrapping_add(count.into());
@@ -139,6 +140,19 @@ impl DigestChain {
         let newest = self.remembered.iter().rev().find(|known| !known.is_confirmed);
         newest.map(|known| known.record)
     }
+}
+
+/// The digest after one more word.
+#[inline(always)]
+const fn absorbed(value: u128, word: u128) -> u128 {
+    let mixed = (value ^ word).wrapping_mul(MULTIPLIER);
+    mixed ^ (mixed >> 67)
+}
+
+/// One word for a result.
+#[inline(always)]
+const fn result_word(timestamp: u64, status: u32, index: u32) -> u128 {
+    timestamp as u128 | (status as u128) << 64 | (index as u128) << 96
 }
 
 /// One word for everything about an account that changes, and what tells it from others.

@@ -113,6 +113,7 @@ impl IdTable {
     #[inline(always)]
     pub(crate) const fn hash(&self, id: u128) -> IdHash {
         let [a, b, c, d] = self.keys;
+        // Folded once, ids with a pattern resonate with some keys: up to 4 in 10 buckets overflowed.
         let first = fold(id as u64 ^ a, (id >> 64) as u64 ^ b);
         let hash = fold(first ^ c, d);
         // The high half of the product is uniform over the buckets, without a division.
@@ -326,16 +327,29 @@ mod tests {
     }
 
     #[test]
-    fn close_ids_spread_over_the_buckets() {
-        for shift in [0, 17, 64, 96] {
-            let mut records = Records::new(80_000, 3);
-            for id in 1..=80_000u128 {
-                records.push(id << shift);
+    fn ids_with_a_pattern_spread_over_the_buckets() {
+        type Pattern = fn(u128) -> u128;
+        let patterns: [(&str, Pattern); 8] = [
+            ("ascending", |number| number),
+            ("shifted by 17", |number| number << 17),
+            ("in the high word", |number| number << 64),
+            ("shifted by 96", |number| number << 96),
+            ("the same in both words", |number| number << 64 | number),
+            ("rows and columns", |number| (number % 283) << 64 | number / 283),
+            ("time and counter", |number| (1_700_000_000_000 + number / 50) << 80 | number % 50),
+            ("descending", |number| u128::MAX - number),
+        ];
+        for seed in 0..5 {
+            for (name, pattern) in patterns {
+                let mut records = Records::new(80_000, seed);
+                for number in 1..=80_000u128 {
+                    records.push(pattern(number));
+                }
+                let overflown =
+                    records.table.buckets.iter().filter(|bucket| bucket.passed_by > 0).count();
+                // 1 in 16 is expected of 10,001 buckets filled at random to two thirds, and some for their neighbours.
+                assert!(overflown < 1_500, "{overflown} buckets overflow, seed {seed}, ids {name}");
             }
-            let overflown =
-                records.table.buckets.iter().filter(|bucket| bucket.passed_by > 0).count();
-            // 1 in 16 is expected of 10,001 buckets filled at random to two thirds, and some for their neighbours.
-            assert!(overflown < 1_500, "{overflown} buckets overflow with ids shifted by {shift}");
         }
     }
 
