@@ -335,8 +335,10 @@ mod tests {
             ("in the high word", |number| number << 64),
             ("shifted by 96", |number| number << 96),
             ("the same in both words", |number| number << 64 | number),
-            ("rows and columns", |number| (number % 283) << 64 | number / 283),
-            ("time and counter", |number| (1_700_000_000_000 + number / 50) << 80 | number % 50),
+            ("rows and columns", |number| ((number % 283) << 64) | (number / 283)),
+            ("time and counter", |number| {
+                ((1_700_000_000_000 + number / 50) << 80) | (number % 50)
+            }),
             ("descending", |number| u128::MAX - number),
         ];
         for seed in 0..5 {
