@@ -205,6 +205,14 @@ impl Accounts {
         Some(first)
     }
 
+    /// As [`Accounts::prefetch_candidates`], with the rest of the likeliest account.
+    #[inline]
+    pub(crate) fn prefetch_whole(&self, hash: IdHash) {
+        if let Some(slot) = self.prefetch_candidates(hash) {
+            prefetch_index(&self.rests, slot as usize);
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn line(&self, slot: u32) -> &AccountLine {
         &self.lines[slot as usize]

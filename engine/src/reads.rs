@@ -2,8 +2,8 @@
 
 use crate::engine::Engine;
 use crate::error::ApplyError;
-use crate::id_table::IdTable;
-use crate::limits::LOOK_AHEAD_IDS;
+use crate::id_table::{IdHash, IdTable};
+use crate::limits::{LOOK_AHEAD_IDS, LOOK_AHEAD_RECORDS};
 use crate::output::Output;
 use mizan_wire::{DigestRecord, Genesis, Operation, RequestHeader, RequestStatus};
 use zerocopy::IntoBytes;
@@ -71,7 +71,8 @@ impl Engine {
 
     fn lookup_accounts(&self, body: &[u8], output: &mut Output) {
         let accounts = &self.ledger.accounts;
-        for_each_id(body, &accounts.table, |id| {
+        let fetch = |hash| accounts.prefetch_whole(hash);
+        for_each_id(body, &accounts.table, fetch, |id| {
             if let Some(slot) = accounts.find(id, accounts.table.hash(id)) {
                 output.push(self.ledger.account(slot).as_bytes());
             }
@@ -80,7 +81,10 @@ impl Engine {
 
     fn lookup_transfers(&self, body: &[u8], output: &mut Output) {
         let transfers = &self.ledger.transfers;
-        for_each_id(body, &transfers.table, |id| {
+        let fetch = |hash| {
+            transfers.prefetch_candidate(hash);
+        };
+        for_each_id(body, &transfers.table, fetch, |id| {
             if let Some(slot) = transfers.find_stored(id, transfers.table.hash(id)) {
                 let record = &transfers.records[slot as usize];
                 output.push(self.ledger.transfer(record).as_bytes());
@@ -89,12 +93,15 @@ impl Engine {
     }
 }
 
-/// Visits the ids of a body in order, with their buckets fetched ahead.
-fn for_each_id(body: &[u8], table: &IdTable, mut visit: impl FnMut(u128)) {
+/// Visits the ids of a body in order, with their buckets fetched far ahead, and by `fetch` what those name.
+fn for_each_id(body: &[u8], table: &IdTable, fetch: impl Fn(IdHash), mut visit: impl FnMut(u128)) {
     let (ids, _) = body.as_chunks::<ID_SIZE>();
     for (index, id) in ids.iter().enumerate() {
         if let Some(later) = ids.get(index + LOOK_AHEAD_IDS) {
             table.prefetch(table.hash(u128::from_le_bytes(*later)));
+        }
+        if let Some(soon) = ids.get(index + LOOK_AHEAD_RECORDS) {
+            fetch(table.hash(u128::from_le_bytes(*soon)));
         }
         visit(u128::from_le_bytes(*id));
     }

@@ -2,6 +2,7 @@
 //! is handed an old record that nobody asks for, so that it takes the full rules for every event.
 //!
 //! `MIZAN_TEST_SEED` repeats a run or begins another one, `MIZAN_TEST_CASES` makes it shorter or longer.
+#![allow(clippy::disallowed_methods)]
 
 mod common;
 

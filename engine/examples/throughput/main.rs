@@ -3,7 +3,7 @@
 //! `cargo run --release -p mizan-engine --example throughput [ACCOUNTS,.. [SHAPE,.. [TRANSFERS]]]`
 //!
 //! Batches of 8,189 transfers, applied by the full path: records kept, ids checked, digest moved. Making the batches
-//! is not timed. A sample is the time of 32 batches. On a busy machine the time on the processor says more than the
+//! is not timed. A sample is the time of 32 batches; after each, one batch of accounts is looked up. On a busy machine the time on the processor says more than the
 //! time on the wall; both are printed.
 //!
 //! For instruction counts: `valgrind --tool=callgrind --toggle-collect='*apply_measured*'`, with few transfers.
@@ -68,6 +68,21 @@ impl Bench {
         self.apply(Operation::CreateTransfers, events, events.len());
     }
 
+    /// Looks up as many accounts as a batch names; gives how many were found.
+    #[inline(never)]
+    fn look_up_measured(&mut self, ids: &[u128]) -> u32 {
+        let operation = Operation::LookupAccounts;
+        let header = RequestHeader {
+            operation: operation.number(),
+            event_size: operation.event_size() as u16,
+            event_count: ids.len() as u32,
+            body_size: size_of_val(ids) as u32,
+            ..RequestHeader::default()
+        };
+        self.engine.read(&header, ids.as_bytes(), &mut self.output).expect("the read is valid");
+        self.output.result_count
+    }
+
     fn create_accounts(&mut self, account_count: u64) -> Duration {
         let mut created = Duration::ZERO;
         let mut events = Vec::with_capacity(BATCH as usize);
@@ -107,11 +122,13 @@ fn genesis(account_count: u64, transfer_count: u64) -> Genesis {
     }
 }
 
-/// Nanoseconds per transfer of each sample.
+/// Nanoseconds per transfer, or lookup, of each sample.
 #[derive(Default)]
 struct Samples {
     on_processor: Vec<f64>,
     on_wall: Vec<f64>,
+    /// Of an account that is looked up.
+    lookups: Vec<f64>,
 }
 
 fn main() {
@@ -138,8 +155,9 @@ fn run(account_count: u64, shape: Shape, transfer_count: u64) {
     let without_accounts = memory_of_engine(1, transfer_count);
     bench.engine.check_invariants().expect("the state is sound");
     println!("{account_count} accounts, {}:", shape.name());
-    report("on the processor", &samples.on_processor);
-    report("on the wall", &samples.on_wall);
+    report("transfers on the processor", &samples.on_processor);
+    report("transfers on the wall", &samples.on_wall);
+    report("lookups on the processor", &samples.lookups);
     let create_rate = account_count as f64 / created.as_secs_f64() / 1e6;
     println!(
         "  create_accounts {create_rate:.2} M/s on the wall; digest {:032x}",
@@ -186,6 +204,11 @@ fn measure(bench: &mut Bench, account_count: u64, shape: Shape, transfer_count: 
         let count = batches as f64 * BATCH as f64;
         samples.on_processor.push(on_processor.as_nanos() as f64 / count);
         samples.on_wall.push(on_wall.as_nanos() as f64 / count);
+        let ids: Vec<u128> = events.iter().map(|event| event.debit_account_id.max(1)).collect();
+        let before = processor_time();
+        assert_eq!(bench.look_up_measured(&ids), ids.len() as u32, "every account is found");
+        let looked_up = processor_time().saturating_sub(before);
+        samples.lookups.push(looked_up.as_nanos() as f64 / BATCH as f64);
     }
     samples
 }
@@ -205,7 +228,7 @@ fn report(clock: &str, samples: &[f64]) {
     let at = |part: f64| sorted[((sorted.len() - 1) as f64 * part) as usize];
     let rate = |time_ns: f64| 1e3 / time_ns;
     println!(
-        "  {clock}: median {:.2} M/s ({:.1} ns per transfer), n {}, middle half {:.2} to {:.2}, all {:.2} to {:.2}",
+        "  {clock}: median {:.2} M/s ({:.1} ns each), n {}, middle half {:.2} to {:.2}, all {:.2} to {:.2}",
         rate(at(0.5)),
         at(0.5),
         sorted.len(),
