@@ -1,25 +1,39 @@
-//! Measures a durable append through a mapping and written directly, side by side in one run.
+//! Measures a durable append through a mapping and written directly, side by side in one run, and what it costs to get
+//! a segment ready in each of the ways.
 //!
 //! `cargo run --release -p mizan-journal --example journal_io -- DIRECTORY [ROUNDS]`
 //!
 //! The ways take turns, each on a journal of its own, so that a slow moment of the machine does not fall on one of
 //! them only. Every line is one size of group: for each way the median over the rounds of the rounds' p50, with the
-//! lowest and the highest of them, the median of their p99, and what share of the CPUs others used meanwhile.
+//! lowest and the highest of them, the medians of their p99 and of their longest, the CPU time of this process per
+//! group (the helper's, which prepares segments, included), that of all processes and the kernel's own threads, and
+//! what share of the CPUs other processes and the kernel's threads used meanwhile.
 
 use std::error::Error;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mizan_journal::{FileStorage, FormatOptions, Frame, Journal, JournalIo, OpenOptions};
+use mizan_journal::{FileStorage, FormatOptions, Frame, Journal, JournalIo, OpenOptions, Storage};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Payload bytes of a group, and groups in a round.
 const CASES: [(usize, usize); 4] = [(256, 400), (64 << 10, 200), (1 << 20, 60), (2_088_704, 40)];
 const ROUNDS_DEFAULT: usize = 9;
-const SEGMENT_SIZE: u64 = 256 << 20;
+const SEGMENT_SIZE: u64 = 64 << 20;
+/// Bytes per sync that a segment is prepared for.
+const SYNC_SIZES: [u64; 3] = [4 << 10, 64 << 10, 1 << 20];
+const CHUNK: u64 = 1 << 20;
+/// As the journal's helper does it: a sync after so many bytes.
+const SYNC_INTERVAL: u64 = 8 << 20;
 
+/// What one round took.
 struct Round {
     p50_us: f64,
     p99_us: f64,
+    longest_us: f64,
+    /// CPU time per group, or per segment prepared.
+    own_us: f64,
+    all_us: f64,
     others: f64,
 }
 
@@ -34,6 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let place = arguments.next().ok_or("give a directory on the disk that shall be measured")?;
     let rounds = arguments.next().map_or(Ok(ROUNDS_DEFAULT), |text| text.parse())?;
     let place = Path::new(&place);
+    prepare_segments(place, rounds)?;
     let direct = |name| storage(place, name).map(|it| it.with_journal_io(JournalIo::Direct));
     let ring = direct("direct-io-uring")?.with_io_uring();
     println!("io_uring: {}", if ring.uses_io_uring() { "used" } else { "not available" });
@@ -54,10 +69,46 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         for way in &mut ways {
-            println!("{:>8} bytes  {:<16} {}", size, way.name, line(&mut way.rounds));
+            println!("{:>8} bytes  {:<16} {}", size, way.name, line(&way.rounds));
             way.rounds.clear();
         }
     }
+    Ok(())
+}
+
+/// Measures what it takes to get one segment ready, its memory included.
+fn prepare_segments(place: &Path, rounds: usize) -> Result<(), Box<dyn Error>> {
+    let mapped = storage(place, "prepared")?;
+    let direct = mapped.clone().with_journal_io(JournalIo::Direct);
+    let cases = SYNC_SIZES.map(|sync_size| (&mapped, sync_size)).into_iter();
+    let cases: Vec<_> = cases.chain([(&direct, CHUNK)]).collect();
+    let mut measured: Vec<Vec<Round>> = cases.iter().map(|_| Vec::new()).collect();
+    for _ in 0..rounds {
+        for ((storage, sync_size), rounds) in cases.iter().zip(&mut measured) {
+            let load = Load::begin()?;
+            prepare_segment(storage, *sync_size)?;
+            let took_us = load.begin.elapsed().as_secs_f64() * 1e6;
+            rounds.push(load.end(1, &[took_us])?);
+            storage.remove("segment")?;
+        }
+    }
+    for ((storage, sync_size), rounds) in cases.iter().zip(measured) {
+        let way = storage.journal_io().name();
+        println!("a segment ready for {way}, {sync_size:>7} bytes per sync: {}", line(&rounds));
+    }
+    Ok(())
+}
+
+fn prepare_segment(storage: &FileStorage, sync_size: u64) -> std::io::Result<()> {
+    storage.create("segment", SEGMENT_SIZE)?;
+    for offset in (0..SEGMENT_SIZE).step_by(CHUNK as usize) {
+        storage.write_zeros("segment", offset, CHUNK, sync_size)?;
+        if (offset + CHUNK).is_multiple_of(SYNC_INTERVAL) {
+            storage.sync_file("segment")?;
+        }
+    }
+    storage.sync_file("segment")?;
+    drop(storage.open_segment("segment", SEGMENT_SIZE)?);
     Ok(())
 }
 
@@ -75,7 +126,7 @@ fn open(name: &'static str, storage: FileStorage) -> Result<Way, Box<dyn Error>>
 
 fn measure(journal: &mut Journal, payload: &[u8], groups: usize) -> Result<Round, Box<dyn Error>> {
     let mut times_us = Vec::with_capacity(groups);
-    let before = (Instant::now(), cpu_times()?);
+    let load = Load::begin()?;
     for _ in 0..groups {
         let begin = Instant::now();
         let mut frame = journal.begin(journal.next_sequence(), payload.len())?;
@@ -84,49 +135,79 @@ fn measure(journal: &mut Journal, payload: &[u8], groups: usize) -> Result<Round
         journal.sync()?;
         times_us.push(begin.elapsed().as_secs_f64() * 1e6);
     }
-    let (busy, own) = cpu_times()?;
-    let others = (busy - before.1.0).saturating_sub(own - before.1.1);
-    let cpus = std::thread::available_parallelism()?.get() as f64;
-    let others = others.as_secs_f64() / (before.0.elapsed().as_secs_f64() * cpus);
+    times_us.sort_by(f64::total_cmp);
+    let round = load.end(groups, &times_us)?;
     // What was prepared ahead is written behind; the next round shall not pay for it.
     let released = journal.durable().saturating_sub(groups as u64);
     journal.release_before(released)?;
-    times_us.sort_by(f64::total_cmp);
-    Ok(Round { p50_us: at(&times_us, 0.5), p99_us: at(&times_us, 0.99), others })
+    Ok(round)
+}
+
+/// What the machine had done when a round began.
+struct Load {
+    begin: Instant,
+    own: Duration,
+    all: Duration,
+}
+
+impl Load {
+    fn begin() -> Result<Self, Box<dyn Error>> {
+        Ok(Load { begin: Instant::now(), own: own_cpu_time(), all: all_cpu_time()? })
+    }
+
+    fn end(self, groups: usize, sorted_us: &[f64]) -> Result<Round, Box<dyn Error>> {
+        let own = own_cpu_time() - self.own;
+        let all = all_cpu_time()?.saturating_sub(self.all);
+        let cpus = std::thread::available_parallelism()?.get() as f64;
+        let room = self.begin.elapsed().as_secs_f64() * cpus;
+        Ok(Round {
+            p50_us: at(sorted_us, 0.5),
+            p99_us: at(sorted_us, 0.99),
+            longest_us: at(sorted_us, 1.0),
+            own_us: own.as_secs_f64() * 1e6 / groups as f64,
+            all_us: all.as_secs_f64() * 1e6 / groups as f64,
+            others: all.saturating_sub(own).as_secs_f64() / room,
+        })
+    }
 }
 
 fn at(sorted: &[f64], quantile: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * quantile).round() as usize]
 }
 
-fn line(rounds: &mut [Round]) -> String {
-    let mut others: Vec<f64> = rounds.iter().map(|round| round.others * 100.0).collect();
-    let mut p99_us: Vec<f64> = rounds.iter().map(|round| round.p99_us).collect();
-    let mut p50_us: Vec<f64> = rounds.iter().map(|round| round.p50_us).collect();
-    for values in [&mut others, &mut p99_us, &mut p50_us] {
+fn line(rounds: &[Round]) -> String {
+    let sorted = |value: fn(&Round) -> f64| {
+        let mut values: Vec<f64> = rounds.iter().map(value).collect();
         values.sort_by(f64::total_cmp);
-    }
+        values
+    };
+    let median = |value| at(&sorted(value), 0.5);
+    let p50_us = sorted(|round| round.p50_us);
     format!(
-        "p50 {:7.0} us ({:.0} to {:.0}), p99 {:7.0} us, others {:.0} % (at most {:.0} %)",
+        "p50 {:6.0} us ({:.0} to {:.0}), p99 {:6.0}, longest {:6.0}; cpu {:6.0} us, of all {:6.0}; others {:.0} %",
         at(&p50_us, 0.5),
         at(&p50_us, 0.0),
         at(&p50_us, 1.0),
-        at(&p99_us, 0.5),
-        at(&others, 0.5),
-        at(&others, 1.0),
+        median(|round| round.p99_us),
+        median(|round| round.longest_us),
+        median(|round| round.own_us),
+        median(|round| round.all_us),
+        median(|round| round.others * 100.0),
     )
 }
 
-/// CPU time of all processes, and of this one.
-fn cpu_times() -> Result<(Duration, Duration), Box<dyn Error>> {
-    // Linux counts in hundredths of a second for user space, whatever the kernel's own tick is.
-    let ticks = |count: u64| Duration::from_millis(count * 10);
+/// CPU time of this process, all its threads together.
+fn own_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// CPU time of all processes, the kernel's threads and interrupts.
+fn all_cpu_time() -> Result<Duration, Box<dyn Error>> {
     let stat = std::fs::read_to_string("/proc/stat")?;
     let fields: Vec<u64> =
         stat.lines().next().unwrap_or("").split(' ').filter_map(|text| text.parse().ok()).collect();
     let all = fields.iter().take(8).sum::<u64>() - fields[3] - fields[4];
-    let own = std::fs::read_to_string("/proc/self/stat")?;
-    let own = own.rsplit(')').next().unwrap_or("");
-    let own: Vec<&str> = own.split_whitespace().collect();
-    Ok((ticks(all), ticks(own[11].parse::<u64>()? + own[12].parse::<u64>()?)))
+    // Linux counts in hundredths of a second for user space, whatever the kernel's own tick is.
+    Ok(Duration::from_millis(all * 10))
 }

@@ -182,6 +182,13 @@ impl<S: Storage, F: Faults> Storage for FaultStorage<S, F> {
         decide(&*self.faults, &call, |length| self.inner.write(name, offset, &bytes[..length]))
     }
 
+    fn write_zeros(&self, name: &str, offset: u64, length: u64, sync_size: u64) -> io::Result<()> {
+        let call = Call { operation: Operation::Write, name, offset, length };
+        decide(&*self.faults, &call, |length| {
+            self.inner.write_zeros(name, offset, length as u64, sync_size)
+        })
+    }
+
     fn sync_file(&self, name: &str) -> io::Result<()> {
         self.plain(Operation::SyncFile, name, || self.inner.sync_file(name))
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::Errno;
 
-use crate::constants::PAGE_SIZE;
+use crate::constants::{PAGE_SIZE, PREPARE_PIECE_MAX, PREPARE_PIECES_PER_SYNC};
 use crate::direct::{self, DirectSegment, WriterPool};
 use crate::mapping::MappedSegment;
 use crate::storage::{Entry, LockError, Segment, Storage};
@@ -163,6 +163,24 @@ impl FileStorage {
     }
 }
 
+/// How much of a segment the page cache shall keep in one piece, in bytes, when a sync covers `sync_size`.
+fn cache_piece(sync_size: u64) -> u64 {
+    let part = (sync_size / PREPARE_PIECES_PER_SYNC).clamp(PAGE_SIZE, PREPARE_PIECE_MAX);
+    1 << part.ilog2()
+}
+
+/// Writes zeros, each time as many as `piece` has.
+fn write_zeros(file: &File, offset: u64, length: u64, piece: &[u8]) -> io::Result<()> {
+    let end = offset + length;
+    let mut at = offset;
+    while at < end {
+        let count = (piece.len() as u64).min(end - at);
+        file.write_all_at(&piece[..count as usize], at)?;
+        at += count;
+    }
+    Ok(())
+}
+
 impl Storage for FileStorage {
     type Segment = FileSegment;
     type Lock = FileLock;
@@ -261,6 +279,17 @@ impl Storage for FileStorage {
             at += page.len() as u64;
         }
         Ok(())
+    }
+
+    fn write_zeros(&self, name: &str, offset: u64, length: u64, sync_size: u64) -> io::Result<()> {
+        match self.journal_io {
+            JournalIo::Mmap => {
+                let file = self.open_to_write(name)?;
+                let piece = vec![0; cache_piece(sync_size) as usize];
+                write_zeros(&file, offset, length, &piece)
+            }
+            JournalIo::Direct => direct::write_zeros(&self.path(name), offset, length),
+        }
     }
 
     fn sync_file(&self, name: &str) -> io::Result<()> {

@@ -5,7 +5,7 @@
 
 use crate::checksum::{Hash, is_zero};
 use crate::constants::{
-    PREPARE_CHUNK, SEGMENT_HEADER_SIZE, SEGMENT_SIZE_DEFAULT, SUPERBLOCK_COPIES,
+    PAGE_SIZE, PREPARE_CHUNK, SEGMENT_HEADER_SIZE, SEGMENT_SIZE_DEFAULT, SUPERBLOCK_COPIES,
 };
 use crate::error::{JournalError, Result, is_no_space};
 use crate::file::JournalIo;
@@ -98,7 +98,7 @@ impl<S: Storage> Journal<S> {
             seal: options.seal,
             segment_size: options.segment_size,
         };
-        make_file(storage, 0, options.segment_size, Some(&header.encode()), &|| false)?;
+        make_file(storage, 0, options.segment_size, PAGE_SIZE, Some(&header.encode()), &|| false)?;
         write_copies(storage, &superblock)
     }
 }

@@ -56,6 +56,20 @@ pub(crate) struct Active<G> {
     pub(crate) offset: u64,
     /// Start of the pages that were written since the last sync; at `offset` if there are none.
     dirty_from: u64,
+    /// Bytes synced, and in how many syncs, since the segment was begun or opened.
+    synced: u64,
+    syncs: u64,
+}
+
+impl<G> Active<G> {
+    fn new(segment: G, index: u64, offset: u64, dirty_from: u64) -> Self {
+        Active { segment, index, offset, dirty_from, synced: 0, syncs: 0 }
+    }
+
+    /// Bytes that a sync covered on average, 0 when there was none.
+    fn sync_size(&self) -> u64 {
+        self.synced.checked_div(self.syncs).unwrap_or(0)
+    }
 }
 
 /// An open journal. It belongs to one thread.
@@ -123,6 +137,8 @@ impl<S: Storage> Journal<S> {
             }
             self.counters.syncs += 1;
             self.counters.storage_bytes += dirty;
+            self.active.syncs += 1;
+            self.active.synced += dirty;
             self.active.offset = end;
             self.active.dirty_from = end;
         }
@@ -133,7 +149,7 @@ impl<S: Storage> Journal<S> {
     /// Ends the segment in use and begins the next one.
     fn roll(&mut self) -> Result<()> {
         // Taken first: if there is none, nothing must have been written.
-        let (index, segment) = match self.preparer.take() {
+        let (index, segment) = match self.preparer.take(self.active.sync_size()) {
             Err(error) if error.is_fatal() => return Err(self.poison(error)),
             other => other?,
         };
@@ -150,7 +166,7 @@ impl<S: Storage> Journal<S> {
             seal: self.chain.previous,
             segment_size: size,
         };
-        self.active = Active { segment, index, offset: SEGMENT_HEADER_SIZE, dirty_from: 0 };
+        self.active = Active::new(segment, index, SEGMENT_HEADER_SIZE, 0);
         let written = self.active.segment.write(0, &header.encode());
         self.guard("write", index, written)?;
         self.in_use.push_back((index, self.chain.next_sequence));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::constants::{PREPARE_CHUNK, PREPARE_SYNC_INTERVAL};
+use crate::constants::{PAGE_SIZE, PREPARE_CHUNK, PREPARE_SYNC_INTERVAL};
 use crate::error::{JournalError, Result, is_no_space};
 use crate::segment::{segment_name, unfinished_name};
 use crate::storage::Storage;
@@ -51,6 +51,8 @@ enum Status {
 struct State<G> {
     ready: VecDeque<(u64, G)>,
     next_index: u64,
+    /// Bytes that a sync covered on average in the segment that was used last.
+    sync_size: u64,
     status: Status,
     stop: bool,
 }
@@ -82,7 +84,8 @@ impl<S: Storage> Preparer<S> {
         ahead: usize,
         prepare: Prepare,
     ) -> Result<Self> {
-        let state = State { ready, next_index, status: Status::Working, stop: false };
+        let state =
+            State { ready, next_index, sync_size: PAGE_SIZE, status: Status::Working, stop: false };
         let shared = Arc::new(Shared {
             storage,
             segment_size,
@@ -106,11 +109,13 @@ impl<S: Storage> Preparer<S> {
         Ok(preparer)
     }
 
-    /// Takes the next segment; waits while the helper makes it.
+    /// Takes the next segment; waits while the helper makes it. In the segment that was used last a sync covered
+    /// `sync_size` bytes on average, which is what the segments made from now on are prepared for.
     ///
     /// # Errors
     /// `NoSpace`, to be tried again later; `Io`, final.
-    pub(crate) fn take(&self) -> Result<(u64, S::Segment)> {
+    pub(crate) fn take(&self, sync_size: u64) -> Result<(u64, S::Segment)> {
+        self.shared.lock().sync_size = sync_size.max(PAGE_SIZE);
         self.prepare_inline();
         let mut state = self.shared.lock();
         loop {
@@ -231,7 +236,8 @@ impl<S: Storage> Shared<S> {
 
     fn make(&self, index: u64) -> Result<Option<S::Segment>> {
         let stop = || self.lock().stop;
-        if !make_file(&*self.storage, index, self.segment_size, None, &stop)? {
+        let sync_size = self.lock().sync_size;
+        if !make_file(&*self.storage, index, self.segment_size, sync_size, None, &stop)? {
             return Ok(None);
         }
         open(&*self.storage, index, self.segment_size).map(Some).map_err(|error| match error {
@@ -262,6 +268,7 @@ pub(crate) fn open<S: Storage>(storage: &S, index: u64, size: u64) -> Result<S::
 }
 
 /// Makes the file of segment `index`, durable under its final name, with `header` as its first page if given.
+/// `sync_size` is as in [`Storage::write_zeros`].
 /// Returns whether it was finished; `stop` ends it early.
 ///
 /// # Errors
@@ -270,11 +277,12 @@ pub(crate) fn make_file<S: Storage>(
     storage: &S,
     index: u64,
     size: u64,
+    sync_size: u64,
     header: Option<&[u8]>,
     stop: &dyn Fn() -> bool,
 ) -> Result<bool> {
     let name = unfinished_name(index);
-    let filled = fill(storage, &name, size, header, stop);
+    let filled = fill(storage, &name, size, sync_size, header, stop);
     match filled {
         Ok(true) => {}
         Ok(false) | Err(_) => {
@@ -303,6 +311,7 @@ fn fill<S: Storage>(
     storage: &S,
     name: &str,
     size: u64,
+    sync_size: u64,
     header: Option<&[u8]>,
     stop: &dyn Fn() -> bool,
 ) -> std::io::Result<bool> {
@@ -314,14 +323,13 @@ fn fill<S: Storage>(
         storage.remove(name)?;
         storage.create(name, size)?;
     }
-    let zeros = vec![0; PREPARE_CHUNK];
     let mut offset = 0;
     while offset < size {
         if stop() {
             return Ok(false);
         }
         let length = (size - offset).min(PREPARE_CHUNK as u64);
-        storage.write(name, offset, &zeros[..length as usize])?;
+        storage.write_zeros(name, offset, length, sync_size)?;
         offset += length;
         if offset.is_multiple_of(PREPARE_SYNC_INTERVAL) {
             storage.sync_file(name)?;

@@ -92,6 +92,18 @@ pub trait Storage: Send + Sync + 'static {
     /// What the system says.
     fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// Fills `length` bytes at `offset` within the file with zeros. All are multiples of the page size.
+    ///
+    /// `sync_size` is how many bytes one sync of the segment will cover, as far as is known, at least a page: a file
+    /// that is cached may be cached in larger pieces for larger syncs. It has no influence on what the file holds.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn write_zeros(&self, name: &str, offset: u64, length: u64, sync_size: u64) -> io::Result<()> {
+        let _ = sync_size;
+        self.write(name, offset, &vec![0; length as usize])
+    }
+
     /// Returns when the contents and the size of the file are durable.
     ///
     /// # Errors

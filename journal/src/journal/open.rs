@@ -132,12 +132,7 @@ impl<S: Storage> Journal<S> {
         }
         let last = &catalog.segments[in_use - 1];
         let offset = if ended { size } else { align_page(end.end) };
-        let active = Active {
-            segment: reopen(&*storage, last.index, size)?,
-            index: last.index,
-            offset,
-            dirty_from: offset,
-        };
+        let active = Active::new(reopen(&*storage, last.index, size)?, last.index, offset, offset);
         let preparer = Preparer::start(
             Arc::clone(&storage),
             size,
