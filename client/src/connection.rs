@@ -4,6 +4,7 @@
 
 use crate::constants::{OUTGOING_SIZE_MAX, RECEIVE_CHUNK_SIZE, WRITE_SLICES_MAX};
 use crate::incoming::FrameReader;
+use crate::socket;
 use bytes::Bytes;
 use mizan_wire::limits::HEADER_SIZE;
 use std::collections::VecDeque;
@@ -43,13 +44,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// Opens a connection, for which it blocks at most as long as the timeout says.
     pub(crate) fn open(address: SocketAddr, timeout: Duration) -> std::io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1)))?;
-        // A port from the range of outgoing ones can be connected to itself while nobody listens on it.
-        if stream.local_addr()? == stream.peer_addr()? {
-            return Err(ErrorKind::ConnectionRefused.into());
-        }
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
+        let stream = socket::connect(address, timeout)?;
         Ok(Self {
             stream,
             address,

@@ -16,6 +16,7 @@
 
 pub mod constants;
 pub mod names;
+pub mod socket;
 
 mod calls;
 mod client;
