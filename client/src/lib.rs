@@ -27,6 +27,7 @@ mod frames;
 mod hello;
 mod id;
 mod incoming;
+mod outgoing;
 mod reads;
 mod reply;
 mod rounds;
