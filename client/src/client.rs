@@ -301,6 +301,12 @@ impl Client {
         }
     }
 
+    /// Gives the next request that is known to be over. Sends nothing, reads nothing, and waits for nothing: what is
+    /// left after a [`Client::poll`] that gave one of many.
+    pub fn take_ready(&mut self) -> Option<Completion> {
+        self.completions.pop_front()
+    }
+
     /// Requests that were submitted and whose completion is not known yet.
     #[must_use]
     pub fn in_flight(&self) -> usize {

@@ -36,8 +36,8 @@ pub const LOOPBACK_CONGESTION_CONTROL: &str = "reno";
 pub const RECEIVE_CHUNK_SIZE: usize = 256 * 1024;
 /// Bytes of sealed frames that may wait for the socket. Later frames are sealed later, and report more replies as received.
 pub const OUTGOING_SIZE_MAX: usize = 2 * 1024 * 1024;
-/// Bytes of submitted requests that are sent without waiting for a poll.
-pub const FLUSH_SIZE: usize = 256 * 1024;
+/// Bytes of submitted requests that are sent without waiting for a poll, so that the node does not idle meanwhile.
+pub const FLUSH_SIZE: usize = 64 * 1024;
 /// Slices given to the socket in one call; the kernel takes 1,024 at the most.
 pub const WRITE_SLICES_MAX: usize = 32;
 /// Bodies of requests up to this size are copied behind their headers to be sent: cheaper than a slice of their own.

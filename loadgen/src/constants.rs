@@ -24,6 +24,9 @@ pub const LATENCY_DIGITS: u8 = 3;
 
 /// The longest wait of a driver that has several clients: their own timers are not known to it.
 pub const DRIVER_WAIT_MAX: Duration = Duration::from_millis(5);
+/// In a closed loop a look at the clock holds for so many events, which is a few microseconds: each look costs as much as
+/// a fifth of a request.
+pub const CLOCK_EVENTS_MAX: u32 = 16;
 /// Pause between two reports of progress.
 pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a request of the run may stay unanswered: crash tests restart the node meanwhile.
