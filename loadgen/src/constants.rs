@@ -12,6 +12,8 @@ pub const IN_FLIGHT_DEFAULT: u32 = 2;
 pub const ACCOUNTS_MAX: u64 = 1 << 32;
 /// Clients of a run at the most.
 pub const CLIENTS_MAX: u32 = 1_024;
+/// Batches that a client may be told to keep in flight at the most; a node's window is smaller.
+pub const IN_FLIGHT_MAX: u32 = 1 << 20;
 /// Amounts are drawn from 1 to this, in the smallest unit.
 pub const AMOUNT_MAX: u64 = 1_000;
 
