@@ -33,7 +33,7 @@ pub const WINDOW_BYTES_PER_EVENT: u64 = 16;
 pub const LOOPBACK_CONGESTION_CONTROL: &str = "reno";
 
 /// Bytes read from the socket at once, at least.
-pub const RECEIVE_CHUNK_SIZE: usize = 256 * 1024;
+pub const RECEIVE_CHUNK_SIZE: usize = 64 * 1024;
 /// Bytes of sealed frames that may wait for the socket. Later frames are sealed later, and report more replies as received.
 pub const OUTGOING_SIZE_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of submitted requests that are sent without waiting for a poll, so that the node does not idle meanwhile.

@@ -48,6 +48,7 @@ impl FrameReader {
     ///
     /// # Errors
     /// The first check that fails. The stream is of no use after that.
+    #[inline]
     pub(crate) fn next_frame(&mut self) -> Result<Option<(Header, Bytes)>, RequestStatus> {
         let header = match self.header.take() {
             Some(header) => header,
@@ -68,7 +69,7 @@ impl FrameReader {
         };
         header.check_body(body)?;
         // A copy: whoever keeps a small reply is not to keep a large buffer alive.
-        let body = Bytes::copy_from_slice(body);
+        let body = if body_size == 0 { Bytes::new() } else { Bytes::copy_from_slice(body) };
         self.start += body_size;
         Ok(Some((header, body)))
     }
