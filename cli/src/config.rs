@@ -8,11 +8,14 @@
 //! change the environment that they share.
 
 use crate::error::CliError;
+use crate::exit;
 use serde::Deserialize;
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
+use thiserror::Error;
 
 /// Where a node is looked for, and where it listens, if nothing is said.
 pub const ADDRESS_DEFAULT: &str = "127.0.0.1:7117";
@@ -266,8 +269,16 @@ impl Settings {
     /// # Errors
     /// A name that does not resolve, or no port.
     pub fn addresses(&self, flag: Option<&str>) -> Result<Vec<SocketAddr>, CliError> {
-        let default = resolve(ADDRESS_DEFAULT).map_err(CliError::Usage)?;
-        self.get(Key::Address, flag, default, resolve)
+        let setting = self.pick(Key::Address, flag);
+        let text = setting.as_ref().map_or(ADDRESS_DEFAULT, |setting| setting.text.as_str());
+        resolve(text).map_err(|error| {
+            let origin = setting.as_ref().map_or("the default", |setting| setting.origin.as_str());
+            let words = format!("{origin} is `{text}`: {error}");
+            match error {
+                AddressError::Malformed(_) => CliError::Usage(words),
+                AddressError::Unknown(_) => CliError::failed(exit::UNREACHABLE, words),
+            }
+        })
     }
 
     /// Where to listen.
@@ -275,7 +286,8 @@ impl Settings {
     /// # Errors
     /// A name that does not resolve, or no port.
     pub fn listen(&self, flag: Option<&str>) -> Result<SocketAddr, CliError> {
-        let default = resolve(ADDRESS_DEFAULT).map_err(CliError::Usage)?;
+        let default =
+            resolve(ADDRESS_DEFAULT).map_err(|error| CliError::Usage(error.to_string()))?;
         let addresses = self.get(Key::Listen, flag, default, resolve)?;
         addresses.first().copied().ok_or_else(|| CliError::Usage("no address to listen on".into()))
     }
@@ -318,11 +330,21 @@ impl Settings {
     }
 }
 
-fn resolve(text: &str) -> Result<Vec<SocketAddr>, String> {
+/// Why a text gives no address.
+#[derive(Debug, Error)]
+enum AddressError {
+    #[error("{0}; an address is HOST:PORT, as in {ADDRESS_DEFAULT}")]
+    Malformed(io::Error),
+    #[error("{0}; check the host's name, or give the address as a number")]
+    Unknown(io::Error),
+}
+
+fn resolve(text: &str) -> Result<Vec<SocketAddr>, AddressError> {
     let mut addresses = Vec::new();
     for part in text.split(',').map(str::trim) {
-        let found = part.to_socket_addrs().map_err(|error| {
-            format!("{error}; an address is HOST:PORT, as in {ADDRESS_DEFAULT}")
+        let found = part.to_socket_addrs().map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => AddressError::Malformed(error),
+            _ => AddressError::Unknown(error),
         })?;
         addresses.extend(found);
     }
@@ -375,7 +397,7 @@ mod tests {
         for text in ["adress = \"127.0.0.1:1\"", "[format]\nacounts = 5", "[other]\nx = 1"] {
             let result = Settings::parse(environment(&[]), text, "mizan.toml");
             let error = result.err().expect("refused");
-            assert_eq!(error.exit_code(), crate::exit::USAGE);
+            assert_eq!(error.exit_code(), exit::USAGE);
             assert!(error.to_string().contains("mizan.toml"), "{error}");
             assert!(error.to_string().contains("unknown field"), "{error}");
         }
@@ -385,7 +407,7 @@ mod tests {
     fn a_value_that_is_neither_text_nor_whole_number_is_refused() {
         for text in ["address = true", "[format]\naccounts = 1.5", "listen = [1]", "address ="] {
             let result = Settings::parse(environment(&[]), text, "mizan.toml");
-            assert_eq!(result.err().expect("refused").exit_code(), crate::exit::USAGE, "{text}");
+            assert_eq!(result.err().expect("refused").exit_code(), exit::USAGE, "{text}");
         }
     }
 
@@ -419,6 +441,6 @@ mod tests {
     fn a_file_that_is_not_there_is_a_usage_error() {
         let missing = Path::new("/nonexistent/mizan.toml");
         let result = Settings::load(environment(&[]), Some(missing));
-        assert_eq!(result.err().expect("missing").exit_code(), crate::exit::USAGE);
+        assert_eq!(result.err().expect("missing").exit_code(), exit::USAGE);
     }
 }

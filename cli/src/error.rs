@@ -3,6 +3,7 @@
 use crate::exit;
 use crate::money::MoneyError;
 use mizan_client::ClientError;
+use mizan_wire::Status;
 use std::io;
 use thiserror::Error;
 
@@ -59,8 +60,21 @@ impl CliError {
             Self::Failed { code, .. } => *code,
             Self::Client(error) => exit::of_client_error(error),
             Self::Output(_) => exit::RESOURCE,
-            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => exit::USAGE,
+            Self::File { source, .. } if is_wrong_file(source.kind()) => exit::USAGE,
             Self::File { .. } => exit::RESOURCE,
+        }
+    }
+
+    /// What went wrong in a word: the status that a node gave, or the name of the exit code.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Client(
+                ClientError::Refused(status)
+                | ClientError::Connection(status, _)
+                | ClientError::RefusedCredentials(status),
+            ) => status.name(),
+            _ => exit::name(self.exit_code()),
         }
     }
 
@@ -69,4 +83,17 @@ impl CliError {
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
+}
+
+/// Whether a path leads to nothing that could be read as what it is given for: no file, or a file of another kind.
+const fn is_wrong_file(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind;
+    matches!(
+        kind,
+        ErrorKind::NotFound
+            | ErrorKind::IsADirectory
+            | ErrorKind::NotADirectory
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidData
+    )
 }

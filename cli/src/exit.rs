@@ -24,6 +24,23 @@ pub const VERSION: u8 = 7;
 /// No room: disk, memory, sessions, connections, or a limit that was fixed at format.
 pub const RESOURCE: u8 = 8;
 
+/// The word for a code, as JSON names it.
+#[must_use]
+pub const fn name(code: u8) -> &'static str {
+    match code {
+        OK => "ok",
+        USAGE => "usage",
+        UNREACHABLE => "unreachable",
+        CREDENTIALS => "credentials_refused",
+        CORRUPT => "corrupt_files",
+        STATE => "wrong_state",
+        VERSION => "version",
+        RESOURCE => "no_room",
+        130.. => "interrupted",
+        _ => "problem",
+    }
+}
+
 /// The codes as every help text shows them.
 pub const HELP: &str = "\
 Exit codes: 0 ok, 1 problem found, 2 usage, 3 unreachable, 4 credentials refused,

@@ -62,6 +62,9 @@ pub fn run_with(
     environment: Environment,
     output: &mut Output,
 ) -> u8 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // A line that does not parse may yet say how its error is to be told.
+    output.set_json(args.iter().any(|arg| arg == "--json"));
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
         Err(error) => {
@@ -69,11 +72,11 @@ pub fn run_with(
             return report(output, shown);
         }
     };
+    output.set_json(args.json);
     // A limit on file sizes is an error that can be explained, not a death without words.
     let survived = signals::survive_file_size_limit();
     let loaded = survived.and_then(|()| Settings::load(environment, args.config.as_deref()));
     let result = loaded.and_then(|settings| {
-        output.set_json(args.json);
         let streams = std::mem::replace(output, Output::silent());
         let mut context = Context { settings, output: streams };
         let result = verbs::dispatch(&mut context, &args.verb);
@@ -89,6 +92,9 @@ fn show_parse_error(output: &mut Output, error: &clap::Error) -> Result<u8, CliE
     let text = text.trim_end();
     if error.use_stderr() {
         output.note(text)?;
+        if output.is_json() {
+            output.json(&error_json(exit::USAGE, exit::name(exit::USAGE), text))?;
+        }
         Ok(exit::USAGE)
     } else {
         output.line(text)?;
@@ -102,9 +108,18 @@ pub(crate) fn report(output: &mut Output, result: Result<u8, CliError>) -> u8 {
         Ok(code) => code,
         Err(error) if error.is_broken_pipe() => exit::OK,
         Err(error) => {
-            // Nobody is left to be told if standard error is gone, too.
+            // Nobody is left to be told if the streams are gone, too.
             let _ = output.note(format!("error: {error}"));
+            if output.is_json() {
+                let value = error_json(error.exit_code(), error.name(), &error.to_string());
+                let _ = output.json(&value);
+            }
             error.exit_code()
         }
     }
+}
+
+/// What a failed verb leaves on standard output under `--json`; the words stand on standard error as ever.
+fn error_json(code: u8, name: &str, message: &str) -> serde_json::Value {
+    serde_json::json!({ "error": { "code": code, "name": name, "message": message } })
 }

@@ -123,11 +123,25 @@ pub(crate) fn perform(
     let after = look_up(client, movement)?;
     let verdict = Verdict::of(result.status);
     if context.output.is_json() {
-        context.output.json(&as_json(movement, result, verdict, before, after))?;
+        let value = with_error(as_json(movement, result, verdict, before, after), verdict);
+        if let Some(message) = value["error"]["message"].as_str() {
+            context.output.note(message)?;
+        }
+        context.output.json(&value)?;
     } else {
         show(context, movement, result, verdict, before, after)?;
     }
     Ok(verdict.exit_code())
+}
+
+/// Adds the error that every verb tells in the same way, if it is one.
+fn with_error(mut value: Value, verdict: Verdict) -> Value {
+    let code = verdict.exit_code();
+    if code != exit::OK {
+        let (name, message) = (value["status"].clone(), value["meaning"].clone());
+        value["error"] = json!({ "code": code, "name": name, "message": message });
+    }
+    value
 }
 
 /// What the node would refuse anyway, with words that fit the case.
@@ -168,7 +182,7 @@ fn refuse_in_advance(
         value["meaning"] = Value::from(refusal.text.as_str());
         value["timestamp"] = Value::Null;
         value["timestamp_ns"] = Value::Null;
-        context.output.json(&value)?;
+        context.output.json(&with_error(value, Verdict::Refused))?;
     } else {
         context.output.line(format!("refused: {}", refusal.status.name()))?;
     }

@@ -2,7 +2,7 @@
 
 use crate::config::after;
 use crate::connection::Connection;
-use crate::constants::{FLUSH_SIZE, SPARE_BODIES_MAX};
+use crate::constants::{BODY_BLOCK_SIZE, FLUSH_SIZE, SMALL_BODY_SIZE_MAX, SPARE_BODIES_MAX};
 use crate::hello::NodeInfo;
 use crate::reads::Reads;
 use crate::reply::{Completion, RequestId};
@@ -47,6 +47,8 @@ pub struct Client {
     id_last: u64,
     pub(crate) unsent_size: usize,
     pub(crate) retry_at: Option<Instant>,
+    /// What is left of the block in which small bodies lie.
+    body_block: BytesMut,
     spare_bodies: Vec<BytesMut>,
 }
 
@@ -103,6 +105,7 @@ impl Client {
             id_last: 0,
             unsent_size: 0,
             retry_at: None,
+            body_block: BytesMut::new(),
             spare_bodies: Vec::new(),
         }
     }
@@ -240,11 +243,11 @@ impl Client {
         self.id_last += 1;
         let id = RequestId(self.id_last);
         let body = self.body(size, write);
-        let deadline = after(self.config.request_timeout);
         if operation.is_read() {
+            let deadline = after(self.config.request_timeout);
             self.reads.push(id, operation, event_count, body, deadline);
         } else {
-            self.writes.push(id, operation, event_count, body, deadline);
+            self.writes.push(id, operation, event_count, body);
         }
         id
     }
@@ -259,7 +262,9 @@ impl Client {
 
     /// Sends what is queued as far as the socket takes it; does not wait, and reads nothing.
     pub fn flush(&mut self) {
-        self.seal(Instant::now());
+        let now = Instant::now();
+        self.stamp(now);
+        self.seal(now);
         if let Link::Ready(connection) = &mut self.link
             && let Err(error) = connection.flush()
         {
@@ -296,6 +301,12 @@ impl Client {
         }
     }
 
+    /// Gives the next request that is known to be over. Sends nothing, reads nothing, and waits for nothing: what is
+    /// left after a [`Client::poll`] that gave one of many.
+    pub fn take_ready(&mut self) -> Option<Completion> {
+        self.completions.pop_front()
+    }
+
     /// Requests that were submitted and whose completion is not known yet.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -320,13 +331,23 @@ impl Client {
     pub fn wants_write(&self) -> bool {
         match &self.link {
             Link::Down => false,
-            Link::Hello { connection, .. } | Link::Ready(connection) => !connection.is_flushed(),
+            Link::Hello { connection, .. } | Link::Ready(connection) => {
+                !connection.outgoing.is_empty()
+            }
         }
     }
 
     fn body(&mut self, size: usize, write: impl FnOnce(&mut [u8])) -> Bytes {
         if size == 0 {
             return Bytes::new();
+        }
+        if size <= SMALL_BODY_SIZE_MAX {
+            if self.body_block.capacity() < size {
+                self.body_block.reserve(BODY_BLOCK_SIZE);
+            }
+            self.body_block.resize(size, 0);
+            write(&mut self.body_block);
+            return self.body_block.split().freeze();
         }
         let mut body = self.spare_bodies.pop().unwrap_or_default();
         // What an earlier request left is written over, so that only growth costs zeros.
@@ -337,7 +358,8 @@ impl Client {
 
     /// Keeps the memory of an answered request for the next one.
     pub(crate) fn recycle(&mut self, body: Bytes) {
-        if self.spare_bodies.len() < SPARE_BODIES_MAX
+        if body.len() > SMALL_BODY_SIZE_MAX
+            && self.spare_bodies.len() < SPARE_BODIES_MAX
             && let Ok(body) = body.try_into_mut()
         {
             self.spare_bodies.push(body);

@@ -2,7 +2,7 @@
 
 use crate::ClientError;
 use crate::client::{Client, Link};
-use crate::constants::READ_TAG_BIT;
+use crate::constants::{READ_TAG_BIT, SMALL_BODY_SIZE_MAX};
 use crate::error::Trouble;
 use crate::hello::{check_reply, known_status, printable, reject};
 use crate::reply::{Completion, Outcome, Reply, contradiction};
@@ -104,7 +104,9 @@ impl Client {
                 outcome,
             });
         }
-        self.recycle(write.body);
+        if write.body.len() > SMALL_BODY_SIZE_MAX {
+            self.recycle(write.body);
+        }
         Ok(())
     }
 

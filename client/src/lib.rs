@@ -16,6 +16,7 @@
 
 pub mod constants;
 pub mod names;
+pub mod socket;
 
 mod calls;
 mod client;
@@ -26,6 +27,7 @@ mod frames;
 mod hello;
 mod id;
 mod incoming;
+mod outgoing;
 mod reads;
 mod reply;
 mod rounds;

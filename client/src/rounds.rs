@@ -7,7 +7,7 @@ use crate::ClientError;
 use crate::client::{Client, Link};
 use crate::config::after;
 use crate::connection::Connection;
-use crate::constants::RELEASE;
+use crate::constants::{RELEASE, TIMEOUT_MAX};
 use crate::error::Trouble;
 use crate::hello;
 use crate::reply::Completion;
@@ -41,7 +41,7 @@ impl Client {
             Ok(mut connection) => {
                 let session = if self.is_established { self.info.session } else { 0 };
                 let credential = Bytes::copy_from_slice(&self.config.credential);
-                connection.queue(hello::hello(&self.config, session), credential);
+                connection.outgoing.push(&hello::hello(&self.config, session), &credential);
                 let deadline = after(self.config.connect_timeout);
                 self.link = Link::Hello { connection: Box::new(connection), deadline };
             }
@@ -56,6 +56,7 @@ impl Client {
     /// Sends and receives on a connection that is up; says whether anything moved.
     fn drive(&mut self) -> bool {
         let now = Instant::now();
+        self.stamp(now);
         self.settle(now);
         self.seal(now);
         let connection = match &mut self.link {
@@ -129,11 +130,12 @@ impl Client {
         self.unsent_size = 0;
         if let Some(ping) = self.ping.as_mut().filter(|ping| !ping.sent) {
             ping.sent = true;
-            connection.queue(Ping { nonce: ping.nonce, ..Ping::default() }.seal(&[]), Bytes::new());
+            let ping = Ping { nonce: ping.nonce, ..Ping::default() };
+            connection.outgoing.push(&ping.seal(&[]), &Bytes::new());
         }
         let template =
             Request { session: self.info.session, release: RELEASE, ..Request::default() };
-        while connection.has_room() {
+        while connection.outgoing.has_room() {
             let replies_received = self.writes.answered();
             if let Some((number, write)) = self.writes.take_next(now) {
                 let frame = Request {
@@ -144,7 +146,7 @@ impl Client {
                     event_count: write.event_count,
                     ..template
                 };
-                connection.queue(frame.seal(&write.body), write.body.clone());
+                connection.outgoing.push(&frame.seal(&write.body), &write.body);
             } else if let Some(read) = self.reads.take_next(now) {
                 let frame = Request {
                     request: read.tag,
@@ -154,15 +156,21 @@ impl Client {
                     event_count: read.event_count,
                     ..template
                 };
-                connection.queue(frame.seal(&read.body), read.body.clone());
+                connection.outgoing.push(&frame.seal(&read.body), &read.body);
             } else {
                 break;
             }
         }
     }
 
+    /// From now on the time of new writes runs: one look at the clock for all that were submitted since the last.
+    pub(crate) fn stamp(&mut self, now: Instant) {
+        self.writes.stamp(now + self.config.request_timeout.min(TIMEOUT_MAX));
+    }
+
     fn expire(&mut self) {
         let now = Instant::now();
+        self.stamp(now);
         let completions = &mut self.completions;
         let of_writes = self.writes.expire(now, |request, write, outcome| {
             let (id, operation) = (write.id, write.operation);

@@ -46,7 +46,8 @@ pub(crate) struct Write {
     pub(crate) operation: Operation,
     pub(crate) event_count: u32,
     pub(crate) body: Bytes,
-    deadline: Instant,
+    /// `None` until the client looks at the clock.
+    deadline: Option<Instant>,
     state: WriteState,
     was_sent: bool,
     /// Whether a copy may have been executed, in spite of later refusals.
@@ -123,6 +124,8 @@ pub(crate) struct Writes {
     /// How many of those are refused or premature.
     refused: usize,
     reported: usize,
+    /// Writes at the end that have no deadline yet.
+    unstamped: usize,
     window_bytes: u64,
     sequence_last: u64,
     retry_at: Option<Instant>,
@@ -139,6 +142,7 @@ impl Writes {
             sent: 0,
             refused: 0,
             reported: 0,
+            unstamped: 0,
             window_bytes: 0,
             sequence_last: 0,
             retry_at: None,
@@ -170,21 +174,32 @@ impl Writes {
         operation: Operation,
         event_count: u32,
         body: Bytes,
-        deadline: Instant,
     ) {
         self.window_bytes += u64::from(event_count) * WINDOW_BYTES_PER_EVENT;
-        self.expiry = Some(self.expiry.map_or(deadline, |expiry| expiry.min(deadline)));
+        self.unstamped += 1;
         self.queue.push_back(Write {
             id,
             operation,
             event_count,
             body,
-            deadline,
+            deadline: None,
             state: WriteState::Queued,
             was_sent: false,
             in_doubt: false,
             reported: false,
         });
+    }
+
+    /// Gives all writes a deadline that have none yet.
+    pub(crate) fn stamp(&mut self, deadline: Instant) {
+        if self.unstamped == 0 {
+            return;
+        }
+        self.expiry = Some(self.expiry.map_or(deadline, |expiry| expiry.min(deadline)));
+        for write in self.queue.iter_mut().rev().take(self.unstamped) {
+            write.deadline = Some(deadline);
+        }
+        self.unstamped = 0;
     }
 
     /// The next write to be sent, with its number; it counts as sent from now on.
@@ -351,7 +366,7 @@ impl Writes {
         let mut index = 0;
         while index < self.queue.len() {
             let write = &self.queue[index];
-            if write.reported || write.deadline > now {
+            if write.reported || write.deadline.is_none_or(|deadline| deadline > now) {
                 index += 1;
                 continue;
             }
@@ -371,7 +386,7 @@ impl Writes {
             }
         }
         let unreported = self.queue.iter().filter(|write| !write.reported);
-        self.expiry = unreported.map(|write| write.deadline).min();
+        self.expiry = unreported.filter_map(|write| write.deadline).min();
         silent_since
     }
 
@@ -421,7 +436,7 @@ impl Writes {
     }
 
     fn remove(&mut self, index: usize) -> Option<Write> {
-        let write = self.queue.remove(index)?;
+        let write = if index == 0 { self.queue.pop_front() } else { self.queue.remove(index) }?;
         self.window_bytes -= u64::from(write.event_count) * WINDOW_BYTES_PER_EVENT;
         self.reported -= usize::from(write.reported);
         Some(write)

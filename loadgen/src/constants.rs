@@ -12,6 +12,8 @@ pub const IN_FLIGHT_DEFAULT: u32 = 2;
 pub const ACCOUNTS_MAX: u64 = 1 << 32;
 /// Clients of a run at the most.
 pub const CLIENTS_MAX: u32 = 1_024;
+/// Batches that a client may be told to keep in flight at the most; a node's window is smaller.
+pub const IN_FLIGHT_MAX: u32 = 1 << 20;
 /// Amounts are drawn from 1 to this, in the smallest unit.
 pub const AMOUNT_MAX: u64 = 1_000;
 
@@ -24,6 +26,9 @@ pub const LATENCY_DIGITS: u8 = 3;
 
 /// The longest wait of a driver that has several clients: their own timers are not known to it.
 pub const DRIVER_WAIT_MAX: Duration = Duration::from_millis(5);
+/// In a closed loop a look at the clock holds for so many events, which is a few microseconds: each look costs as much as
+/// a fifth of a request.
+pub const CLOCK_EVENTS_MAX: u32 = 16;
 /// Pause between two reports of progress.
 pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a request of the run may stay unanswered: crash tests restart the node meanwhile.

@@ -8,6 +8,9 @@ pub(crate) struct Created {
 
 impl Created {
     pub(crate) fn insert_range(&mut self, first: u64, count: u64) {
+        if count == 1 {
+            return self.insert(first);
+        }
         let words = (first + count).div_ceil(64) as usize;
         if words > self.words.len() {
             self.words.resize(words, 0);
@@ -23,7 +26,11 @@ impl Created {
     }
 
     pub(crate) fn insert(&mut self, index: u64) {
-        self.insert_range(index, 1);
+        let word = (index / 64) as usize;
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        self.words[word] |= 1 << (index % 64);
     }
 
     pub(crate) fn remove(&mut self, index: u64) {

@@ -67,15 +67,16 @@ impl AccountDraw {
         Self { distribution, accounts, zipf: Zipf::new(accounts), scatter }
     }
 
+    /// Itself if it is uniform, for loops that are to know it.
+    pub(crate) fn as_uniform(&self) -> Option<UniformDraw> {
+        let is_uniform = self.distribution == Distribution::Uniform;
+        is_uniform.then_some(UniformDraw { accounts: self.accounts })
+    }
+
     /// Two different accounts: who pays, and whom.
-    #[inline]
     pub(crate) fn pair(&self, random: &mut Random) -> (u64, u64) {
         match self.distribution {
-            Distribution::Uniform => {
-                let debit = random.below(self.accounts);
-                let credit = debit + 1 + random.below(self.accounts - 1);
-                (debit, if credit >= self.accounts { credit - self.accounts } else { credit })
-            }
+            Distribution::Uniform => UniformDraw { accounts: self.accounts }.pair(random),
             Distribution::Zipf => {
                 let debit = self.one(random);
                 loop {
@@ -106,6 +107,21 @@ impl AccountDraw {
                 debit
             }
         }
+    }
+}
+
+/// Draws any two different accounts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UniformDraw {
+    accounts: u64,
+}
+
+impl UniformDraw {
+    #[inline]
+    pub(crate) const fn pair(self, random: &mut Random) -> (u64, u64) {
+        let (debit, others) = random.below_two(self.accounts, self.accounts - 1);
+        let credit = debit + 1 + others;
+        (debit, if credit >= self.accounts { credit - self.accounts } else { credit })
     }
 }
 

@@ -5,12 +5,13 @@
 //! this very process, is counted for every batch that it delays.
 
 use crate::constants::{
-    DRIVER_WAIT_MAX, LATENCY_US_MAX, LATENCY_US_MIN, PROGRESS_INTERVAL, TIMER_SLACK_NS,
+    CLOCK_EVENTS_MAX, DRIVER_WAIT_MAX, LATENCY_US_MAX, LATENCY_US_MIN, PROGRESS_INTERVAL,
+    TIMER_SLACK_NS,
 };
 use crate::mix::BatchKind;
 use crate::schedule::{Deal, Schedule};
 use crate::tally::{Tally, Truth};
-use crate::{Acknowledged, LoadError, Observer, Phase, Progress};
+use crate::{Acknowledged, BenchOptions, LoadError, Observer, Phase, Progress};
 use mizan_client::{Client, ClientError, Completion, Outcome, Reply, RequestId};
 use mizan_wire::{Operation, Status};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -34,8 +35,44 @@ pub(crate) struct Shared<'a> {
 struct Pending {
     id: RequestId,
     batch_index: u64,
-    /// From when its latency counts.
-    since: Instant,
+    /// From when its latency counts, in nanoseconds since the start of the run.
+    since_ns: u64,
+}
+
+/// The time since the start of the run. In an open loop every question is a look at the clock.
+struct RunClock {
+    started: Instant,
+    now_ns: u64,
+    /// Batches for which a look holds, and how many of them are left.
+    stride: u32,
+    left: u32,
+}
+
+impl RunClock {
+    fn new(started: Instant, options: &BenchOptions) -> Self {
+        let stride = if options.rate.is_some() { 1 } else { CLOCK_EVENTS_MAX / options.batch };
+        Self { started, now_ns: 0, stride: stride.max(1), left: 0 }
+    }
+
+    /// The next question is a look at the clock.
+    fn expire(&mut self) {
+        self.left = 0;
+    }
+
+    fn look(&mut self) -> u64 {
+        self.now_ns = nanoseconds(self.started.elapsed());
+        self.left = self.stride - 1;
+        self.now_ns
+    }
+
+    /// The time for the next batch: that of the last look, if it is recent.
+    fn next(&mut self) -> u64 {
+        if self.left == 0 {
+            return self.look();
+        }
+        self.left -= 1;
+        self.now_ns
+    }
 }
 
 /// A client, what it is to send, and what it has in flight.
@@ -66,9 +103,12 @@ pub(crate) struct Driver<'a> {
     is_out_of_batches: bool,
     /// When the next batch is to leave that has not left because it is too early.
     next_due_ns: u64,
-    progress_at: Instant,
-    completed_at: Instant,
-    looked_at_all: Instant,
+    clock: RunClock,
+    progress_at_ns: u64,
+    completed_at_ns: u64,
+    looked_at_all_ns: u64,
+    /// Events that are done and not yet counted in what is shared.
+    events_done: u64,
 }
 
 impl<'a> Driver<'a> {
@@ -79,9 +119,11 @@ impl<'a> Driver<'a> {
             tally: Tally::new(),
             is_out_of_batches: false,
             next_due_ns: u64::MAX,
-            progress_at: shared.started,
-            completed_at: shared.started,
-            looked_at_all: shared.started,
+            clock: RunClock::new(shared.started, shared.truth.options),
+            progress_at_ns: 0,
+            completed_at_ns: 0,
+            looked_at_all_ns: 0,
+            events_done: 0,
         }
     }
 
@@ -108,6 +150,7 @@ impl<'a> Driver<'a> {
             let is_idle = self.lanes.iter().all(Lane::is_idle);
             let is_cancelled = self.shared.is_cancelled.load(Ordering::Relaxed);
             if is_cancelled || (is_idle && self.is_out_of_batches) {
+                self.tally.settle();
                 return Ok((self.tally, self.lanes));
             }
             if progress {
@@ -121,11 +164,13 @@ impl<'a> Driver<'a> {
 
     /// Batches of unknown fate stay in the node's window, so that at last nothing may be submitted any more.
     fn check_patience(&mut self) -> Result<(), LoadError> {
+        let now_ns = self.clock.look();
         if self.lanes.iter().all(|lane| lane.pending.is_empty()) {
             // Nothing is owed by the node: an open loop may just be slow.
-            self.completed_at = Instant::now();
+            self.completed_at_ns = now_ns;
         }
-        if self.completed_at.elapsed() > self.shared.truth.options.request_timeout * 2 {
+        let longest = self.shared.truth.options.request_timeout * 2;
+        if now_ns.saturating_sub(self.completed_at_ns) > nanoseconds(longest) {
             let what = "no batch was answered for twice the request timeout";
             return Err(LoadError::Client { what, error: ClientError::Unknown });
         }
@@ -134,6 +179,7 @@ impl<'a> Driver<'a> {
 
     fn submit(&mut self, index: usize) -> Result<(), LoadError> {
         let options = self.shared.truth.options;
+        self.clock.expire();
         loop {
             let lane = &mut self.lanes[index];
             let has_room = lane.pending.len() < options.in_flight as usize
@@ -141,8 +187,7 @@ impl<'a> Driver<'a> {
             if !has_room {
                 return Ok(());
             }
-            let now = Instant::now();
-            let now_ns = nanoseconds(now - self.shared.started);
+            let now_ns = self.clock.next();
             if lane.dealt.is_empty() && !self.is_out_of_batches {
                 match self.shared.schedule.deal(now_ns) {
                     Deal::Batches(first, end) => lane.dealt.extend(first..end),
@@ -156,7 +201,7 @@ impl<'a> Driver<'a> {
                 self.next_due_ns = self.next_due_ns.min(due_ns);
                 return Ok(());
             }
-            if !self.send(index, batch_index, now, intended_ns)? {
+            if !self.send(index, batch_index, now_ns, intended_ns)? {
                 return Ok(());
             }
         }
@@ -167,7 +212,7 @@ impl<'a> Driver<'a> {
         &mut self,
         index: usize,
         batch_index: u64,
-        now: Instant,
+        now_ns: u64,
         intended_ns: Option<u64>,
     ) -> Result<bool, LoadError> {
         let Truth { options, workload, .. } = self.shared.truth;
@@ -199,34 +244,38 @@ impl<'a> Driver<'a> {
                 return Err(LoadError::client("a batch could not be submitted")(error));
             }
         };
-        let intended = intended_ns.map(|due_ns| self.shared.started + Duration::from_nanos(due_ns));
-        if let Some(intended) = intended {
-            self.tally.send_delay.saturating_record(microseconds(now - intended));
+        if let Some(intended_ns) = intended_ns {
+            self.tally.send_delay.saturating_record(microseconds(now_ns - intended_ns));
         }
-        lane.pending.push_back(Pending { id, batch_index, since: intended.unwrap_or(now) });
+        let since_ns = intended_ns.unwrap_or(now_ns);
+        lane.pending.push_back(Pending { id, batch_index, since_ns });
         lane.dealt.pop_front();
         Ok(true)
     }
 
     /// Takes what is answered, without waiting, unless this is the only client: then waiting is up to it.
+    ///
+    /// Reads once: what takes the place of the answered batches is to leave before more is read, so that the node has
+    /// something to do.
     fn collect(&mut self, index: usize) -> Result<bool, LoadError> {
         let is_alone = self.lanes.len() == 1 && !self.lanes[0].pending.is_empty();
-        let mut timeout = if is_alone { self.patience(PROGRESS_INTERVAL) } else { Duration::ZERO };
-        let mut progress = false;
-        loop {
-            let lane = &mut self.lanes[index];
-            if lane.pending.is_empty() && (progress || self.is_out_of_batches) {
-                return Ok(progress);
-            }
-            let completion = lane
-                .client
-                .poll(timeout)
-                .map_err(LoadError::client("a client ended in the middle of the run"))?;
-            let Some(completion) = completion else { return Ok(progress) };
-            self.complete(index, &completion)?;
-            progress = true;
-            timeout = Duration::ZERO;
+        let timeout = if is_alone { self.patience(PROGRESS_INTERVAL) } else { Duration::ZERO };
+        let lane = &mut self.lanes[index];
+        if lane.pending.is_empty() && self.is_out_of_batches {
+            return Ok(false);
         }
+        let mut ready = lane
+            .client
+            .poll(timeout)
+            .map_err(LoadError::client("a client ended in the middle of the run"))?;
+        let progress = ready.is_some();
+        self.clock.expire();
+        while let Some(completion) = ready {
+            self.complete(index, &completion)?;
+            ready = self.lanes[index].client.take_ready();
+        }
+        self.report_progress();
+        Ok(progress)
     }
 
     fn complete(&mut self, index: usize, completion: &Completion) -> Result<(), LoadError> {
@@ -236,17 +285,17 @@ impl<'a> Driver<'a> {
         else {
             return Ok(());
         };
-        let Some(pending) = lane.pending.remove(position) else { return Ok(()) };
-        self.completed_at = Instant::now();
+        let pending =
+            if position == 0 { lane.pending.pop_front() } else { lane.pending.remove(position) };
+        let Some(pending) = pending else { return Ok(()) };
+        self.completed_at_ns = self.clock.next();
         let client_index = lane.client_index;
         let batch_index = pending.batch_index;
         let count = u64::from(truth.options.batch_size(batch_index));
         match &completion.outcome {
             Outcome::Reply(reply) => {
-                let latency_us = microseconds(self.completed_at - pending.since);
-                self.tally.latency.saturating_record(latency_us);
-                let at_ns = nanoseconds(self.completed_at - self.shared.started);
-                self.tally.timeline.record(at_ns, count, latency_us);
+                let latency_us = microseconds(self.completed_at_ns - pending.since_ns);
+                self.tally.take_latency(self.completed_at_ns, count, latency_us);
                 if completion.operation == Operation::LookupAccounts {
                     self.tally.take_lookups(&truth, batch_index, reply)?;
                 } else {
@@ -260,8 +309,7 @@ impl<'a> Driver<'a> {
             }
             Outcome::Unknown => self.tally.unknown_batches.push(batch_index),
         }
-        let done = self.shared.events_done.fetch_add(count, Ordering::Relaxed);
-        self.report_progress(done + count);
+        self.events_done += count;
         Ok(())
     }
 
@@ -286,10 +334,16 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    fn report_progress(&mut self, done: u64) {
+    fn report_progress(&mut self) {
+        let news = std::mem::take(&mut self.events_done);
+        if news == 0 {
+            return;
+        }
+        let done = self.shared.events_done.fetch_add(news, Ordering::Relaxed) + news;
         let total = self.shared.truth.options.transfers;
-        if done == total || self.completed_at - self.progress_at >= PROGRESS_INTERVAL {
-            self.progress_at = self.completed_at;
+        let since_ns = self.completed_at_ns - self.progress_at_ns;
+        if done == total || since_ns >= nanoseconds(PROGRESS_INTERVAL) {
+            self.progress_at_ns = self.completed_at_ns;
             let progress = Progress { phase: Phase::Transfers, done, total };
             self.shared.observer.on_progress(&progress);
         }
@@ -297,6 +351,9 @@ impl<'a> Driver<'a> {
 
     /// How long nothing but an answer can change anything, at most so long.
     fn patience(&self, longest: Duration) -> Duration {
+        if self.next_due_ns == u64::MAX {
+            return longest;
+        }
         let now_ns = nanoseconds(self.shared.started.elapsed());
         longest.min(Duration::from_nanos(self.next_due_ns.saturating_sub(now_ns)))
     }
@@ -331,9 +388,10 @@ impl<'a> Driver<'a> {
         }
         drop(sockets);
         // The clients' own timers are not known here, so each gets its turn now and then.
-        let is_time_for_all = self.looked_at_all.elapsed() >= DRIVER_WAIT_MAX;
+        let now_ns = self.clock.look();
+        let is_time_for_all = now_ns - self.looked_at_all_ns >= nanoseconds(DRIVER_WAIT_MAX);
         if is_time_for_all {
-            self.looked_at_all = Instant::now();
+            self.looked_at_all_ns = now_ns;
         }
         for (lane, awake) in self.lanes.iter_mut().zip(awake) {
             lane.is_awake = awake || is_time_for_all;
@@ -346,7 +404,6 @@ fn nanoseconds(time: Duration) -> u64 {
 }
 
 /// Within the bounds of the histograms.
-fn microseconds(time: Duration) -> u64 {
-    let microseconds = u64::try_from(time.as_micros()).unwrap_or(LATENCY_US_MAX);
-    microseconds.clamp(LATENCY_US_MIN, LATENCY_US_MAX)
+fn microseconds(time_ns: u64) -> u64 {
+    (time_ns / 1_000).clamp(LATENCY_US_MIN, LATENCY_US_MAX)
 }

@@ -1,7 +1,8 @@
 //! What bare TCP sockets carry: the measure of how much of a machine a client and a server leave to themselves.
 //!
 //! The bytes are those of the run: the same frames in the same number, with as many unanswered ones on as many
-//! connections; a reply is a header. One thread sends, one receives, as client and server do.
+//! connections; a reply is a header. One thread sends, one receives, as client and server do. The sockets are set up as
+//! those of a client are.
 //!
 //! What is absent: checks, sessions, and everything else that makes a protocol.
 
@@ -10,6 +11,7 @@ use crate::constants::{
     LOOPBACK_READ_SIZE,
 };
 use crate::{BenchOptions, LoadError, Workload};
+use mizan_client::socket;
 use mizan_wire::Operation;
 use mizan_wire::frame::Request;
 use mizan_wire::limits::HEADER_SIZE;
@@ -47,8 +49,8 @@ pub fn measure(options: &BenchOptions) -> Result<LoopbackReport, LoadError> {
     for index in 0..clients {
         // The first connections take what does not divide evenly.
         let frame_count = all / clients + u64::from(index < all % clients);
-        let stream = TcpStream::connect(address).map_err(failed)?;
-        senders.push(Sender::new(prepared(stream).map_err(failed)?, frame_count));
+        let stream = socket::connect(address, LOOPBACK_PATIENCE).map_err(failed)?;
+        senders.push(Sender::new(stream, frame_count));
         let (stream, _) = listener.accept().map_err(failed)?;
         receivers.push(Receiver::new(prepared(stream).map_err(failed)?, frame_count));
     }

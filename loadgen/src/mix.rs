@@ -53,6 +53,9 @@ impl Mix {
 
     /// What this batch is. Two batches that follow each other are of one sort, because resolutions follow their holds.
     pub(crate) fn kind(&self, seed: u64, batch_index: u64) -> BatchKind {
+        if self.two_phase | self.chains | self.lookups == 0 {
+            return BatchKind::Transfers;
+        }
         let total = self.total();
         // A seed of its own, so that contents do not depend on the sort.
         let mut drawn = Random::of_part(!seed, batch_index / 2).below(total);

@@ -1,8 +1,8 @@
 //! What a run is told.
 
 use crate::constants::{
-    ACCOUNTS_DEFAULT, ACCOUNTS_MAX, CLIENTS_MAX, DURATION_MAX, IN_FLIGHT_DEFAULT, RATE_MAX,
-    REQUEST_TIMEOUT_DEFAULT, TRANSFERS_DEFAULT,
+    ACCOUNTS_DEFAULT, ACCOUNTS_MAX, CLIENTS_MAX, DURATION_MAX, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX,
+    RATE_MAX, REQUEST_TIMEOUT_DEFAULT, TRANSFERS_DEFAULT,
 };
 use crate::{Distribution, IdOrder, LoadError, Mix};
 use mizan_client::ClientConfig;
@@ -107,6 +107,9 @@ impl BenchOptions {
         }
         if !(1..=CLIENTS_MAX).contains(&self.clients) {
             return refuse("a run has 1 to 1,024 clients");
+        }
+        if self.in_flight > IN_FLIGHT_MAX {
+            return refuse("at most 1,048,576 batches are kept in flight");
         }
         if self.in_flight == 0 || self.driver_threads == 0 || self.transfers == 0 {
             return refuse("a run needs at least one transfer, one batch in flight and one thread");

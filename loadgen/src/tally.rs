@@ -17,12 +17,23 @@ pub(crate) struct Tally {
     pub(crate) latency: Histogram<u64>,
     pub(crate) send_delay: Histogram<u64>,
     pub(crate) timeline: Timeline,
+    /// Latencies alike that are not yet recorded.
+    alike: Alike,
     pub(crate) error_statuses: BTreeMap<String, u64>,
     /// Transfers that were meant to fail, and did.
     pub(crate) failed_as_meant: u64,
     pub(crate) lookups: u64,
     pub(crate) unknown_batches: Vec<u64>,
     pub(crate) replayed_batches: u64,
+}
+
+/// Batches that were answered at the same moment, as far as the clock was looked at, with the same latency.
+#[derive(Clone, Copy, Default)]
+struct Alike {
+    at_ns: u64,
+    latency_us: u64,
+    batches: u64,
+    events: u64,
 }
 
 /// What answers are compared with.
@@ -44,6 +55,7 @@ impl Tally {
             latency: histogram(),
             send_delay: histogram(),
             timeline: Timeline::new(),
+            alike: Alike::default(),
             error_statuses: BTreeMap::new(),
             failed_as_meant: 0,
             lookups: 0,
@@ -52,7 +64,28 @@ impl Tally {
         }
     }
 
-    pub(crate) fn merge(&mut self, other: Self) {
+    /// Notes the latency of a batch with so many events.
+    pub(crate) fn take_latency(&mut self, at_ns: u64, events: u64, latency_us: u64) {
+        if (self.alike.at_ns, self.alike.latency_us) != (at_ns, latency_us) {
+            self.settle();
+            self.alike = Alike { at_ns, latency_us, ..Alike::default() };
+        }
+        self.alike.batches += 1;
+        self.alike.events += events;
+    }
+
+    /// Records what was noted. To be called before anything is read.
+    pub(crate) fn settle(&mut self) {
+        let Alike { at_ns, latency_us, batches, events } = std::mem::take(&mut self.alike);
+        if batches > 0 {
+            self.latency.saturating_record_n(latency_us, batches);
+            self.timeline.record(at_ns, events, latency_us);
+        }
+    }
+
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        self.settle();
+        other.settle();
         const SAME_BOUNDS: &str = "invariant: all histograms have the same bounds";
         self.created.merge(&other.created);
         self.latency.add(other.latency).expect(SAME_BOUNDS);
@@ -90,7 +123,8 @@ impl Tally {
         let first = batch_index * u64::from(truth.options.batch);
         self.created.insert_range(first, u64::from(count));
         let mut created = count;
-        for exception in reply.exceptions().iter().filter(|found| found.status != CREATED) {
+        let exceptions = if reply.body.is_empty() { Vec::new() } else { reply.exceptions() };
+        for exception in exceptions.iter().filter(|found| found.status != CREATED) {
             created -= 1;
             let place = exception.index as usize;
             self.created.remove(first + place as u64);

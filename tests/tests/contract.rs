@@ -112,6 +112,77 @@ fn every_verb_that_asks_a_node_answers_in_json() {
     assert_eq!((&status["role"], &status["transfers"]), (&"primary".into(), &6.into()));
 }
 
+/// The error in what a failed verb leaves on standard output under `--json`, which is one value.
+fn json_error(output: &std::process::Output) -> (i64, String, String) {
+    let value: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", said(output)));
+    let error = &value["error"];
+    let code = error["code"].as_i64().unwrap_or_else(|| panic!("no code in {value}"));
+    (code, text(&error["name"]), text(&error["message"]))
+}
+
+#[test]
+fn a_verb_that_fails_says_so_in_json_and_in_words() {
+    let shop = Shop::open();
+    for (words, expected, name, part) in [
+        (&["transfer", "alice", "bob", "1.005", "USD"][..], USAGE, "usage", "1.005"),
+        (
+            &["transfer", "alice", "nobody", "1", "USD"],
+            PROBLEM,
+            "credit_account_not_found",
+            "nobody",
+        ),
+        (&["transfer", "alice", "bob", "101", "USD"], PROBLEM, "exceeds_credits", "credit"),
+        (
+            &["transfer", "bank", "alice", "99", "USD", "--id", "opening"],
+            PROBLEM,
+            "exists_with_different_amount",
+            "amount",
+        ),
+        (&["void", "never-held"], PROBLEM, "problem", "never-held"),
+        (&["account", "nobody"], PROBLEM, "problem", "nobody"),
+        (&["transfer", "alice"], USAGE, "usage", "<TO>"),
+    ] {
+        let failed = shop.run(&[words, &["--json"]].concat());
+        let (code_in_json, name_in_json, message) = json_error(&failed);
+        assert_eq!((code(&failed), code_in_json), (expected, i64::from(expected)), "{words:?}");
+        assert_eq!(name_in_json, name, "{words:?}");
+        assert!(message.contains(part), "{words:?}: {message}");
+        let words_of_it = String::from_utf8_lossy(&failed.stderr).into_owned();
+        assert!(words_of_it.contains(part), "{words:?}: {words_of_it}");
+        assert!(!stdout(&shop.run(words)).contains('{'), "{words:?}");
+    }
+    let unreachable = mizan(&["ledgers", "--address", "127.0.0.1:1", "--json"]);
+    assert_eq!(json_error(&unreachable).1, "unreachable");
+    let lines = shop.run(&["repl", "-c", "account nobody --json"]);
+    assert_eq!(json_error(&lines).1, "problem", "{}", said(&lines));
+}
+
+#[test]
+fn a_node_that_is_started_with_json_says_in_json_where_it_listens() {
+    let mut shop = Shop::open();
+    shop.node.terminate();
+    assert!(shop.node.wait().success(), "{}", shop.node.stderr());
+    let mut node = Command::new(mizan_binary())
+        .args(["start", "--json", "--stop-with-stdin", "--listen", "127.0.0.1:0", "--data"])
+        .arg(shop.data())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary can be run");
+    let mut line = String::new();
+    let mut lines = BufReader::new(node.stdout.take().expect("the output is piped"));
+    lines.read_line(&mut line).expect("a line");
+    let ready: Value =
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let address = text(&ready["listening"]);
+    let status = mizan_ok(&["status", "--address", &address, "--json"]);
+    assert!(status.contains("\"primary\""), "{status}");
+    drop(node.stdin.take());
+    assert!(node.wait().expect("it ends").success());
+}
+
 #[test]
 fn every_verb_that_reads_files_answers_in_json() {
     let mut shop = Shop::open();

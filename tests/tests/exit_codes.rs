@@ -41,6 +41,57 @@ fn exit_codes_tell_a_script_what_to_do() {
     assert_eq!(code(&shop.run(&["trial-balance"])), 0, "readers need no session");
 }
 
+#[test]
+fn a_host_that_nobody_knows_is_unreachable_and_an_address_without_a_port_is_usage() {
+    // The name is reserved for this: no resolver may know it.
+    let unknown = mizan(&["ledgers", "--address", "nowhere.invalid:7117"]);
+    assert_eq!(code(&unknown), UNREACHABLE, "{}", said(&unknown));
+    assert!(said(&unknown).contains("nowhere.invalid"), "{}", said(&unknown));
+    for malformed in ["127.0.0.1", "localhost:seven", ""] {
+        let refused = mizan(&["ledgers", "--address", malformed]);
+        assert_eq!(code(&refused), USAGE, "`{malformed}`: {}", said(&refused));
+    }
+}
+
+#[test]
+fn a_path_that_is_no_file_and_a_configuration_that_is_no_text_are_usage() {
+    let directory = tempfile::TempDir::new().expect("a temporary directory");
+    let folder = directory.path().to_str().expect("temporary paths are UTF-8");
+    let binary = directory.path().join("binary.toml");
+    std::fs::write(&binary, [0xff, 0xfe, 0x00]).expect("a file can be written");
+    let binary = binary.to_str().expect("temporary paths are UTF-8");
+    let beneath = format!("{binary}/mizan.toml");
+    for file in [folder, binary, &beneath, "/nonexistent/mizan.toml"] {
+        let refused = mizan(&["explain", "--config", file]);
+        assert_eq!(code(&refused), USAGE, "{file}: {}", said(&refused));
+        assert!(said(&refused).contains(file), "{}", said(&refused));
+    }
+    let import = mizan(&["import", folder, "--address", NOBODY]);
+    assert_eq!(code(&import), USAGE, "{}", said(&import));
+}
+
+#[test]
+fn ranges_of_the_benchmark_are_checked_before_anything_starts() {
+    for (flag, values) in [
+        ("--batch", &["0", "8190", "-1", "x"][..]),
+        ("--clients", &["0", "1025"]),
+        ("--in-flight", &["0", "1048577"]),
+        ("--accounts", &["0", "1", "4294967297"]),
+        ("--transfers", &["0"]),
+        ("--rate", &["0", "1000000001"]),
+    ] {
+        for value in values {
+            let refused = mizan(&["bench", &format!("{flag}={value}")]);
+            assert_eq!(code(&refused), USAGE, "{flag} {value}: {}", said(&refused));
+            assert!(said(&refused).contains(flag), "{}", said(&refused));
+            assert!(stdout(&refused).is_empty(), "{}", said(&refused));
+        }
+    }
+    for value in ["0", "100000001"] {
+        assert_eq!(code(&mizan(&["demo", "--transfers", value])), USAGE, "{value}");
+    }
+}
+
 /// Listens, and answers every client's first frame with an error.
 fn refuse_everybody_with(status: RequestStatus) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");

@@ -314,6 +314,7 @@ impl Header {
     ///
     /// # Errors
     /// The first check that fails, as the status that ends the connection.
+    #[inline]
     pub fn parse(bytes: &[u8; HEADER_SIZE]) -> Result<Self, RequestStatus> {
         let prefix: Prefix = read(bytes);
         if prefix.magic != MAGIC {

@@ -1,9 +1,14 @@
 //! The verbs that make, run, measure and examine nodes.
 
 use super::{ConnectArgs, DataArgs};
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
+use mizan_loadgen::constants::{ACCOUNTS_MAX, CLIENTS_MAX, IN_FLIGHT_MAX, RATE_MAX};
 use mizan_loadgen::{Distribution, IdOrder, Mix};
+use mizan_wire::limits::EVENTS_MAX;
 use std::path::PathBuf;
+
+/// Transfers of a demo at the most: it is to end within a minute on a small machine, and its tables fit there.
+const DEMO_TRANSFERS_MAX: u64 = 100_000_000;
 
 /// `mizan demo`
 #[derive(Clone, Debug, Args)]
@@ -19,7 +24,7 @@ pub struct DemoArgs {
     #[arg(long)]
     pub keep: bool,
     /// Transfers of the load; the load that is crashed has at most half as many
-    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = value_parser!(u64).range(1..=DEMO_TRANSFERS_MAX))]
     pub transfers: u64,
     /// Seed of the load, to repeat it [default: a fresh one, which is printed]
     #[arg(long, value_name = "N")]
@@ -78,25 +83,25 @@ pub struct BenchArgs {
     #[command(flatten)]
     pub connect: ConnectArgs,
     /// Accounts that pay each other
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = value_parser!(u64).range(2..=ACCOUNTS_MAX))]
     pub accounts: u64,
     /// Transfers and lookups in all; with a duration, at the most [default: 1000000, or what the duration needs]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub transfers: Option<u64>,
     /// Begins no request later than this, as in 10s
     #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,
     /// Transfers in one request
-    #[arg(long, value_name = "N", default_value_t = 8_189)]
+    #[arg(long, value_name = "N", default_value_t = EVENTS_MAX, value_parser = value_parser!(u32).range(1..=i64::from(EVENTS_MAX)))]
     pub batch: u32,
     /// Connections
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=i64::from(CLIENTS_MAX)))]
     pub clients: u32,
     /// Requests in flight per connection; with --rate at the most [default: 4, with --rate 1024]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=i64::from(IN_FLIGHT_MAX)))]
     pub in_flight: Option<u32>,
     /// Transfers per second of a fixed schedule [default: as fast as answers come]
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", value_parser = value_parser!(u64).range(1..=RATE_MAX))]
     pub rate: Option<u64>,
     /// The order of transfer ids: sequential, time (milliseconds and random bits) or random
     #[arg(long, value_name = "ORDER", default_value = "sequential")]
@@ -187,7 +192,8 @@ pub struct FormatArgs {
 Stays in the foreground until SIGINT, SIGTERM or SIGHUP: then it answers what it has accepted, syncs,
 and exits 0. A second signal ends it at once (exit 128 + signal); nothing that was acknowledged is
 lost by that either. When the node is ready it prints one line to standard output:
-`listening 127.0.0.1:7117`. With port 0 the system chooses the port.
+`listening 127.0.0.1:7117`, or with --json {\"listening\":\"127.0.0.1:7117\"}. With port 0 the system
+chooses the port.
 
 Examples:
   mizan start --data /var/lib/mizan
@@ -233,6 +239,9 @@ pub struct VerifyArgs {
 /// `mizan inspect`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
+With --json superblock and segments are one value; frames are one object per line, written as they
+are read, so that a journal of any size can be looked through.
+
 Examples:
   mizan inspect superblock --data /var/lib/mizan
   mizan inspect segments --data /var/lib/mizan --json

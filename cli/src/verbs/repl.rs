@@ -103,6 +103,7 @@ impl<'a> Repl<'a> {
             return Err(error);
         }
         let code = report(&mut self.context.output, result);
+        self.context.output.set_json(self.is_json);
         if code != exit::OK {
             self.code = code;
         }
@@ -133,9 +134,7 @@ impl<'a> Repl<'a> {
             return Err(CliError::Usage(text.to_owned()));
         }
         self.context.output.set_json(self.is_json || args.json);
-        let result = verbs::dispatch(self.context, &args.verb);
-        self.context.output.set_json(self.is_json);
-        result
+        verbs::dispatch(self.context, &args.verb)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::files::{JournalProgress, count_text, node_error, running_node_error, 
 use crate::output::Output;
 use crate::signals::Signals;
 use mizan_node::{Layout, Node, NodeOptions, StopHandle};
+use serde_json::json;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +35,11 @@ pub fn run(context: &mut Context, args: &StartArgs) -> Result<u8, CliError> {
     if args.stop_with_stdin {
         stop_with_standard_input(node.stop_handle());
     }
-    context.output.line(format!("listening {}", node.local_addr()))?;
+    if context.output.is_json() {
+        context.output.json(&json!({ "listening": node.local_addr().to_string() }))?;
+    } else {
+        context.output.line(format!("listening {}", node.local_addr()))?;
+    }
     serve(node, &signals)?;
     context.output.note("stopped: everything that was accepted is answered and durable")?;
     Ok(exit::OK)

@@ -12,7 +12,8 @@ fn limits(window_requests: u32, window_bytes: u32) -> NodeLimits {
 
 fn push(writes: &mut Writes, id: u64, now: Instant) {
     let body = Bytes::copy_from_slice(&id.to_le_bytes());
-    writes.push(RequestId(id), OPERATION, 1, body, now + TIMEOUT);
+    writes.push(RequestId(id), OPERATION, 1, body);
+    writes.stamp(now + TIMEOUT);
 }
 
 fn send_all(writes: &mut Writes, now: Instant) -> Vec<(u64, u64)> {
