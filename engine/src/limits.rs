@@ -25,11 +25,11 @@ pub(crate) const BUCKET_PLACES: usize = 12;
 pub(crate) const BUCKET_LOAD: usize = 8;
 
 /// Events between the first look at an event's ids and its execution. Two cache misses take about 200 ns.
-pub(crate) const LOOK_AHEAD_IDS: usize = 24;
+pub(crate) const LOOK_AHEAD_IDS: usize = 16;
 /// Events between the fetch of an event's records and its execution.
-pub(crate) const LOOK_AHEAD_RECORDS: usize = 12;
+pub(crate) const LOOK_AHEAD_RECORDS: usize = 8;
 /// Events between the fetch of a named pending transfer's accounts and the event's execution.
-pub(crate) const LOOK_AHEAD_PENDING: usize = 5;
+pub(crate) const LOOK_AHEAD_PENDING: usize = 4;
 /// Size of the ring of looked-up events: a power of two above the look-ahead.
 pub(crate) const LOOK_AHEAD_RING: usize = 32;
 

@@ -138,7 +138,7 @@ impl LedgerState {
         self.holds.prefetch(pending.hold);
     }
 
-    /// The hints with guesses that hold, where accounts with the event's ids exist.
+    /// The hints of an event that names its accounts, with guesses that hold, or are none where an account is unknown.
     #[inline(always)]
     pub(crate) fn verified(&self, event: &Transfer, hints: Hints) -> Hints {
         let is_of = |slot: u32, id: u128| {
@@ -154,9 +154,6 @@ impl LedgerState {
 
     #[inline(never)]
     fn corrected(&self, event: &Transfer, hints: Hints) -> Hints {
-        if resolves_hold(event) {
-            return hints;
-        }
         let find = |id: u128, hash: IdHash, guess: u32| {
             self.accounts.find_with_guess(id, hash, guess).unwrap_or(NO_GUESS)
         };

@@ -64,11 +64,10 @@ impl LedgerState {
     ) -> bool {
         let hints = self.verified(event, self.look_ahead.hints(index));
         let slots = [hints.debit_guess as usize, hints.credit_guess as usize];
-        // Refuses slots that are the same, and those that are none.
+        // Refuses slots that are the same, and those that are none: the others have the event's ids.
         let Ok([debit, credit]) = self.accounts.lines.get_disjoint_mut(slots) else { return false };
         let ledger_slot = u32::from(debit.ledger_slot);
         let is_plain = is_plain::<IS_PENDING>(event)
-            && (debit.id ^ event.debit_account_id) | (credit.id ^ event.credit_account_id) == 0
             && debit.ledger_slot == credit.ledger_slot
             && event.ledger == self.ledgers.number(ledger_slot)
             && !self.transfers.is_full()
