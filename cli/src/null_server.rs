@@ -1,6 +1,7 @@
 //! A server that does nothing: the gateway in front of a sink that answers at once.
 //!
-//! It shows what client, protocol and sockets cost by themselves. Every create is answered as created, every lookup
+//! It shows what client, protocol and sockets cost by themselves: it is a node's own gateway, so every frame is read,
+//! checked by both its checksums, held against its session, and answered, as on a node. Every create is answered as created, every lookup
 //! finds nothing; sessions are counted, so that a client's numbers are taken without gaps.
 //!
 //! What is absent: ring, journal, engine, and any memory of what was asked.

@@ -2,7 +2,7 @@
 
 use crate::config::after;
 use crate::connection::Connection;
-use crate::constants::{BODY_BLOCK_SIZE, FLUSH_SIZE, SMALL_BODY_SIZE_MAX, SPARE_BODIES_MAX};
+use crate::constants::{BODY_BLOCK_SIZE, FLUSH_SIZE, SMALL_BODY_SIZE_MAX, SPARE_BODIES_SIZE_MAX};
 use crate::hello::NodeInfo;
 use crate::reads::Reads;
 use crate::reply::{Completion, RequestId};
@@ -50,6 +50,7 @@ pub struct Client {
     /// What is left of the block in which small bodies lie.
     body_block: BytesMut,
     spare_bodies: Vec<BytesMut>,
+    spare_bodies_size: usize,
 }
 
 impl Client {
@@ -107,6 +108,7 @@ impl Client {
             retry_at: None,
             body_block: BytesMut::new(),
             spare_bodies: Vec::new(),
+            spare_bodies_size: 0,
         }
     }
 
@@ -350,6 +352,7 @@ impl Client {
             return self.body_block.split().freeze();
         }
         let mut body = self.spare_bodies.pop().unwrap_or_default();
+        self.spare_bodies_size -= body.capacity();
         // What an earlier request left is written over, so that only growth costs zeros.
         body.resize(size, 0);
         write(&mut body);
@@ -359,9 +362,10 @@ impl Client {
     /// Keeps the memory of an answered request for the next one.
     pub(crate) fn recycle(&mut self, body: Bytes) {
         if body.len() > SMALL_BODY_SIZE_MAX
-            && self.spare_bodies.len() < SPARE_BODIES_MAX
+            && self.spare_bodies_size + body.len() <= SPARE_BODIES_SIZE_MAX
             && let Ok(body) = body.try_into_mut()
         {
+            self.spare_bodies_size += body.capacity();
             self.spare_bodies.push(body);
         }
     }

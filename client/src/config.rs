@@ -21,7 +21,8 @@ pub struct ClientConfig {
     pub cluster: u128,
     /// How long one attempt to connect and say hello may take.
     pub connect_timeout: Duration,
-    /// How long a request may stay unanswered before its fate is reported as unknown.
+    /// How long a request may stay unanswered before its fate is reported as unknown. The time of a write that was
+    /// submitted runs from the next poll or flush.
     pub request_timeout: Duration,
     /// Whether to connect again and resend after a connection broke.
     pub reconnect: bool,

@@ -46,8 +46,8 @@ pub const GATHERED_BODY_SIZE_MAX: usize = 2 * 1024;
 pub const SMALL_BODY_SIZE_MAX: usize = 4 * 1024;
 /// Bytes of such a block.
 pub const BODY_BLOCK_SIZE: usize = 64 * 1024;
-/// Larger bodies of answered requests that are kept for reuse.
-pub const SPARE_BODIES_MAX: usize = 16;
+/// Bytes of larger bodies of answered requests that are kept for reuse.
+pub const SPARE_BODIES_SIZE_MAX: usize = 16 * 1024 * 1024;
 
 /// The client's release as the protocol carries it: major, minor and patch in a byte each.
 pub const RELEASE: u32 = (number(env!("CARGO_PKG_VERSION_MAJOR")) << 16)

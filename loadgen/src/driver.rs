@@ -19,7 +19,6 @@ use std::collections::VecDeque;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use zerocopy::transmute;
 
 /// What all drivers of a run share.
 pub(crate) struct Shared<'a> {
@@ -229,12 +228,7 @@ impl<'a> Driver<'a> {
             })
         } else {
             lane.client.submit_with(Operation::CreateTransfers, count * 128, |body| {
-                let mut places = body.as_chunks_mut::<128>().0.iter_mut();
-                workload.each(batch_index, count, |transfer| {
-                    if let Some(place) = places.next() {
-                        *place = transmute!(transfer);
-                    }
-                });
+                workload.fill(batch_index, body);
             })
         };
         let id = match submitted {
