@@ -13,6 +13,9 @@ pub(crate) const BUFFER_FULL_SIZE: usize = FRAME_SIZE_MAX;
 pub(crate) const READ_BYTES_MIN: usize = 256;
 /// Bytes of the smallest write: one event of 128 bytes. Guides how much is read from a connection near its limit.
 pub(crate) const WRITE_FRAME_SIZE_MIN: usize = 2 * HEADER_SIZE;
+/// The congestion control of connections within one machine. Controls that pace, such as BBR, arm a timer for every
+/// burst of replies instead, which costs a virtual machine dear.
+pub(crate) const LOOPBACK_CONGESTION_CONTROL: &str = "reno";
 /// Connections accepted in one poll at the most, so that a flood of them does not starve those that are there.
 pub(crate) const ACCEPTS_PER_POLL: usize = 256;
 /// Places beyond `connection_count_max` for connections that are only told that there are too many.

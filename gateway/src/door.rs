@@ -1,7 +1,9 @@
 //! The listener: accepts connections, and survives it when the system has no descriptor to give.
 
 use crate::common::Common;
-use crate::config::{ACCEPT_PAUSE_NS, ACCEPTS_PER_POLL, REFUSED_COUNT_MAX};
+use crate::config::{
+    ACCEPT_PAUSE_NS, ACCEPTS_PER_POLL, LOOPBACK_CONGESTION_CONTROL, REFUSED_COUNT_MAX,
+};
 use crate::connection::Connection;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
@@ -9,6 +11,7 @@ use crate::take::Farewell;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Token as WatchToken};
 use mizan_wire::RequestStatus;
+use rustix::net::sockopt;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -42,6 +45,10 @@ impl Door {
         raise_descriptor_limit();
         let listen = || {
             let mut listener = TcpListener::bind(address)?;
+            if address.ip().is_loopback() {
+                // Accepted sockets inherit it. Where it is not to be had, replies are only slower.
+                let _ = sockopt::set_tcp_congestion(&listener, LOOPBACK_CONGESTION_CONTROL);
+            }
             poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
             Ok(listener)
         };
@@ -141,5 +148,24 @@ impl Gateway {
             let status = RequestStatus::TooManyConnections;
             self.begin_close(token.slot(), Farewell::Error(status, 0));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_within_the_machine_are_not_paced() {
+        let poll = mio::Poll::new().unwrap();
+        let door = Door::open("127.0.0.1:0".parse().unwrap(), &poll).unwrap();
+        let _client = std::net::TcpStream::connect(door.local_addr().unwrap()).unwrap();
+        let accepted = loop {
+            match door.listener.accept() {
+                Ok((accepted, _)) => break accepted,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+        };
+        assert_eq!(sockopt::tcp_congestion(&accepted).unwrap(), LOOPBACK_CONGESTION_CONTROL);
     }
 }
