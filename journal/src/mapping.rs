@@ -86,10 +86,10 @@ impl MappedSegment {
 
     /// Takes the pages of the range out of the mapping, in one step for all of them. Their contents stay where they
     /// are, in the page cache, and the file's pages count as changed if they were changed through the mapping.
-    fn detach(&self, offset: u64, length: u64) {
+    fn detach(&mut self, offset: u64, length: u64) {
         // SAFETY: the mapping is shared, not private: the advice drops entries of the page table, no contents, and a
-        // later access faults the same page of the page cache in again. `Segment::sync` holds the segment
-        // exclusively, so nobody is using a reference into it.
+        // later access faults the same page of the page cache in again. The segment is borrowed exclusively, so
+        // nobody is using a reference into it meanwhile.
         let detached = unsafe {
             self.map.unchecked_advise_range(
                 UncheckedAdvice::DontNeed,
