@@ -6,8 +6,8 @@
 //! The ways take turns, each on a journal of its own, so that a slow moment of the machine does not fall on one of
 //! them only. Every line is one size of group: for each way the median over the rounds of the rounds' p50, with the
 //! lowest and the highest of them, the medians of their p99 and of their longest, the CPU time of this process per
-//! group (the helper's, which prepares segments, included), that of all processes and the kernel's own threads, and
-//! what share of the CPUs other processes and the kernel's threads used meanwhile.
+//! group (the helper's, which prepares segments, included), that of all processes and the kernel's own threads, what
+//! was written to all disks per group, and what share of the CPUs other processes and the kernel's threads used meanwhile.
 
 use std::error::Error;
 use std::path::Path;
@@ -34,6 +34,8 @@ struct Round {
     /// CPU time per group, or per segment prepared.
     own_us: f64,
     all_us: f64,
+    /// Written to all disks per group, or per segment prepared.
+    written_kib: f64,
     others: f64,
 }
 
@@ -148,15 +150,22 @@ struct Load {
     begin: Instant,
     own: Duration,
     all: Duration,
+    written_kib: u64,
 }
 
 impl Load {
     fn begin() -> Result<Self, Box<dyn Error>> {
-        Ok(Load { begin: Instant::now(), own: own_cpu_time(), all: all_cpu_time()? })
+        Ok(Load {
+            begin: Instant::now(),
+            own: own_cpu_time(),
+            all: all_cpu_time()?,
+            written_kib: written_kib()?,
+        })
     }
 
     fn end(self, groups: usize, sorted_us: &[f64]) -> Result<Round, Box<dyn Error>> {
         let own = own_cpu_time() - self.own;
+        let written_kib = written_kib()? - self.written_kib;
         let all = all_cpu_time()?.saturating_sub(self.all);
         let cpus = std::thread::available_parallelism()?.get() as f64;
         let room = self.begin.elapsed().as_secs_f64() * cpus;
@@ -166,6 +175,7 @@ impl Load {
             longest_us: at(sorted_us, 1.0),
             own_us: own.as_secs_f64() * 1e6 / groups as f64,
             all_us: all.as_secs_f64() * 1e6 / groups as f64,
+            written_kib: written_kib as f64 / groups as f64,
             others: all.saturating_sub(own).as_secs_f64() / room,
         })
     }
@@ -184,7 +194,7 @@ fn line(rounds: &[Round]) -> String {
     let median = |value| at(&sorted(value), 0.5);
     let p50_us = sorted(|round| round.p50_us);
     format!(
-        "p50 {:6.0} us ({:.0} to {:.0}), p99 {:6.0}, longest {:6.0}; cpu {:6.0} us, of all {:6.0}; others {:.0} %",
+        "p50 {:6.0} us ({:.0} to {:.0}), p99 {:6.0}, longest {:6.0}; cpu {:6.0} us, of all {:6.0}; {:5.0} KiB; others {:.0} %",
         at(&p50_us, 0.5),
         at(&p50_us, 0.0),
         at(&p50_us, 1.0),
@@ -192,6 +202,7 @@ fn line(rounds: &[Round]) -> String {
         median(|round| round.longest_us),
         median(|round| round.own_us),
         median(|round| round.all_us),
+        median(|round| round.written_kib),
         median(|round| round.others * 100.0),
     )
 }
@@ -200,6 +211,13 @@ fn line(rounds: &[Round]) -> String {
 fn own_cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// What was written to all disks since the machine started.
+fn written_kib() -> Result<u64, Box<dyn Error>> {
+    let counters = std::fs::read_to_string("/proc/vmstat")?;
+    let written = counters.lines().find_map(|line| line.strip_prefix("pgpgout "));
+    Ok(written.ok_or("/proc/vmstat has no pgpgout")?.parse()?)
 }
 
 /// CPU time of all processes, the kernel's threads and interrupts.

@@ -45,7 +45,10 @@ pub(crate) const PREPARE_PIECES_PER_SYNC: u64 = 4;
 /// Bytes of zeros written in one call while a segment is prepared.
 pub(crate) const PREPARE_CHUNK: usize = 1 << 20;
 /// A preparing helper syncs after so many bytes, so that one large flush does not delay the group commits.
-pub(crate) const PREPARE_SYNC_INTERVAL: u64 = 8 << 20;
+pub(crate) const PREPARE_SYNC_INTERVAL: u64 = 2 << 20;
+/// Bytes that are asked into the page cache in one call; the kernel ignores what exceeds its read-ahead, which is
+/// seldom less.
+pub(crate) const CACHE_CHUNK: u64 = 128 << 10;
 /// Window of a sequential reader, in bytes; holds the largest frame wherever it starts.
 pub(crate) const READ_WINDOW: usize = 4 << 20;
 /// Bytes looked at in one step of a sweep for later frames.

@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::constants::PAGE_SIZE;
 use crate::storage::{Entry, LockError, Segment, Storage};
 
 /// What is about to be done, or was done.
@@ -185,7 +186,9 @@ impl<S: Storage, F: Faults> Storage for FaultStorage<S, F> {
     fn write_zeros(&self, name: &str, offset: u64, length: u64, sync_size: u64) -> io::Result<()> {
         let call = Call { operation: Operation::Write, name, offset, length };
         decide(&*self.faults, &call, |length| {
-            self.inner.write_zeros(name, offset, length as u64, sync_size)
+            // A cut leaves whole pages, too: the storage takes nothing else.
+            let length = length as u64;
+            self.inner.write_zeros(name, offset, length - length % PAGE_SIZE, sync_size)
         })
     }
 

@@ -351,3 +351,24 @@ impl Segment for FileSegment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_groups_get_single_pages_and_large_groups_get_pieces_of_a_power_of_two() {
+        let table = [
+            (0, 4 << 10),
+            (4 << 10, 4 << 10),
+            (31 << 10, 4 << 10),
+            (32 << 10, 8 << 10),
+            (100_000, 16 << 10),
+            (512 << 10, 128 << 10),
+            (1 << 30, 128 << 10),
+        ];
+        for (sync_size, piece) in table {
+            assert_eq!(cache_piece(sync_size), piece, "{sync_size} bytes per sync");
+        }
+    }
+}

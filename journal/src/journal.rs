@@ -399,3 +399,40 @@ impl<S: Storage> Journal<S> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::constants::{PAGE_SIZE, SEGMENT_SIZE_MIN};
+    use crate::sim::SimStorage;
+    use crate::{FormatOptions, Frame, Prepare};
+
+    fn append_and_sync(journal: &mut Journal<SimStorage>, size: usize) {
+        let sequence = journal.next_sequence();
+        let mut frame = journal.begin(sequence, size).expect("begun");
+        frame.put(&vec![5; size]).expect("put");
+        frame.finish(1, 0).expect("finished");
+        journal.sync().expect("synced");
+    }
+
+    #[test]
+    fn segments_are_prepared_for_the_mean_sync_of_the_segment_before() {
+        let storage = SimStorage::new();
+        let options = FormatOptions { segment_size: SEGMENT_SIZE_MIN, ..FormatOptions::new(1, 1) };
+        Journal::format(&storage, &options).expect("formatted");
+        let inline = OpenOptions { prepare: Prepare::Inline, ..OpenOptions::default() };
+        let mut ignore = |_: &Frame<'_>| Ok(());
+        let (mut journal, _) = Journal::open(storage, &inline, &mut ignore).expect("opens");
+        assert_eq!(journal.preparer.prepared_for(), PAGE_SIZE, "nothing is known yet");
+        // Frames of 256 bytes and their payload: 65 pages each, then two pages each.
+        for (size, pages) in [(64 * PAGE_SIZE, 65), (PAGE_SIZE, 2), (64 * PAGE_SIZE, 65)] {
+            let begun = journal.counters().segments;
+            while journal.counters().segments < begun + 2 {
+                append_and_sync(&mut journal, size as usize);
+            }
+            let mean = journal.preparer.prepared_for() / PAGE_SIZE;
+            // The segment's own end and header are synced, too.
+            assert!((pages - pages / 8..=pages).contains(&mean), "{mean} pages, not {pages}");
+        }
+    }
+}
