@@ -74,16 +74,24 @@ impl<T> Cells<T> {
     ///
     /// # Panics
     /// If `count` exceeds the capacity: the two parts would overlap.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parts(&self, start: u64, count: usize) -> (*mut [T], *mut [T]) {
-        assert!(count <= self.capacity, "{count} cells do not fit a ring of {}", self.capacity);
+        if count > self.capacity {
+            too_many(count, self.capacity);
+        }
         let before_the_end = count.min(self.contiguous_from(start));
-        // SAFETY: the index is below the capacity, so the result is inside the allocation.
-        let first = unsafe { self.base.as_ptr().add(self.index(start)) };
+        let first = self.cell(start);
         (
             ptr::slice_from_raw_parts_mut(first, before_the_end),
             ptr::slice_from_raw_parts_mut(self.base.as_ptr(), count - before_the_end),
         )
+    }
+
+    /// The memory of the cell of a position.
+    #[inline(always)]
+    pub(crate) fn cell(&self, position: u64) -> *mut T {
+        // SAFETY: the index is below the capacity, so the result is inside the allocation.
+        unsafe { self.base.as_ptr().add(self.index(position)) }
     }
 
     /// Tells loom that the cells are read now. Nothing in a normal build.
@@ -103,6 +111,13 @@ impl<T> Cells<T> {
             self.shadow[self.index(position)].with_mut(|_| ());
         }
     }
+}
+
+// Out of line, as all panics of the hot path: what formats a message would crowd out what it guards.
+#[cold]
+#[inline(never)]
+fn too_many(count: usize, capacity: usize) -> ! {
+    panic!("{count} cells do not fit a ring of {capacity}")
 }
 
 impl<T> Drop for Cells<T> {

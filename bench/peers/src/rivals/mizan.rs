@@ -143,10 +143,15 @@ fn producing(case: &Case, mut producer: impl Claim, mut side: impl Side) -> Prod
                     Err(error) => panic!("{error}"),
                 }
             };
-            let (first, second) = span.slices_mut();
-            for event in first.iter_mut().chain(second) {
-                *event = Event::of(number, value);
+            if case.batch == 1 {
+                *span.cell_mut(0) = Event::of(number, value);
                 value += 1;
+            } else {
+                let (first, second) = span.slices_mut();
+                for event in first.iter_mut().chain(second) {
+                    *event = Event::of(number, value);
+                    value += 1;
+                }
             }
             span.publish();
             side.moved();
