@@ -27,11 +27,13 @@ fn all_lines() -> String {
 
 #[test]
 fn growth_above_the_tolerance_fails_and_says_by_how_much_and_what_to_do() {
-    let before = recorded(&[("a", 1_000), ("b", 1_000)]);
-    let error = compare(&before, &these(&[("a", 1_031), ("b", 1_000)])).expect_err("a grew");
+    let before = recorded(&[("a", 10_000), ("b", 10_000), ("c", 1_000)]);
+    let found = these(&[("a", 10_310), ("b", 10_000), ("c", 1_100)]);
+    let error = compare(&before, &found).expect_err("a grew");
     let text = error.to_string();
     assert!(text.contains("a (+3.10 %)") && text.contains(RECORD), "{text}");
-    assert!(!text.contains("b ("), "{text}");
+    assert!(text.contains("a: 10000 -> 10310"), "all changes are told: {text}");
+    assert!(!text.contains("b:") && !text.contains("c ("), "{text}");
 }
 
 #[test]
