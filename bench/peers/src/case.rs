@@ -59,6 +59,8 @@ pub(crate) struct Case {
     pub(crate) events: u64,
     /// Whether each of two threads has a core of its own.
     pub(crate) pinned: bool,
+    /// Whether our ring asks for huge pages, as that of a node does.
+    pub(crate) huge_pages: bool,
 }
 
 impl Case {
@@ -73,9 +75,9 @@ impl Case {
     }
 }
 
-/// What travels: 128 bytes that start on a cache line.
+/// What travels: 128 bytes, aligned as the cells of a node.
 #[derive(Clone, Copy)]
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub(crate) struct Event(pub(crate) [u64; WORDS]);
 
 impl Event {
@@ -149,6 +151,7 @@ mod tests {
         capacity: 64,
         events: 4,
         pinned: false,
+        huge_pages: false,
     };
 
     fn arrivals(events: &[Words]) -> Result<(), String> {

@@ -43,6 +43,9 @@ struct Options {
     /// Leave the threads to the scheduler instead of giving each of two threads a core.
     #[arg(long)]
     unpinned: bool,
+    /// Let our ring ask for huge pages, as that of a node does; no rival does.
+    #[arg(long)]
+    huge_pages: bool,
     /// Only rivals whose name contains this; ours always runs.
     #[arg(long)]
     rival: Option<String>,
@@ -65,6 +68,7 @@ impl Options {
                         capacity: self.capacity,
                         events: self.events.next_multiple_of(multiple),
                         pinned: !self.unpinned,
+                        huge_pages: self.huge_pages,
                     });
                 }
             }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Ticks from which a share means something: half a second on two cores.
-const TICKS_MIN: u64 = 100;
+/// Ticks from which a share means something: a fifth of a second on two cores.
+const TICKS_MIN: u64 = 40;
 
 /// Clock ticks of the machine and of this process, as the kernel counts them (100 a second).
 #[derive(Clone, Copy, Debug, Default)]

@@ -84,8 +84,15 @@ mod tests {
             for mode in [Mode::Single, Mode::Multi, Mode::MultiTwo] {
                 for wait in [Wait::Yield, Wait::Block] {
                     for batch in [1, 16, 64] {
-                        let case =
-                            Case { mode, wait, batch, capacity: 128, events: 4_096, pinned: false };
+                        let case = Case {
+                            mode,
+                            wait,
+                            batch,
+                            capacity: 128,
+                            events: 4_096,
+                            pinned: false,
+                            huge_pages: true,
+                        };
                         if let Some(run) = (rival.run)(&case) {
                             assert!(run.is_ok(), "{} {case:?}: {run:?}", rival.name);
                             runs += 1;

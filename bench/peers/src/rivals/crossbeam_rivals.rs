@@ -1,5 +1,5 @@
 //! The bounded queues of `crossbeam`. They have no batches, so only batches of one are measured; events have no
-//! alignment here, because each slot also has a stamp and would grow to 192 bytes.
+//! alignment here, because each slot also has a stamp and would grow to 256 bytes.
 
 use super::{Pause, Spin, Yield};
 use crate::case::{Arrivals, Case, Wait, Words, words_of};

@@ -3,6 +3,7 @@
 use super::{Pause, Spin, Yield};
 use crate::case::{Arrivals, Case, Event, Mode, Wait};
 use crate::race::{Finish, Produce, finish_line, pin_consumer, race};
+use mizan_memory::reserve_touched;
 use mizan_ring::{
     ClaimError, Consumer, CursorReader, Idle, IdleStrategy, MultiProducer, Pause as Advice,
     RingOptions, RingStats, Signal, SingleProducer, Span,
@@ -102,9 +103,13 @@ impl Claim for MultiProducer<Event> {
 }
 
 fn go(case: &Case, produces: impl Side, consumes: impl Side + 'static) -> Result<Duration, String> {
-    let mut setup = RingOptions::new(case.capacity)
-        .allocate(Event::EMPTY)
-        .map_err(|error| error.to_string())?;
+    let options = RingOptions::new(case.capacity);
+    let setup = if case.huge_pages {
+        options.allocate_in(reserve_touched(case.capacity), Event::EMPTY)
+    } else {
+        options.allocate(Event::EMPTY)
+    };
+    let mut setup = setup.map_err(|error| error.to_string())?;
     let consumer = setup.consumer("peer").add();
     let published = setup.published();
     let producers: Vec<Produce> = match case.mode {
