@@ -15,6 +15,7 @@ use mizan_engine::Engine;
 use mizan_gateway::{Gateway, GatewayConfig};
 use mizan_journal::constants::SEGMENTS_AHEAD_MAX;
 use mizan_journal::{FileStorage, Journal, OpenOptions, RecoveryReport, Storage, Superblock};
+use mizan_memory::reserve_touched;
 use mizan_ring::{Cursor, IdleStrategy, Poison, RingOptions, Signal};
 use mizan_wire::frame::NodeLimits;
 use mizan_wire::limits::{EVENTS_MAX, FRAME_SIZE_MAX, HEADER_SIZE};
@@ -284,7 +285,7 @@ impl<S: Storage> Assembly<'_, S> {
         };
 
         let options = RingOptions::new(RING_CELLS).poisoned_with(&poison);
-        let mut requests = options.allocate(Cell::ZERO)?;
+        let mut requests = options.allocate_in(reserve_touched(RING_CELLS), Cell::ZERO)?;
         let journal_requests = requests.consumer("journal").add();
         let engine_requests = requests.consumer("engine").add();
         let released = [journal_requests.cursor(), engine_requests.cursor()];
@@ -293,7 +294,7 @@ impl<S: Storage> Assembly<'_, S> {
         let (durable_writer, durable) = Cursor::new(0);
 
         let options = RingOptions::new(OUTPUT_RING_CELLS).poisoned_with(&poison);
-        let mut outputs = options.allocate(Cell::ZERO)?;
+        let mut outputs = options.allocate_in(reserve_touched(OUTPUT_RING_CELLS), Cell::ZERO)?;
         let outputs_reader = outputs.consumer("reply").add();
         let outputs_released = outputs_reader.cursor();
         let outputs = outputs.single_producer()?;

@@ -52,7 +52,7 @@ impl<T> Consumer<T> {
     ///
     /// # Errors
     /// [`Poisoned`] once the ring is poisoned, even if published cells are left.
-    #[inline]
+    #[inline(always)]
     pub fn available(&mut self) -> Result<Batch<'_, T>, Poisoned> {
         self.core.poison.check()?;
         if self.read == self.limit || self.read == self.offered_from {
@@ -68,15 +68,11 @@ impl<T> Consumer<T> {
     ///
     /// # Panics
     /// If `position` is behind the read position or beyond what [`Consumer::available`] has shown.
-    #[inline]
+    #[inline(always)]
     pub fn read_to(&mut self, position: u64) {
-        assert!(
-            self.read <= position && position <= self.limit,
-            "consumer `{}` has read up to {} and seen up to {}, it cannot read to {position}",
-            self.name,
-            self.read,
-            self.limit
-        );
+        if position < self.read || position > self.limit {
+            self.cannot_read_to(position);
+        }
         self.read = position;
     }
 
@@ -86,14 +82,11 @@ impl<T> Consumer<T> {
     ///
     /// # Panics
     /// If `position` is behind the released position or beyond what [`Consumer::available`] has shown.
-    #[inline]
+    #[inline(always)]
     pub fn release_to(&mut self, position: u64) {
-        assert!(
-            position <= self.limit,
-            "consumer `{}` has seen up to {}, it cannot release to {position}",
-            self.name,
-            self.limit
-        );
+        if position > self.limit {
+            self.cannot_release_to(position);
+        }
         self.core.cells.note_read(self.released.get(), position);
         self.released.advance_to(position);
         self.read = self.read.max(position);
@@ -115,7 +108,7 @@ impl<T> Consumer<T> {
         self.batch(start, end)
     }
 
-    #[inline]
+    #[inline(always)]
     fn batch(&self, start: u64, end: u64) -> Batch<'_, T> {
         self.core.cells.note_read(start, end);
         let (first, second) = self.core.cells.parts(start, (end - start) as usize);
@@ -126,6 +119,24 @@ impl<T> Consumer<T> {
         // batch excludes. Other consumers only read.
         let (first, second) = unsafe { (&*first, &*second) };
         Batch { first, second, start }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn cannot_read_to(&self, position: u64) -> ! {
+        panic!(
+            "consumer `{}` has read up to {} and seen up to {}, it cannot read to {position}",
+            self.name, self.read, self.limit
+        )
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn cannot_release_to(&self, position: u64) -> ! {
+        panic!(
+            "consumer `{}` has seen up to {}, it cannot release to {position}",
+            self.name, self.limit
+        )
     }
 
     /// Where the next batch starts.

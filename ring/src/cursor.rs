@@ -44,13 +44,11 @@ impl CursorWriter {
     ///
     /// # Panics
     /// If `position` is behind the cursor: readers rely on cursors never going back.
-    #[inline]
+    #[inline(always)]
     pub fn advance_to(&mut self, position: u64) {
-        assert!(
-            position >= self.position,
-            "a cursor never goes back: it stands at {}, asked for {position}",
-            self.position
-        );
+        if position < self.position {
+            going_back(self.position, position);
+        }
         self.position = position;
         self.cell.store(position, Ordering::Release);
     }
@@ -93,8 +91,20 @@ impl CursorReader {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn going_back(stands_at: u64, position: u64) -> ! {
+    panic!("a cursor never goes back: it stands at {stands_at}, asked for {position}")
+}
+
 /// Where the slowest of the cursors stands, or `u64::MAX` if there are none.
-#[inline]
+#[inline(always)]
 pub(crate) fn slowest(cursors: &[CursorReader]) -> u64 {
+    // Mostly there is one, and a loop for any number would cost more than the look itself.
+    if let [only] = cursors { only.get() } else { slowest_of_many(cursors) }
+}
+
+#[inline(never)]
+fn slowest_of_many(cursors: &[CursorReader]) -> u64 {
     cursors.iter().map(CursorReader::get).min().unwrap_or(u64::MAX)
 }

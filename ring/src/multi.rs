@@ -1,14 +1,18 @@
 //! The producers of a ring that has several.
 //!
-//! A claim is one compare-and-swap on the shared counter, however long the span. A publication writes one
+//! A claim is one compare-and-swap on the shared counter, however long the span. A publisher whose turn it is,
+//! because the published cursor stands where its span starts, moves the cursor: one store. Any other writes one
 //! *mark*: at the cell where the span starts, the position where it ends. The mark left there by an earlier
 //! round is at most that start, because no span is longer than the ring; so a mark above its own position says
 //! "published up to here", and marks are never cleared.
 //!
+//! The store needs no exchange: a cursor at the start of a span passes it only by that span's mark, which its
+//! owner alone could have written.
+//!
 //! Whoever publishes then carries the published cursor over all marks that follow it, its own or others'. Of
-//! two publishers at the same time at least one sees the other's mark, because each puts a sequentially
-//! consistent fence between its mark and its look; so no published span is left behind. Consumers see one
-//! cursor and need not know how many producers there are.
+//! two publishers at the same time at least one sees what the other did, because each puts a sequentially
+//! consistent fence between its store, of a mark or of the cursor, and its look; so no published span is left
+//! behind. Consumers see one cursor and need not know how many producers there are.
 
 use crossbeam::utils::CachePadded;
 
@@ -25,6 +29,8 @@ pub struct MultiProducer<T> {
     shared: Arc<Shared>,
     // Every position below is known to be free. Own to each handle: consumers only move forward.
     free_until: u64,
+    // Where the published cursor was when we last looked at it, or moved it.
+    seen_published: u64,
 }
 
 struct Shared {
@@ -52,7 +58,7 @@ impl<T> MultiProducer<T> {
             holds,
             stats,
         };
-        Self { core, shared: Arc::new(shared), free_until: start }
+        Self { core, shared: Arc::new(shared), free_until: start, seen_published: start }
     }
 
     /// Claims `cells` cells that follow all claims so far.
@@ -62,7 +68,7 @@ impl<T> MultiProducer<T> {
     /// # Errors
     /// [`ClaimError::Full`] under back-pressure, [`ClaimError::TooLarge`] or [`ClaimError::Empty`] for what can
     /// never be claimed, [`ClaimError::Poisoned`] when a stage died. Nothing is claimed then.
-    #[inline]
+    #[inline(always)]
     pub fn try_claim(&mut self, cells: usize) -> Result<Span<'_, T>, ClaimError> {
         check_claim(&self.core, cells)?;
         let mut start = self.shared.claimed.load(Ordering::Relaxed);
@@ -86,6 +92,7 @@ impl<T> MultiProducer<T> {
         }
     }
 
+    #[inline(never)]
     fn look_for_room(&mut self, start: u64, wanted: usize) -> Result<(), ClaimError> {
         self.free_until = slowest(&self.shared.holds) + self.core.cells.capacity() as u64;
         // `start` may be newer than our view of the consumers, whom it has run ahead of by then.
@@ -116,20 +123,36 @@ impl<T> MultiProducer<T> {
         self.shared.stats.clone()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn core(&self) -> &Core<T> {
         &self.core
     }
 
+    #[inline(always)]
     pub(crate) fn commit(&mut self, start: u64, end: u64) {
         let Shared { published, marks, .. } = &*self.shared;
-        marks[self.core.cells.index(start)].store(end, Ordering::Release);
-        fence(Ordering::SeqCst);
-        let mut at = published.load(Ordering::Acquire);
+        // The cursor cannot pass an unpublished span, so where it was once seen at the start of this one, it still is.
+        let at = if self.seen_published == start || published.load(Ordering::Acquire) == start {
+            // Our turn: only the mark of this span could let anybody else move the cursor, and there is none.
+            published.store(end, Ordering::Release);
+            fence(Ordering::SeqCst);
+            end
+        } else {
+            marks[self.core.cells.index(start)].store(end, Ordering::Release);
+            fence(Ordering::SeqCst);
+            published.load(Ordering::Acquire)
+        };
+        self.seen_published = self.carry_from(at);
+    }
+
+    /// Carries the published cursor, which stood at `at`, over all marks from there on; answers where it then stood.
+    #[inline(always)]
+    fn carry_from(&self, mut at: u64) -> u64 {
+        let Shared { published, marks, .. } = &*self.shared;
         loop {
             let marked_end = marks[self.core.cells.index(at)].load(Ordering::Acquire);
             if marked_end <= at {
-                return;
+                return at;
             }
             // A failure means that another publisher was there first; then `at` was old and is read anew. The
             // exchange cannot take a mark of a later round for one of this: the cursor only grows.
@@ -154,6 +177,7 @@ impl<T> Clone for MultiProducer<T> {
             core: Arc::clone(&self.core),
             shared: Arc::clone(&self.shared),
             free_until: self.free_until,
+            seen_published: self.seen_published,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::cells::Cells;
 use crate::consumer::Consumer;
 use crate::core::Core;
 use crate::cursor::{Cursor, CursorReader, CursorWriter};
-use crate::limits::CAPACITY_MAX;
+use crate::limits::{CAPACITY_MAX, CELL_ALIGNMENT};
 use crate::multi::MultiProducer;
 use crate::poison::Poison;
 use crate::single::SingleProducer;
@@ -38,6 +38,16 @@ pub enum SetupError {
         capacity: usize,
         /// Bytes of one cell.
         cell_size: usize,
+    },
+    /// The memory that was handed in is too small or begins at the wrong address.
+    #[error(
+        "the memory handed in has room for {given} cells; it must hold {capacity} from a multiple of {CELL_ALIGNMENT} bytes on: reserve more, or align the cells"
+    )]
+    Memory {
+        /// Cells asked for.
+        capacity: usize,
+        /// Cells that fit the memory.
+        given: usize,
     },
     /// Nobody would read what is published, and nobody would hold the producer back.
     #[error("the ring has no consumer; add one before the producer")]
@@ -75,21 +85,49 @@ impl RingOptions {
     /// # Errors
     /// [`SetupError::Capacity`] or [`SetupError::OutOfMemory`].
     pub fn allocate<T: Copy>(self, empty: T) -> Result<RingSetup<T>, SetupError> {
+        let capacity = self.checked_capacity()?;
+        let cells = Cells::allocate(capacity, empty)
+            .ok_or(SetupError::OutOfMemory { capacity, cell_size: size_of::<T>() })?;
+        Ok(self.with_cells(cells))
+    }
+
+    /// As [`RingOptions::allocate`], in memory that the caller has reserved, for instance on huge pages.
+    ///
+    /// The vector's capacity counts, its contents are forgotten. It must begin at a multiple of
+    /// [`CELL_ALIGNMENT`], which a type of that alignment makes sure of.
+    ///
+    /// # Errors
+    /// [`SetupError::Capacity`] or [`SetupError::Memory`].
+    pub fn allocate_in<T: Copy>(
+        self,
+        memory: Vec<T>,
+        empty: T,
+    ) -> Result<RingSetup<T>, SetupError> {
+        let capacity = self.checked_capacity()?;
+        let given = memory.capacity();
+        let cells = Cells::take_over(memory, capacity, empty)
+            .ok_or(SetupError::Memory { capacity, given })?;
+        Ok(self.with_cells(cells))
+    }
+
+    fn checked_capacity(&self) -> Result<usize, SetupError> {
         let capacity = self.capacity;
         if !capacity.is_power_of_two() || capacity > CAPACITY_MAX {
             return Err(SetupError::Capacity { capacity });
         }
-        let cells = Cells::allocate(capacity, empty)
-            .ok_or(SetupError::OutOfMemory { capacity, cell_size: size_of::<T>() })?;
+        Ok(capacity)
+    }
+
+    fn with_cells<T>(self, cells: Cells<T>) -> RingSetup<T> {
         let (published, published_reader) = Cursor::new(self.start);
-        Ok(RingSetup {
+        RingSetup {
             core: Arc::new(Core { cells, poison: self.poison }),
             start: self.start,
             published,
             published_reader,
             consumers: Vec::new(),
             holds: Vec::new(),
-        })
+        }
     }
 }
 

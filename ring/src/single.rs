@@ -35,7 +35,7 @@ impl<T> SingleProducer<T> {
     /// # Errors
     /// [`ClaimError::Full`] under back-pressure, [`ClaimError::TooLarge`] or [`ClaimError::Empty`] for what can
     /// never be claimed, [`ClaimError::Poisoned`] when a stage died. Nothing is claimed then.
-    #[inline]
+    #[inline(always)]
     pub fn try_claim(&mut self, cells: usize) -> Result<Span<'_, T>, ClaimError> {
         check_claim(&self.core, cells)?;
         let start = self.published.get();
@@ -45,6 +45,7 @@ impl<T> SingleProducer<T> {
         Ok(Span::new(Claimant::Single(self), start, cells))
     }
 
+    #[inline(never)]
     fn look_for_room(&mut self, start: u64, wanted: usize) -> Result<(), ClaimError> {
         self.free_until = slowest(&self.holds) + self.core.cells.capacity() as u64;
         // A cursor from outside may still stand far below our start.
@@ -81,12 +82,12 @@ impl<T> SingleProducer<T> {
         self.stats.clone()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn core(&self) -> &Core<T> {
         &self.core
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit(&mut self, end: u64) {
         self.published.advance_to(end);
     }

@@ -39,7 +39,7 @@ pub enum ClaimError {
 }
 
 /// Refuses what no wait can help: a poisoned ring, a span that never fits.
-#[inline]
+#[inline(always)]
 pub(crate) fn check_claim<T>(core: &Core<T>, wanted: usize) -> Result<(), ClaimError> {
     core.poison.check()?;
     let capacity = core.cells.capacity();
@@ -59,7 +59,7 @@ pub(crate) enum Claimant<'a, T> {
 }
 
 impl<T> Claimant<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn core(&self) -> &Core<T> {
         match self {
             Self::Single(producer) => producer.core(),
@@ -84,7 +84,7 @@ pub struct Span<'a, T> {
 
 impl<'a, T> Span<'a, T> {
     /// The caller has made sure that the cells are free and that nobody else claims them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(claimant: Claimant<'a, T>, start: u64, cells: usize) -> Self {
         let span = Self { claimant, start, cells };
         span.claimant.core().cells.note_write(span.start, span.end());
@@ -117,7 +117,7 @@ impl<'a, T> Span<'a, T> {
     }
 
     /// The cells: those up to the physical end of the ring, then those from its front (often none).
-    #[inline]
+    #[inline(always)]
     pub fn slices_mut(&mut self) -> (&mut [T], &mut [T]) {
         let (first, second) = self.claimant.core().cells.parts(self.start, self.cells);
         // SAFETY: the parts are inside the allocation, initialised since it was made, and do not overlap. They
@@ -132,15 +132,15 @@ impl<'a, T> Span<'a, T> {
     ///
     /// # Panics
     /// If `offset` is not inside the span.
-    #[inline]
+    #[inline(always)]
     pub fn cell_mut(&mut self, offset: usize) -> &mut T {
-        let (first, second) = self.slices_mut();
-        let before_the_end = first.len();
-        if offset < before_the_end {
-            &mut first[offset]
-        } else {
-            &mut second[offset - before_the_end]
+        if offset >= self.cells {
+            not_inside(offset, self.cells);
         }
+        let cell = self.claimant.core().cells.cell(self.start + offset as u64);
+        // SAFETY: the cell is inside the allocation, initialised since it was made, and one of those that belong to
+        // this span alone, as `slices_mut` says. `&mut self` bounds the borrow.
+        unsafe { &mut *cell }
     }
 
     /// Copies `source` into the cells from `offset` on, around the physical end if need be.
@@ -165,10 +165,10 @@ impl<'a, T> Span<'a, T> {
 
     /// Shows the cells to the consumers, all at once, and answers the position after the last one.
     ///
-    /// With a single producer this is one plain store. With several it is a store, a fence and at least one
-    /// compare-and-swap, and consumers see the span when all spans before it are published, too.
+    /// With a single producer this is one plain store. With several it is a store and a fence, and a compare-and-swap
+    /// for each span that is carried along; consumers see the span when all spans before it are published, too.
     /// Nobody is woken: that is up to a [`Signal`](crate::Signal).
-    #[inline]
+    #[inline(always)]
     pub fn publish(mut self) -> u64 {
         let end = self.end();
         self.claimant.core().cells.note_write(self.start, end);
@@ -180,6 +180,12 @@ impl<'a, T> Span<'a, T> {
         std::mem::forget(self);
         end
     }
+}
+
+#[cold]
+#[inline(never)]
+fn not_inside(offset: usize, cells: usize) -> ! {
+    panic!("a span of {cells} cells has none at offset {offset}")
 }
 
 impl<T> Drop for Span<'_, T> {

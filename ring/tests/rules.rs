@@ -297,3 +297,44 @@ fn no_patience_is_a_valid_strategy_and_the_default_is_bounded() {
     let rounds = (0..1_000_000).take_while(|_| idle.pause() == mizan_ring::Pause::Again).count();
     assert_eq!(rounds, (limits::DEFAULT_SPINS + limits::DEFAULT_YIELDS) as usize);
 }
+
+/// A cell whose vectors begin where a ring must.
+#[derive(Clone, Copy)]
+#[repr(align(128))]
+struct Aligned(u64);
+
+#[test]
+fn a_ring_lives_in_the_memory_that_it_was_handed() {
+    let memory = Vec::<Aligned>::with_capacity(10);
+    let start = memory.as_ptr();
+    let mut setup = RingOptions::new(8).allocate_in(memory, Aligned(7)).expect("it fits");
+    let mut consumer = setup.consumer("reader").add();
+    let mut producer = setup.single_producer().expect("there is a consumer");
+    for round in 0..3 {
+        let mut span = producer.try_claim(8).expect("the ring is empty");
+        assert_eq!(span.cell_mut(0).0, if round == 0 { 7 } else { round - 1 });
+        assert_eq!(std::ptr::from_ref(span.cell_mut(0)), start);
+        (0..8).for_each(|offset| span.cell_mut(offset).0 = round);
+        span.publish();
+        let batch = consumer.available().expect("nobody poisons");
+        assert!(batch.len() == 8 && batch.iter().all(|cell| cell.0 == round));
+        let end = batch.end();
+        consumer.release_to(end);
+    }
+}
+
+#[test]
+fn memory_that_is_too_small_or_begins_at_the_wrong_address_is_refused() {
+    let small = RingOptions::new(8).allocate_in(Vec::with_capacity(7), Aligned(0));
+    assert_eq!(small.err(), Some(SetupError::Memory { capacity: 8, given: 7 }));
+    // Two vectors of bytes, alive at once, of which the second begins 16 bytes or so behind the first.
+    let vectors: Vec<Vec<u8>> = (0..8).map(|_| Vec::with_capacity(8)).collect();
+    let astray = vectors.into_iter().find(|vector| vector.as_ptr().addr() % 128 != 0);
+    let astray = astray.expect("eight small vectors do not all begin at multiples of 128");
+    assert!(matches!(
+        RingOptions::new(8).allocate_in(astray, 0).err(),
+        Some(SetupError::Memory { capacity: 8, .. })
+    ));
+    let odd = RingOptions::new(7).allocate_in(Vec::with_capacity(8), Aligned(0));
+    assert_eq!(odd.err(), Some(SetupError::Capacity { capacity: 7 }));
+}
