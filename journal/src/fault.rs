@@ -177,6 +177,10 @@ impl<S: Storage, F: Faults> Storage for FaultStorage<S, F> {
         self.inner.read(name, offset, buffer)
     }
 
+    fn read_ahead(&self, name: &str) {
+        self.inner.read_ahead(name);
+    }
+
     fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let length = bytes.len() as u64;
         let call = Call { operation: Operation::Write, name, offset, length };

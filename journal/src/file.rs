@@ -269,6 +269,13 @@ impl Storage for FileStorage {
         Ok(done)
     }
 
+    fn read_ahead(&self, name: &str) {
+        if let Ok(file) = File::open(self.path(name)) {
+            // Only advice: whoever reads then finds out what is wrong with the file.
+            let _ = rustix::fs::fadvise(&file, 0, None, Advice::WillNeed);
+        }
+    }
+
     fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let file = self.open_to_write(name)?;
         // A larger write makes larger folios in the page cache, and syncing one page of a mapped folio writes

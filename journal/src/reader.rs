@@ -115,7 +115,9 @@ impl<S: Storage> Log<'_, S> {
         visit: &mut dyn FnMut(Event<'_>) -> Result<()>,
     ) -> Result<Break> {
         let mut buffer = Vec::new();
+        self.read_ahead(place.segment);
         loop {
+            self.read_ahead(place.segment + 1);
             let Some(segment) = self.segments.get(place.segment) else {
                 let index = self.segments.last().map_or(0, |last| last.index + 1);
                 return Err(JournalError::MissingSegment {
@@ -162,6 +164,13 @@ impl<S: Storage> Log<'_, S> {
             visit(Event::Progress(Position { segment: segment.index, offset: segment.size }))?;
             buffer = window.buffer;
             place = Place { segment: place.segment + 1, end: 0, chain: place.chain };
+        }
+    }
+
+    /// What the disk brings while a segment before it is judged and applied need not be waited for.
+    fn read_ahead(&self, segment: usize) {
+        if let Some(segment) = self.segments.get(segment) {
+            self.storage.read_ahead(&segment.name);
         }
     }
 

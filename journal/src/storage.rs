@@ -86,6 +86,11 @@ pub trait Storage: Send + Sync + 'static {
     /// What the system says.
     fn read(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// Says that the whole file will be read soon, in order. Returns at once, and may do nothing.
+    fn read_ahead(&self, name: &str) {
+        let _ = name;
+    }
+
     /// Writes all of `bytes` at `offset` within the file.
     ///
     /// # Errors
