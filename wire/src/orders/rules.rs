@@ -70,7 +70,10 @@ impl BookRules {
         // The two highest numbers stand for "none" in links.
         let count_max = u32::MAX as u64 - 2;
         let orders_max = capacity.orders_max as u64;
-        let quantity_max = if orders_max == 0 { 0 } else { u64::MAX / orders_max };
+        let quantity_max = match u64::MAX.checked_div(orders_max) {
+            Some(quantity_max) => quantity_max,
+            None => 0,
+        };
         let ranges = [
             ("orders_max", orders_max, 1, count_max),
             ("levels_max", capacity.levels_max as u64, 1, count_max),
