@@ -115,7 +115,7 @@ fn the_same_commands_give_the_same_digest_and_fewer_give_another() {
             let mut book = Book::new(case.rules, case.capacity).expect("the rules are sound");
             let mut chain = ReportChain::default();
             for command in commands {
-                book.prefetch(command);
+                book.prefetch_slot(chain.count() as u32);
                 book.apply(command, &mut chain);
             }
             chain.value()

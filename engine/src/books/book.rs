@@ -94,14 +94,10 @@ impl Book {
         sink.report(&OrderReport::summary(ReportKind::TradingStateSet, state as u64));
     }
 
-    /// Asks for the memory that a command will need first. Changes nothing.
+    /// Asks for the memory of the order that stands in a place, ahead of a command that names it. Changes nothing; any
+    /// number will do.
     #[inline]
-    pub fn prefetch(&self, command: &BookCommand) {
-        let slot = match command {
-            BookCommand::Cancel(cancel) => cancel.handle.slot,
-            BookCommand::Amend(amend) => amend.handle.slot,
-            _ => return,
-        };
+    pub fn prefetch_slot(&self, slot: u32) {
         mizan_memory::prefetch_index(&self.orders.places, slot as usize);
     }
 }
