@@ -63,6 +63,7 @@ mod book;
 mod cancel;
 mod chain;
 mod checks;
+mod ladder;
 mod levels;
 mod limits;
 mod matching;

@@ -22,9 +22,8 @@ impl Book {
         ensure(standing == self.orders.count(), || {
             format!("{} orders are open, but {standing} stand in a queue", self.orders.count())
         })?;
-        let rungs: usize = Ladder::ALL.iter().map(|ladder| self.levels.rungs(*ladder).len()).sum();
-        ensure(rungs + self.levels.free_count() == self.levels.slab.len(), || {
-            "a level is neither free nor in a ladder".to_owned()
+        ensure(self.levels.is_consistent(), || {
+            "a ladder is out of order, or a level is neither free nor in one".to_owned()
         })?;
         let bid = self.levels.best(Ladder::Bids);
         let crosses = bid.is_some_and(|bid| {
@@ -40,12 +39,8 @@ impl Book {
 
     /// Checks the queues of a ladder; gives the number of orders in them.
     fn check_ladder(&self, ladder: Ladder) -> Result<usize, InvariantError> {
-        let rungs = self.levels.rungs(ladder);
-        ensure(rungs.is_sorted_by(|one, next| one.key < next.key), || {
-            format!("the levels of {ladder:?} are not in the order of their prices")
-        })?;
         let mut standing = 0;
-        for rung in rungs {
+        for rung in self.levels.rungs(ladder) {
             let level = &self.levels.slab[rung.level as usize];
             let price = level.price;
             ensure(ladder.key(price) == rung.key && level.ladder == ladder, || {

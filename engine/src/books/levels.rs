@@ -1,12 +1,12 @@
 //! Price levels: a slab of them, and four ladders that keep them sorted: bids, asks, and the stop prices of both sides.
 //!
-//! A ladder is a vector sorted by keys, with the best level at the end: most changes happen there, where a vector
-//! moves little. A key is the price itself where the highest is best (bids, stops to sell), and its complement where
+//! A key is the price itself where the highest is best (bids, stops to sell), and its complement where
 //! the lowest is best (asks, stops to buy); so all four are the same code.
 //!
 //! Invariants: a level stands in exactly one ladder, from its first order to its last; keys of a ladder are unique.
 
-use crate::books::limits::{NEAR_LEVELS, NONE};
+use crate::books::ladder::{Chunks, Rung, Rungs, Spot};
+use crate::books::limits::NONE;
 use mizan_memory::reserve_touched;
 use mizan_wire::orders::Side;
 
@@ -61,28 +61,23 @@ pub(crate) struct Level {
     pub(crate) ladder: Ladder,
 }
 
-/// A rung of a ladder.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rung {
-    pub(crate) key: u64,
-    pub(crate) level: u32,
-}
-
 /// See the module.
 pub(crate) struct Levels {
     pub(crate) slab: Vec<Level>,
     free: Vec<u32>,
-    ladders: [Vec<Rung>; 4],
+    ladders: [Rungs; 4],
+    chunks: Chunks,
     count_max: usize,
 }
 
 impl Levels {
-    /// Reserves and touches room for `count_max` levels: 104 bytes each.
+    /// Reserves and touches room for `count_max` levels: about 100 bytes each.
     pub(crate) fn new(count_max: usize) -> Self {
         Self {
             slab: reserve_touched(count_max),
             free: reserve_touched(count_max),
-            ladders: std::array::from_fn(|_| reserve_touched(count_max)),
+            ladders: std::array::from_fn(|_| Rungs::new(count_max)),
+            chunks: Chunks::new(count_max, Ladder::ALL.len()),
             count_max,
         }
     }
@@ -92,22 +87,21 @@ impl Levels {
         self.free.is_empty() && self.slab.len() >= self.count_max
     }
 
-    /// The rungs of a ladder, the best one last.
-    #[inline]
-    pub(crate) fn rungs(&self, ladder: Ladder) -> &[Rung] {
-        &self.ladders[ladder as usize]
+    /// The rungs of a ladder, the best one first.
+    pub(crate) fn rungs(&self, ladder: Ladder) -> impl Iterator<Item = Rung> {
+        self.ladders[ladder as usize].iter(&self.chunks)
     }
 
     /// The best rung of a ladder.
     #[inline]
     pub(crate) fn best(&self, ladder: Ladder) -> Option<Rung> {
-        self.ladders[ladder as usize].last().copied()
+        self.ladders[ladder as usize].best()
     }
 
     /// The level at a price, if orders stand there.
     pub(crate) fn find(&self, ladder: Ladder, price: u64) -> Option<u32> {
-        let rungs = self.rungs(ladder);
-        search(rungs, ladder.key(price)).ok().map(|index| rungs[index].level)
+        let found = self.ladders[ladder as usize].search(&self.chunks, ladder.key(price));
+        found.ok().map(|(level, _)| level)
     }
 
     /// The level at a price; a new and empty one if there was none, which must then get an order at once.
@@ -116,14 +110,13 @@ impl Levels {
     /// If a new one is needed and there is none: the checks at entry come first.
     #[inline]
     pub(crate) fn find_or_open(&mut self, ladder: Ladder, price: u64) -> u32 {
-        let key = ladder.key(price);
-        match search(self.rungs(ladder), key) {
-            Ok(index) => self.ladders[ladder as usize][index].level,
-            Err(index) => self.open(ladder, index, key, price),
+        match self.ladders[ladder as usize].search(&self.chunks, ladder.key(price)) {
+            Ok((level, _)) => level,
+            Err(spot) => self.open(ladder, spot, price),
         }
     }
 
-    fn open(&mut self, ladder: Ladder, index: usize, key: u64, price: u64) -> u32 {
+    fn open(&mut self, ladder: Ladder, spot: Spot, price: u64) -> u32 {
         let opened = Level { price, quantity: 0, head: NONE, tail: NONE, count: 0, ladder };
         let level = match self.free.pop() {
             Some(level) => {
@@ -136,7 +129,8 @@ impl Levels {
                 self.slab.len() as u32 - 1
             }
         };
-        self.ladders[ladder as usize].insert(index, Rung { key, level });
+        let rung = Rung { key: ladder.key(price), level };
+        self.ladders[ladder as usize].insert(&mut self.chunks, spot, rung);
         level
     }
 
@@ -146,28 +140,19 @@ impl Levels {
     /// If it stands in no ladder: levels and ladders would contradict each other.
     pub(crate) fn close(&mut self, level: u32) {
         let Level { price, ladder, .. } = self.slab[level as usize];
-        let index = search(self.rungs(ladder), ladder.key(price));
-        let index = index.expect("invariant: a level stands in its ladder");
-        self.ladders[ladder as usize].remove(index);
+        let rungs = &mut self.ladders[ladder as usize];
+        let found = rungs.search(&self.chunks, ladder.key(price)).ok();
+        let (_, spot) = found.expect("invariant: a level stands in its ladder");
+        rungs.remove(&mut self.chunks, spot);
         self.free.push(level);
     }
 
-    pub(crate) fn free_count(&self) -> usize {
-        self.free.len()
+    /// Whether every level is free or in a ladder, and all ladders are in order.
+    pub(crate) fn is_consistent(&self) -> bool {
+        let standing: usize = self.ladders.iter().map(Rungs::count).sum();
+        standing + self.free.len() == self.slab.len()
+            && self.ladders.iter().all(|rungs| rungs.is_consistent(&self.chunks))
     }
-}
-
-/// The rung with this key, or where it belongs: looks at those near the best first.
-#[inline]
-fn search(rungs: &[Rung], key: u64) -> Result<usize, usize> {
-    let far = rungs.len().saturating_sub(NEAR_LEVELS);
-    for index in (far..rungs.len()).rev() {
-        let found = rungs[index].key;
-        if found <= key {
-            return if found == key { Ok(index) } else { Err(index + 1) };
-        }
-    }
-    rungs[..far].binary_search_by_key(&key, |rung| rung.key)
 }
 
 #[cfg(test)]
@@ -186,12 +171,12 @@ mod tests {
         }
         assert!(levels.is_full());
         for (ladder, best) in Ladder::ALL.into_iter().zip([u64::MAX, 1, 1, u64::MAX]) {
-            assert!(levels.rungs(ladder).is_sorted_by(|one, next| one.key < next.key));
             let rung = levels.best(ladder).expect("the ladder has levels");
             assert_eq!(levels.slab[rung.level as usize].price, best);
             levels.close(rung.level);
             assert_eq!(levels.find(ladder, best), None);
         }
-        assert_eq!(levels.free_count(), 4);
+        assert!(levels.is_consistent());
+        assert_eq!(levels.free.len(), 4);
     }
 }

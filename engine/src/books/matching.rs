@@ -4,7 +4,8 @@
 
 use crate::books::ReportSink;
 use crate::books::book::Book;
-use crate::books::levels::{Ladder, Level, Rung};
+use crate::books::ladder::Rung;
+use crate::books::levels::{Ladder, Level};
 use crate::books::limits::{BUDGET_NONE, NONE};
 use crate::books::order::{Order, OrderTerms};
 use crate::heap::Due;
@@ -153,11 +154,11 @@ impl Book {
         let limit_key = ladder.key(taker.limit);
         let self_trade = taker.order.marks.self_trade();
         let (mut wanted, mut budget) = (taker.order.open, taker.budget);
-        for Rung { key, level } in self.levels.rungs(ladder).iter().rev() {
-            if *key < limit_key {
+        for Rung { key, level } in self.levels.rungs(ladder) {
+            if key < limit_key {
                 break;
             }
-            let level = &self.levels.slab[*level as usize];
+            let level = &self.levels.slab[level as usize];
             if self_trade == SelfTrade::Allow && budget == BUDGET_NONE {
                 if level.quantity >= wanted {
                     return true;

@@ -1,7 +1,8 @@
 //! Looking at a book. Nothing here changes it.
 
 use crate::books::book::Book;
-use crate::books::levels::{Ladder, Rung};
+use crate::books::ladder::Rung;
+use crate::books::levels::Ladder;
 use crate::books::limits::NONE;
 use crate::books::order::Order;
 use mizan_wire::orders::{OrderHandle, OrderKind, Side, TradingState};
@@ -58,8 +59,8 @@ impl Book {
 
     /// The levels of a side, best first.
     pub fn depth(&self, side: Side) -> impl Iterator<Item = DepthLevel> {
-        let rungs = self.levels.rungs(Ladder::of(side)).iter().rev();
-        rungs.map(|rung| self.depth_level(*rung))
+        let rungs = self.levels.rungs(Ladder::of(side));
+        rungs.map(|rung| self.depth_level(rung))
     }
 
     /// The resting orders of a side, in the order in which they trade.
@@ -116,9 +117,9 @@ impl Book {
     }
 
     fn standing(&self, ladder: Ladder) -> impl Iterator<Item = OpenOrder> {
-        let rungs = self.levels.rungs(ladder).iter().rev();
+        let rungs = self.levels.rungs(ladder);
         let queue =
-            |rung: &Rung| Queue { book: self, slot: self.levels.slab[rung.level as usize].head };
+            |rung: Rung| Queue { book: self, slot: self.levels.slab[rung.level as usize].head };
         rungs.flat_map(queue)
     }
 
