@@ -63,6 +63,7 @@ mod book;
 mod cancel;
 mod chain;
 mod checks;
+mod desk;
 mod ladder;
 mod levels;
 mod limits;
@@ -77,5 +78,6 @@ mod view;
 
 pub use book::Book;
 pub use chain::ReportChain;
+pub use desk::{Desk, DeskSink, Outcome};
 pub use sink::ReportSink;
 pub use view::{DepthLevel, OpenOrder};

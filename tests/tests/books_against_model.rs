@@ -59,7 +59,7 @@ fn run(case: &Case, coverage: &mut Coverage) -> Result<Vec<BookCommand>, String>
     let mut commands = vec![BookCommand::AdvanceTime(now_ns)];
     pair.apply(&commands[0], coverage)?;
     for step in &case.steps {
-        let command = step.command(&pair, case.base_price, now_ns);
+        let command = step.command(&pair, case, now_ns);
         if let BookCommand::AdvanceTime(later_ns) = command {
             now_ns = later_ns;
         }

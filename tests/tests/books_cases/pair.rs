@@ -29,7 +29,6 @@ impl Coverage {
 
 /// See the module.
 pub(crate) struct Pair {
-    pub(crate) rules: BookRules,
     pub(crate) book: Book,
     pub(crate) model: ModelBook,
     reports: Vec<OrderReport>,
@@ -40,7 +39,6 @@ pub(crate) struct Pair {
 impl Pair {
     pub(crate) fn new(rules: BookRules, capacity: BookCapacity) -> Self {
         Self {
-            rules,
             book: Book::new(rules, capacity).expect("the rules are sound"),
             model: ModelBook::new(rules, capacity),
             reports: Vec::new(),

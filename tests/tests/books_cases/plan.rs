@@ -162,7 +162,8 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
 
 impl Step {
     /// The command that the step means, as things stand.
-    pub(crate) fn command(&self, pair: &Pair, base_price: u64, now_ns: u64) -> BookCommand {
+    pub(crate) fn command(&self, pair: &Pair, case: &Case, now_ns: u64) -> BookCommand {
+        let base_price = case.base_price;
         match self {
             Self::Submit(new) => {
                 let mut new = *new;
@@ -174,7 +175,7 @@ impl Step {
                     0 => (new.price, new.stop_price) = (new.stop_price, new.price),
                     2 => new.stop_price = base_price + 2,
                     3..=8 => {}
-                    _ => round_to_steps(&mut new, &pair.rules),
+                    _ => round_to_steps(&mut new, &case.rules),
                 }
                 let is_timed = new.time_in_force == TimeInForce::GoodTillDate || new.tag % 64 == 1;
                 new.expires_ns = if is_timed { now_ns + new.expires_ns } else { 0 };
