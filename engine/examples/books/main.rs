@@ -22,7 +22,7 @@ use sink::{RingSink, Totals, drain};
 use std::time::{Duration, Instant};
 
 const CAPACITY: BookCapacity = BookCapacity { orders_max: 1 << 18, levels_max: 1 << 16 };
-const RING_CELLS: usize = 1 << 14;
+const RING_CELLS: usize = 1 << 12;
 /// Messages between the first look at a message and its execution.
 const LOOK_AHEAD: usize = 8;
 

@@ -36,17 +36,27 @@ impl Chunk {
         Rung { key: self.keys[index], level: self.levels[index] }
     }
 
-    /// Where a key is, or belongs. The last few rungs are looked at first: most changes happen near the best.
+    /// Where a key is, or belongs.
     #[inline]
     fn search(&self, key: u64) -> Result<usize, usize> {
         let keys = self.keys();
+        let index = keys.partition_point(|found| *found < key);
+        if keys.get(index) == Some(&key) { Ok(index) } else { Err(index) }
+    }
+
+    /// As [`Chunk::search`], but looks at the last rungs one by one first: for the chunk with the best ones, near which
+    /// most orders stand.
+    #[inline]
+    fn search_near_end(&self, key: u64) -> Result<usize, usize> {
+        let keys = self.keys();
         let far = keys.len().saturating_sub(NEAR_RUNGS);
-        for (index, found) in keys.iter().enumerate().skip(far).rev() {
-            if *found <= key {
-                return if *found == key { Ok(index) } else { Err(index + 1) };
+        for index in (far..keys.len()).rev() {
+            let found = keys[index];
+            if found <= key {
+                return if found == key { Ok(index) } else { Err(index + 1) };
             }
         }
-        keys[..far].binary_search(&key)
+        self.search(key)
     }
 
     fn insert(&mut self, index: usize, rung: Rung) {
@@ -161,13 +171,13 @@ impl Rungs {
     #[inline]
     pub(crate) fn search(&self, chunks: &Chunks, key: u64) -> Result<(u32, Spot), Spot> {
         let Some(last) = self.heads.last() else { return Err(Spot { head: 0, index: 0 }) };
-        let head = if last.lowest <= key {
-            self.heads.len() - 1
-        } else {
-            self.heads.partition_point(|head| head.lowest <= key).saturating_sub(1)
+        let is_near = last.lowest <= key;
+        let head = match is_near {
+            true => self.heads.len() - 1,
+            false => self.heads.partition_point(|head| head.lowest <= key).saturating_sub(1),
         };
         let chunk = &chunks.pool[self.heads[head].chunk as usize];
-        match chunk.search(key) {
+        match if is_near { chunk.search_near_end(key) } else { chunk.search(key) } {
             Ok(index) => Ok((chunk.levels[index], Spot { head, index })),
             Err(index) => Err(Spot { head, index }),
         }
