@@ -7,7 +7,7 @@
 //! Invariants: keys rise within a chunk and from chunk to chunk; no chunk is empty; two neighbours hold more than half
 //! of what one can, so that [`Chunks`] never runs out.
 
-use crate::books::limits::{CHUNK_RUNGS, NEAR_RUNGS, NONE};
+use crate::books::limits::{CHUNK_RUNGS, LINE_KEYS, NONE};
 use mizan_memory::reserve_touched;
 
 /// A rung of a ladder: the higher its key, the better its level.
@@ -18,45 +18,41 @@ pub(crate) struct Rung {
 }
 
 #[derive(Clone, Copy)]
+#[repr(C, align(64))]
 struct Chunk {
+    /// Rising; those beyond the count are `KEY_NONE`, which no search counts.
     keys: [u64; CHUNK_RUNGS],
     levels: [u32; CHUNK_RUNGS],
     count: u32,
 }
 
-impl Chunk {
-    const EMPTY: Self = Self { keys: [0; CHUNK_RUNGS], levels: [0; CHUNK_RUNGS], count: 0 };
+const KEY_NONE: u64 = u64::MAX;
 
-    #[inline]
-    fn keys(&self) -> &[u64] {
-        &self.keys[..self.count as usize]
+impl Chunk {
+    const EMPTY: Self = Self { keys: [KEY_NONE; CHUNK_RUNGS], levels: [0; CHUNK_RUNGS], count: 0 };
+
+    fn is_consistent(&self) -> bool {
+        let (used, unused) = self.keys.split_at(self.count as usize);
+        !used.is_empty() && unused.iter().all(|key| *key == KEY_NONE)
     }
 
     fn rung(&self, index: usize) -> Rung {
         Rung { key: self.keys[index], level: self.levels[index] }
     }
 
-    /// Where a key is, or belongs.
+    /// Where a key is, or belongs: the number of lower keys. First which cache line, then which key of it; both by
+    /// counting, because nobody can predict the branches of a search.
     #[inline]
     fn search(&self, key: u64) -> Result<usize, usize> {
-        let keys = self.keys();
-        let index = keys.partition_point(|found| *found < key);
-        if keys.get(index) == Some(&key) { Ok(index) } else { Err(index) }
-    }
-
-    /// As [`Chunk::search`], but looks at the last rungs one by one first: for the chunk with the best ones, near which
-    /// most orders stand.
-    #[inline]
-    fn search_near_end(&self, key: u64) -> Result<usize, usize> {
-        let keys = self.keys();
-        let far = keys.len().saturating_sub(NEAR_RUNGS);
-        for index in (far..keys.len()).rev() {
-            let found = keys[index];
-            if found <= key {
-                return if found == key { Ok(index) } else { Err(index + 1) };
-            }
-        }
-        self.search(key)
+        let lines = self.keys.as_chunks::<LINE_KEYS>().0;
+        let line: usize = lines[..lines.len() - 1]
+            .iter()
+            .map(|line| usize::from(line[LINE_KEYS - 1] < key))
+            .sum();
+        let lower: usize = lines[line].iter().map(|found| usize::from(*found < key)).sum();
+        let index = line * LINE_KEYS + lower;
+        let is_found = index < self.count as usize && self.keys[index] == key;
+        if is_found { Ok(index) } else { Err(index) }
     }
 
     fn insert(&mut self, index: usize, rung: Rung) {
@@ -72,6 +68,7 @@ impl Chunk {
         let count = self.count as usize;
         self.keys.copy_within(index + 1..count, index);
         self.levels.copy_within(index + 1..count, index);
+        self.keys[count - 1] = KEY_NONE;
         self.count -= 1;
     }
 
@@ -91,6 +88,7 @@ impl Chunk {
         upper.keys[..more].copy_from_slice(&self.keys[half..half + more]);
         upper.levels[..more].copy_from_slice(&self.levels[half..half + more]);
         upper.count = more as u32;
+        self.keys[half..].fill(KEY_NONE);
         self.count = half as u32;
         upper
     }
@@ -127,13 +125,6 @@ impl Chunks {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Head {
-    /// The lowest key of the chunk.
-    lowest: u64,
-    chunk: u32,
-}
-
 /// Where a key is, or belongs.
 #[derive(Clone, Copy)]
 pub(crate) struct Spot {
@@ -143,7 +134,10 @@ pub(crate) struct Spot {
 
 /// See the module.
 pub(crate) struct Rungs {
-    heads: Vec<Head>,
+    /// The lowest key of each chunk: nothing else, so that all of them fit the nearest cache.
+    lowest: Vec<u64>,
+    /// The chunks' numbers, in the same order.
+    numbers: Vec<u32>,
     /// Its level is `NONE` while there is none.
     best: Rung,
     count: usize,
@@ -154,7 +148,12 @@ const NO_RUNG: Rung = Rung { key: 0, level: NONE };
 impl Rungs {
     pub(crate) fn new(rung_count_max: usize) -> Self {
         let head_count_max = rung_count_max.div_ceil(CHUNK_RUNGS / 4) + 2;
-        Self { heads: reserve_touched(head_count_max), best: NO_RUNG, count: 0 }
+        Self {
+            lowest: reserve_touched(head_count_max),
+            numbers: reserve_touched(head_count_max),
+            best: NO_RUNG,
+            count: 0,
+        }
     }
 
     pub(crate) const fn count(&self) -> usize {
@@ -170,14 +169,13 @@ impl Rungs {
     /// The level with this key, or where a new one belongs.
     #[inline]
     pub(crate) fn search(&self, chunks: &Chunks, key: u64) -> Result<(u32, Spot), Spot> {
-        let Some(last) = self.heads.last() else { return Err(Spot { head: 0, index: 0 }) };
-        let is_near = last.lowest <= key;
-        let head = match is_near {
-            true => self.heads.len() - 1,
-            false => self.heads.partition_point(|head| head.lowest <= key).saturating_sub(1),
+        let Some(last) = self.lowest.last() else { return Err(Spot { head: 0, index: 0 }) };
+        let head = match *last <= key {
+            true => self.lowest.len() - 1,
+            false => self.lowest.partition_point(|lowest| *lowest <= key).saturating_sub(1),
         };
-        let chunk = &chunks.pool[self.heads[head].chunk as usize];
-        match if is_near { chunk.search_near_end(key) } else { chunk.search(key) } {
+        let chunk = &chunks.pool[self.numbers[head] as usize];
+        match chunk.search(key) {
             Ok(index) => Ok((chunk.levels[index], Spot { head, index })),
             Err(index) => Err(Spot { head, index }),
         }
@@ -190,47 +188,48 @@ impl Rungs {
         if rung.key >= self.best.key {
             self.best = rung;
         }
-        if self.heads.is_empty() {
-            let chunk = chunks.take(Chunk::EMPTY);
-            self.heads.push(Head { lowest: rung.key, chunk });
+        if self.lowest.is_empty() {
+            self.lowest.push(rung.key);
+            self.numbers.push(chunks.take(Chunk::EMPTY));
         }
-        let chunk = &mut chunks.pool[self.heads[head].chunk as usize];
+        let chunk = &mut chunks.pool[self.numbers[head] as usize];
         if chunk.count as usize == CHUNK_RUNGS {
             let upper = chunk.split();
             let half = chunk.count as usize;
             let lowest = upper.keys[0];
-            let number = chunks.take(upper);
-            self.heads.insert(head + 1, Head { lowest, chunk: number });
+            self.lowest.insert(head + 1, lowest);
+            self.numbers.insert(head + 1, chunks.take(upper));
             if index > half {
                 (head, index) = (head + 1, index - half);
             }
         }
-        let place = &mut self.heads[head];
-        place.lowest = place.lowest.min(rung.key);
-        chunks.pool[place.chunk as usize].insert(index, rung);
+        let lowest = &mut self.lowest[head];
+        *lowest = rung.key.min(*lowest);
+        chunks.pool[self.numbers[head] as usize].insert(index, rung);
     }
 
     /// Takes out the rung at a spot.
     pub(crate) fn remove(&mut self, chunks: &mut Chunks, spot: Spot) {
         let Spot { head, index } = spot;
         self.count -= 1;
-        let number = self.heads[head].chunk;
+        let number = self.numbers[head];
         let chunk = &mut chunks.pool[number as usize];
-        let is_best = head + 1 == self.heads.len() && index + 1 == chunk.count as usize;
+        let is_best = head + 1 == self.lowest.len() && index + 1 == chunk.count as usize;
         chunk.remove(index);
         let (count, lowest) = (chunk.count, chunk.keys[0]);
         if count == 0 {
-            self.heads.remove(head);
+            self.lowest.remove(head);
+            self.numbers.remove(head);
             chunks.free.push(number);
         } else {
-            self.heads[head].lowest = lowest;
+            self.lowest[head] = lowest;
             if count as usize <= CHUNK_RUNGS / 2 {
                 self.merge_around(chunks, head);
             }
         }
         if is_best {
-            self.best = self.heads.last().map_or(NO_RUNG, |last| {
-                let chunk = &chunks.pool[last.chunk as usize];
+            self.best = self.numbers.last().map_or(NO_RUNG, |last| {
+                let chunk = &chunks.pool[*last as usize];
                 chunk.rung(chunk.count as usize - 1)
             });
         }
@@ -239,7 +238,7 @@ impl Rungs {
     /// Joins a chunk with a neighbour if both together fill no more than half of one.
     fn merge_around(&mut self, chunks: &mut Chunks, head: usize) {
         let count = |head: usize| {
-            self.heads.get(head).map(|head| chunks.pool[head.chunk as usize].count as usize)
+            self.numbers.get(head).map(|number| chunks.pool[*number as usize].count as usize)
         };
         let fits = |lower: usize| {
             let sum = count(lower).zip(count(lower + 1)).map(|(one, other)| one + other);
@@ -250,16 +249,17 @@ impl Rungs {
             _ if fits(head) => head,
             _ => return,
         };
-        let behind = self.heads.remove(lower + 1).chunk;
+        self.lowest.remove(lower + 1);
+        let behind = self.numbers.remove(lower + 1);
         let upper = chunks.pool[behind as usize];
-        chunks.pool[self.heads[lower].chunk as usize].append(&upper);
+        chunks.pool[self.numbers[lower] as usize].append(&upper);
         chunks.free.push(behind);
     }
 
     /// All rungs, the best one first.
     pub(crate) fn iter<'a>(&'a self, chunks: &'a Chunks) -> impl Iterator<Item = Rung> + 'a {
-        self.heads.iter().rev().flat_map(move |head| {
-            let chunk = &chunks.pool[head.chunk as usize];
+        self.numbers.iter().rev().flat_map(move |number| {
+            let chunk = &chunks.pool[*number as usize];
             (0..chunk.count as usize).rev().map(move |index| chunk.rung(index))
         })
     }
@@ -267,12 +267,14 @@ impl Rungs {
     /// Whether heads, chunks and the best rung agree, and keys rise.
     pub(crate) fn is_consistent(&self, chunks: &Chunks) -> bool {
         let rungs = || self.iter(chunks);
-        let chunk = |head: &Head| &chunks.pool[head.chunk as usize];
+        let chunk = |number: &u32| &chunks.pool[*number as usize];
+        let lowest = || self.numbers.iter().map(|number| chunk(number).keys[0]);
         rungs().map(|rung| rung.key).is_sorted_by(|one, next| one > next)
             && rungs().next() == self.best()
             && rungs().count() == self.count
-            && self.heads.iter().all(|head| chunk(head).keys().first() == Some(&head.lowest))
-            && self.heads.windows(2).all(|pair| {
+            && self.numbers.iter().all(|number| chunk(number).is_consistent())
+            && lowest().eq(self.lowest.iter().copied())
+            && self.numbers.windows(2).all(|pair| {
                 (chunk(&pair[0]).count + chunk(&pair[1]).count) as usize > CHUNK_RUNGS / 2
             })
     }
@@ -295,7 +297,7 @@ mod tests {
             let mut chunks = Chunks::new(RUNGS_MAX, 1);
             let (pool_room, free_room) = (chunks.pool.capacity(), chunks.free.capacity());
             let mut rungs = Rungs::new(RUNGS_MAX);
-            let heads_room = rungs.heads.capacity();
+            let heads_room = (rungs.lowest.capacity(), rungs.numbers.capacity());
             let mut oracle = BTreeMap::new();
             for (number, (step, pick)) in (0u32..).zip(steps) {
                 // Long phases of growth and of decline, so that chunks are split and joined.
@@ -325,7 +327,7 @@ mod tests {
             let found = rungs.iter(&chunks).map(|rung| (rung.key, rung.level));
             prop_assert!(found.eq(oracle.iter().rev().map(|(key, level)| (*key, *level))));
             prop_assert_eq!((chunks.pool.capacity(), chunks.free.capacity()), (pool_room, free_room));
-            prop_assert_eq!(rungs.heads.capacity(), heads_room);
+            prop_assert_eq!((rungs.lowest.capacity(), rungs.numbers.capacity()), heads_room);
         }
     }
 }

@@ -6,8 +6,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 pub(crate) const BUDGET_NONE: u128 = u128::MAX;
 /// Rungs of a chunk of a ladder.
 pub(crate) const CHUNK_RUNGS: usize = 32;
-/// Rungs that are looked at one by one from the end of a chunk, before the rest is searched by halves: most orders
-/// stand near the best price.
-pub(crate) const NEAR_RUNGS: usize = 8;
+/// Keys that share a cache line.
+pub(crate) const LINE_KEYS: usize = 8;
 
-const _: () = assert!(CHUNK_RUNGS.is_multiple_of(4) && NEAR_RUNGS < CHUNK_RUNGS);
+const _: () = assert!(CHUNK_RUNGS.is_multiple_of(LINE_KEYS));
