@@ -8,12 +8,13 @@ mod books_cases {
 }
 
 use books_cases::pair::{Coverage, Pair};
-use books_cases::plan::{Case, case};
+use books_cases::plan::{Case, case, long_case};
 use mizan_engine::books::{Book, ReportChain};
 use mizan_wire::Status;
-use mizan_wire::orders::{BookCommand, CancelReason, OrderReject, ReportKind};
+use mizan_wire::orders::{BookCommand, CancelReason, OrderReject, ReportKind, Side};
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::str::FromStr;
 
 const SEED_DEFAULT: u64 = 0x4D69_7A61_6E00_0002;
@@ -28,21 +29,30 @@ fn from_environment<N: FromStr>(name: &str, default: N) -> N {
 }
 
 /// Runs a check on random cases; a failure is shrunk, and shown with the line that repeats it.
-fn on_random_cases(test: &str, cases_default: u32, check: impl Fn(&Case) -> Result<(), String>) {
+fn on_random_cases(
+    test: &str,
+    cases_default: u32,
+    cases: impl Strategy<Value = Case>,
+    check: impl Fn(&Case) -> Result<(), String>,
+) {
     let seed: u64 = from_environment("MIZAN_TEST_SEED", SEED_DEFAULT);
-    let cases = from_environment("MIZAN_TEST_CASES", cases_default);
+    let count = from_environment("MIZAN_TEST_CASES", cases_default);
     let repeat = format!(
-        "MIZAN_TEST_SEED={seed} MIZAN_TEST_CASES={cases} cargo test -p mizan-tests --test \
+        "MIZAN_TEST_SEED={seed} MIZAN_TEST_CASES={count} cargo test -p mizan-tests --test \
          books_against_model {test}"
     );
     println!("seed {seed}, repeat with: {repeat}");
-    let config =
-        Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let config = Config {
+        cases: count,
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..Config::default()
+    };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, random);
-    let outcome = runner.run(&case(), |case| check(&case).map_err(TestCaseError::fail));
+    let outcome = runner.run(&cases, |case| check(&case).map_err(TestCaseError::fail));
     match outcome {
         Ok(()) => {}
         Err(TestError::Fail(reason, case)) => {
@@ -52,10 +62,15 @@ fn on_random_cases(test: &str, cases_default: u32, check: impl Fn(&Case) -> Resu
     }
 }
 
-/// Runs a case on book and model; gives the commands.
-fn run(case: &Case, coverage: &mut Coverage) -> Result<Vec<BookCommand>, String> {
+/// Runs a case on book and model; gives the commands, and the most levels to buy at once. Reports are compared after every command, all queues only after
+/// so many.
+fn run(
+    case: &Case,
+    compared_every: usize,
+    coverage: &mut Coverage,
+) -> Result<(Vec<BookCommand>, usize), String> {
     let mut pair = Pair::new(case.rules, case.capacity);
-    let mut now_ns = 1;
+    let (mut now_ns, mut levels_max) = (1, 0);
     let mut commands = vec![BookCommand::AdvanceTime(now_ns)];
     pair.apply(&commands[0], coverage)?;
     for step in &case.steps {
@@ -65,8 +80,13 @@ fn run(case: &Case, coverage: &mut Coverage) -> Result<Vec<BookCommand>, String>
         }
         pair.apply(&command, coverage)?;
         commands.push(command);
+        if commands.len() % compared_every == 0 {
+            pair.compare_state().map_err(|error| format!("after {command:?}: {error}"))?;
+            levels_max = levels_max.max(pair.book.depth(Side::Buy).count());
+        }
     }
-    Ok(commands)
+    pair.compare_state()?;
+    Ok((commands, levels_max))
 }
 
 /// Names of the reasons and kinds that never were in a report.
@@ -87,14 +107,8 @@ fn missing(coverage: &Coverage) -> Vec<String> {
 fn book_and_model_agree_on_every_report_and_every_queue() {
     let coverage = RefCell::new(Coverage::default());
     let test = "book_and_model_agree_on_every_report_and_every_queue";
-    let cases_run = RefCell::new(0u64);
-    on_random_cases(test, CASES_DEFAULT, |case| {
-        *cases_run.borrow_mut() += 1;
-        let result = run(case, &mut coverage.borrow_mut()).map(|_| ());
-        if result.is_err() {
-            eprintln!("case {} fails", cases_run.borrow());
-        }
-        result
+    on_random_cases(test, CASES_DEFAULT, case(), |case| {
+        run(case, 1, &mut coverage.borrow_mut()).map(|_| ())
     });
     let coverage = coverage.into_inner();
     println!("{} commands, {} reports", coverage.commands, coverage.reports);
@@ -109,8 +123,8 @@ fn book_and_model_agree_on_every_report_and_every_queue() {
 #[test]
 fn the_same_commands_give_the_same_digest_and_fewer_give_another() {
     let test = "the_same_commands_give_the_same_digest_and_fewer_give_another";
-    on_random_cases(test, 500, |case| {
-        let commands = run(case, &mut Coverage::default())?;
+    on_random_cases(test, 500, case(), |case| {
+        let (commands, _) = run(case, 1, &mut Coverage::default())?;
         let digest = |commands: &[BookCommand]| {
             let mut book = Book::new(case.rules, case.capacity).expect("the rules are sound");
             let mut chain = ReportChain::default();
@@ -126,4 +140,19 @@ fn the_same_commands_give_the_same_digest_and_fewer_give_another() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn book_and_model_agree_over_hundreds_of_levels() {
+    let test = "book_and_model_agree_over_hundreds_of_levels";
+    let levels_max = Cell::new(0);
+    on_random_cases(test, 8, long_case(), |case| {
+        let (_, levels) = run(case, 100, &mut Coverage::default())?;
+        levels_max.set(levels.max(levels_max.get()));
+        Ok(())
+    });
+    println!("up to {} levels to buy", levels_max.get());
+    if from_environment("MIZAN_TEST_SEED", SEED_DEFAULT) == SEED_DEFAULT {
+        assert!(levels_max.get() > 100, "{} levels are not many", levels_max.get());
+    }
 }

@@ -70,11 +70,11 @@ impl Pair {
                 self.handles.push(OrderHandle { number: report.number, slot: report.slot });
             }
         }
-        self.compare_state().map_err(|error| format!("after {command:?}: {error}"))?;
         Ok(&self.reports)
     }
 
-    fn compare_state(&self) -> Result<(), String> {
+    /// Compares all queues and depths, and audits the book.
+    pub(crate) fn compare_state(&self) -> Result<(), String> {
         self.book.check_invariants().map_err(|error| error.to_string())?;
         let mut slots = BTreeSet::new();
         for side in [Side::Buy, Side::Sell] {

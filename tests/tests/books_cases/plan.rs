@@ -7,14 +7,17 @@ use mizan_wire::orders::{
 };
 use proptest::prelude::*;
 
-/// Prices of a case lie from its base on.
+/// Prices of a short case lie from its base on, those of a long one spread over so many times the range.
 const PRICES: u64 = 14;
+const SPREAD: u64 = 60;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) rules: BookRules,
     pub(crate) capacity: BookCapacity,
     pub(crate) base_price: u64,
+    /// What a tick of a step's price counts for.
+    pub(crate) spread: u64,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -155,9 +158,35 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
                 rules.quantity_step_lots = quantity_step_lots;
                 rules.quantity_max_lots = 18;
             }
-            Case { rules, capacity, base_price, steps }
+            Case { rules, capacity, base_price, spread: 1, steps }
         },
     )
+}
+
+/// A few thousand commands over some hundred levels on each side.
+pub(crate) fn long_case() -> impl Strategy<Value = Case> {
+    let capacity = BookCapacity { orders_max: 2_000, levels_max: 1_000 };
+    let rules = BookRules::unlimited(capacity);
+    let steps = prop::collection::vec(step(), 4_000..5_000);
+    steps.prop_map(move |mut steps| {
+        // Orders that live long, and reach each other seldom, fill the ladders.
+        steps.retain(|step| !matches!(step, Step::MassCancel(_) | Step::CloseSession));
+        steps.retain(|step| !matches!(step, Step::SetTradingState(_)));
+        for step in &mut steps {
+            if let Step::Submit(new) = step {
+                let is_far = new.tag % 64 != 63;
+                new.price += if new.side == Side::Sell && is_far { PRICES - 2 } else { 0 };
+                let is_rare = new.kind.has_limit() && new.time_in_force.can_rest();
+                new.quantity = if is_rare { new.quantity } else { new.quantity % 3 };
+            }
+        }
+        Case { rules, capacity, base_price: 10_000, spread: SPREAD, steps }
+    })
+}
+
+/// Spreads a step's price: the other numbers of the step decide where in its range it lies, so that shrinking works.
+fn spread(price: u64, spread: u64, salt: u64) -> u64 {
+    price * spread + if spread > 1 { salt % spread } else { 0 }
 }
 
 impl Step {
@@ -169,8 +198,10 @@ impl Step {
                 let mut new = *new;
                 // A price of 0 stays a fault to be found; others move to where the case plays.
                 let (takes_price, takes_stop) = (new.kind.has_limit(), new.kind.is_dormant());
-                new.price = if takes_price { base_price + new.price } else { 0 };
-                new.stop_price = if takes_stop { base_price + new.stop_price } else { 0 };
+                let salt = u64::from(new.tag / 64);
+                let at = |price| base_price + spread(price, case.spread, salt);
+                new.price = if takes_price { at(new.price) } else { 0 };
+                new.stop_price = if takes_stop { at(new.stop_price) } else { 0 };
                 match new.tag % 64 {
                     0 => (new.price, new.stop_price) = (new.stop_price, new.price),
                     2 => new.stop_price = base_price + 2,
@@ -186,15 +217,18 @@ impl Step {
                 let handle = pick_handle(pair, *pick);
                 let found = pair.book.order(handle);
                 let keeps_price = pick % 3 == 0;
+                let is_sell = found.is_some_and(|order| order.side == Side::Sell);
+                let far = if is_sell && case.spread > 1 { PRICES - 2 } else { 0 };
+                let at = |price| base_price + spread(price + far, case.spread, *pick as u64 / 96);
                 let price = match found {
                     Some(order) if keeps_price => order.price,
                     Some(order) if !order.kind.has_limit() => 0,
-                    _ => base_price + price,
+                    _ => at(*price),
                 };
                 let stop_price = match found {
                     Some(order) if !order.kind.is_dormant() => 0,
                     Some(order) if keeps_price => order.stop_price,
-                    _ => base_price + stop_price,
+                    _ => at(*stop_price),
                 };
                 let owner = owner.or(found.map(|order| order.owner)).unwrap_or(0);
                 BookCommand::Amend(AmendOrder {

@@ -51,6 +51,7 @@ impl Stage {
         let is_new = matches!(command, BookCommand::Submit(_));
         let reports = self.pair.apply(&command, &mut Coverage::default());
         let reports = reports.unwrap_or_else(|error| panic!("in `{line}`: {error}")).to_vec();
+        self.pair.compare_state().unwrap_or_else(|error| panic!("after `{line}`: {error}"));
         if is_new && !reports[0].is(ReportKind::Rejected) {
             let OrderReport { number, slot, .. } = reports[0];
             self.names.insert(words[1].to_owned(), OrderHandle { number, slot });
