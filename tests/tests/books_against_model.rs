@@ -80,7 +80,7 @@ fn run(
         }
         pair.apply(&command, coverage)?;
         commands.push(command);
-        if commands.len() % compared_every == 0 {
+        if commands.len().is_multiple_of(compared_every) {
             pair.compare_state().map_err(|error| format!("after {command:?}: {error}"))?;
             levels_max = levels_max.max(pair.book.depth(Side::Buy).count());
         }

@@ -1,8 +1,10 @@
 //! A ladder: the levels of one kind sorted by keys, in chunks, so that no change moves more than one chunk.
 //!
-//! One sorted vector is faster while there are few levels, and 10 times slower with 15,000 of them, where an order
-//! at a fresh price moves 100 KB; whoever wants to slow a book down could do that. Chunks of 32 cost 3 % in the
-//! former case. The best rung is remembered apart.
+//! One sorted vector does as well while there are few levels. With 15,000 on each side an order at a fresh price moves
+//! 100 KB, and whoever wants to slow a book down could do just that: 590 ns a message were measured, 70 with chunks.
+//! Within a chunk keys are counted, not halved, because no branch of such a search can be predicted; among the chunks'
+//! lowest keys halving is better (counting blocks of 32 was 5 ns slower with 1,000 chunks). The best rung is
+//! remembered apart.
 //!
 //! Invariants: keys rise within a chunk and from chunk to chunk; no chunk is empty; two neighbours hold more than half
 //! of what one can, so that [`Chunks`] never runs out.

@@ -216,7 +216,7 @@ impl Step {
             Self::Amend { pick, owner, price, stop_price, quantity } => {
                 let handle = pick_handle(pair, *pick);
                 let found = pair.book.order(handle);
-                let keeps_price = pick % 3 == 0;
+                let keeps_price = pick.is_multiple_of(3);
                 let is_sell = found.is_some_and(|order| order.side == Side::Sell);
                 let far = if is_sell && case.spread > 1 { PRICES - 2 } else { 0 };
                 let at = |price| base_price + spread(price + far, case.spread, *pick as u64 / 96);
@@ -255,7 +255,7 @@ impl Step {
 /// Mostly an order that is open, often one of the last handles, which may be stale, sometimes one that never was.
 fn pick_handle(pair: &Pair, pick: usize) -> OrderHandle {
     let known = &pair.handles;
-    if known.is_empty() || pick % 32 == 0 {
+    if known.is_empty() || pick.is_multiple_of(32) {
         return OrderHandle { number: 1_000_000, slot: (pick / 32 % 64) as u32 };
     }
     let recent = &known[known.len().saturating_sub(12)..];
