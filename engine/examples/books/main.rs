@@ -4,9 +4,10 @@
 //!
 //! Two million messages are made beforehand (see `flow`). The clock runs from the first message until the second core
 //! has hashed the last report. A plain book of ordered maps (see `rival`) gets the same messages, through the same
-//! ring, in turn; its trades must be the same. SINK is `ring`, or `count` for one thread whose reports are only counted,
+//! ring, in turn; its trades must be the same. SINK is `ring`, `count` for one thread whose reports are only counted,
 //! which is for counting instructions, and shows what the ring costs:
 //! `valgrind --tool=callgrind --toggle-collect='books::execute*' ... 1 static count`.
+//! `desk` is as `count`, with orders known by name and every name entered once.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 mod flow;
@@ -14,7 +15,7 @@ mod rival;
 mod sink;
 
 use flow::{Message, Scenario, make_messages};
-use mizan_engine::books::{Book, ReportSink};
+use mizan_engine::books::{Book, Desk, DeskSink, ReportSink};
 use mizan_ring::RingOptions;
 use mizan_wire::orders::{BookCapacity, BookCommand, BookRules, OrderReport, ReportKind};
 use rival::PlainBook;
@@ -22,6 +23,7 @@ use sink::{RingSink, Totals, drain};
 use std::time::{Duration, Instant};
 
 const CAPACITY: BookCapacity = BookCapacity { orders_max: 1 << 18, levels_max: 1 << 16 };
+const OUTCOMES_MAX: u32 = 1 << 20;
 const RING_CELLS: usize = 1 << 12;
 /// Messages between the first look at a message and its execution.
 const LOOK_AHEAD: usize = 8;
@@ -86,32 +88,72 @@ impl ReportSink for Counting {
     }
 }
 
+impl DeskSink for Counting {
+    #[inline]
+    fn report(&mut self, report: &OrderReport, _: u128, _: u128) {
+        self.0 += u64::from(report.is(ReportKind::Trade));
+    }
+}
+
+/// The desk, which knows orders by the names that their owners give them.
+struct NamedBook(Desk);
+
+impl NamedBook {
+    fn new() -> Self {
+        let rules = BookRules::unlimited(CAPACITY);
+        Self(Desk::new(rules, CAPACITY, OUTCOMES_MAX, 42).expect("the rules are sound"))
+    }
+
+    #[inline(never)]
+    fn execute_all(&mut self, messages: &[Message], sink: &mut Counting) {
+        for message in messages {
+            let name = u128::from(message.number);
+            match message.command() {
+                BookCommand::Submit(new) => {
+                    self.0.submit(name, &new, sink);
+                }
+                BookCommand::Amend(amend) => self.0.amend(name, &amend, sink),
+                BookCommand::Cancel(cancel) => self.0.cancel(cancel.owner, name, sink),
+                other => self.0.apply(&other, sink),
+            }
+        }
+    }
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let rounds = arguments.next().map_or(5, |text| text.parse().expect("ROUNDS is a number"));
     let wanted = arguments.next();
-    let counts = arguments.next().is_some_and(|text| text == "count");
+    let sink = arguments.next().unwrap_or_else(|| "ring".to_owned());
     let is_wanted = |scenario: &&Scenario| {
         wanted.as_deref().is_none_or(|name| name == "all" || name == scenario.name())
     };
     for scenario in Scenario::ALL.iter().filter(is_wanted) {
         let messages = make_messages(*scenario, new_book());
-        if counts {
-            let mut times = Vec::new();
-            let mut sink = Counting(0);
-            for _ in 0..rounds {
-                let mut book = new_book();
-                let start = Instant::now();
-                execute(&mut book, &messages, &mut sink);
-                times.push(start.elapsed());
-            }
-            let trades = sink.0 / rounds as u64;
-            println!("{}: {} messages, {trades} trades", scenario.name(), messages.len());
-            print_rates("  one thread", &mut times, messages.len());
+        if sink != "ring" {
+            count(*scenario, &messages, rounds, sink == "desk");
         } else {
             compare(*scenario, &messages, rounds);
         }
     }
+}
+
+/// Timed runs on this thread alone.
+fn count(scenario: Scenario, messages: &[Message], rounds: usize, is_desk: bool) {
+    let mut times = Vec::new();
+    let mut sink = Counting(0);
+    for _ in 0..rounds {
+        let (mut book, mut desk) = (new_book(), is_desk.then(NamedBook::new));
+        let start = Instant::now();
+        match &mut desk {
+            Some(desk) => desk.execute_all(messages, &mut sink),
+            None => execute(&mut book, messages, &mut sink),
+        }
+        times.push(start.elapsed());
+    }
+    let trades = sink.0 / rounds as u64;
+    println!("{}: {} messages, {trades} trades", scenario.name(), messages.len());
+    print_rates("  one thread", &mut times, messages.len());
 }
 
 fn compare(scenario: Scenario, messages: &[Message], rounds: usize) {
