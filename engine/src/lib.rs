@@ -17,6 +17,8 @@
     clippy::disallowed_methods
 )]
 
+pub mod books;
+
 mod accounts;
 mod apply;
 mod audit;

@@ -11,6 +11,8 @@
 //! accounts each time. Old records that have left memory are not known here: a replay begins at the first entry.
 #![forbid(unsafe_code)]
 
+pub mod books;
+
 mod batch;
 mod create_accounts;
 mod create_transfers;

@@ -13,6 +13,7 @@ compile_error!("records are read in place: a big-endian machine needs a converti
 pub mod amount;
 pub mod frame;
 pub mod limits;
+pub mod orders;
 
 mod account;
 mod checksum;

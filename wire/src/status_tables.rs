@@ -33,6 +33,8 @@ macro_rules! statuses {
     };
 }
 
+pub(crate) use statuses;
+
 statuses! {
     /// What became of an event of `create_accounts`.
     CreateAccountStatus, "create_accounts";

@@ -1,0 +1,103 @@
+//! The book of one instrument: what it keeps, and one door for all commands.
+
+use crate::books::ReportSink;
+use crate::books::levels::Levels;
+use crate::books::order::Orders;
+use crate::heap::DueHeap;
+use mizan_wire::orders::{
+    BookCapacity, BookCommand, BookRules, BookRulesError, OrderReport, ReportKind, TradingState,
+};
+use std::collections::VecDeque;
+
+/// The order book of one instrument. See [`crate::books`] for its rules.
+pub struct Book {
+    pub(crate) rules: BookRules,
+    pub(crate) orders: Orders,
+    pub(crate) levels: Levels,
+    /// When orders that are good till a date end.
+    pub(crate) due: DueHeap,
+    pub(crate) state: TradingState,
+    pub(crate) now_ns: u64,
+    /// The number of the order entered last.
+    pub(crate) number_last: u64,
+    /// The price of the last trade; 0 before the first.
+    pub(crate) last_trade: u64,
+    pub(crate) traded: TradedRange,
+    /// Orders that were triggered and wait for their turn; empty between commands.
+    pub(crate) triggered: VecDeque<u32>,
+    /// Numbers and slots of orders that one command cancels; empty between commands.
+    pub(crate) chosen: Vec<(u64, u32)>,
+}
+
+/// The lowest and the highest price of trades that have not yet been compared with stop prices.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TradedRange {
+    pub(crate) lowest: u64,
+    pub(crate) highest: u64,
+}
+
+impl TradedRange {
+    pub(crate) const EMPTY: Self = Self { lowest: u64::MAX, highest: 0 };
+
+    #[inline]
+    pub(crate) fn include(&mut self, price: u64) {
+        self.lowest = self.lowest.min(price);
+        self.highest = self.highest.max(price);
+    }
+
+    #[inline]
+    pub(crate) const fn is_empty(self) -> bool {
+        self.highest == 0
+    }
+}
+
+impl Book {
+    /// An empty book, open for trading, at time 0. Reserves and touches all its memory: about 160 bytes per order and
+    /// 104 per level.
+    ///
+    /// # Errors
+    /// Rules or a capacity that are out of range.
+    pub fn new(rules: BookRules, capacity: BookCapacity) -> Result<Self, BookRulesError> {
+        rules.check(capacity)?;
+        let orders_max = capacity.orders_max as usize;
+        Ok(Self {
+            rules,
+            orders: Orders::new(orders_max),
+            levels: Levels::new(capacity.levels_max as usize),
+            due: DueHeap::new(orders_max),
+            state: TradingState::Open,
+            now_ns: 0,
+            number_last: 0,
+            last_trade: 0,
+            traded: TradedRange::EMPTY,
+            triggered: VecDeque::with_capacity(orders_max),
+            chosen: mizan_memory::reserve_touched(orders_max),
+        })
+    }
+
+    /// Executes one command, whatever it is.
+    pub fn apply<S: ReportSink>(&mut self, command: &BookCommand, sink: &mut S) {
+        match command {
+            BookCommand::Submit(new) => self.submit(new, sink),
+            BookCommand::Amend(amend) => self.amend(amend, sink),
+            BookCommand::Cancel(cancel) => self.cancel(cancel, sink),
+            BookCommand::MassCancel(mass) => self.mass_cancel(mass, sink),
+            BookCommand::SetTradingState(state) => self.set_trading_state(*state, sink),
+            BookCommand::CloseSession => self.close_session(sink),
+            BookCommand::AdvanceTime(now_ns) => self.advance_time(*now_ns, sink),
+        }
+    }
+
+    /// Halts, resumes, or allows nothing but cancels. Orders stay as they are.
+    pub fn set_trading_state<S: ReportSink>(&mut self, state: TradingState, sink: &mut S) {
+        self.state = state;
+        sink.report(&OrderReport::summary(ReportKind::TradingStateSet, state as u64));
+    }
+
+    /// Asks for the memory of the order that stands in a place, ahead of a command that names it. Changes nothing; any
+    /// number will do.
+    #[inline]
+    pub fn prefetch_slot(&self, slot: u32) {
+        mizan_memory::prefetch_index(&self.orders.places, slot as usize);
+    }
+}
