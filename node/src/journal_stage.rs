@@ -7,7 +7,7 @@ use crate::cell::{Cell, Entries, EntryHeader};
 use crate::error::NodeError;
 use mizan_journal::constants::PAYLOAD_SIZE_MAX;
 use mizan_journal::{Journal, JournalError, Space, Storage};
-use mizan_ring::{Consumer, CursorWriter, Signal};
+use mizan_ring::{Consumer, CursorWriter};
 use mizan_wire::{Operation, RequestHeader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,6 +28,8 @@ pub(crate) struct JournalState {
     pub(crate) durable_sequence: AtomicU64,
     /// Groups synced.
     pub(crate) groups: AtomicU64,
+    /// Of these, groups that the front's thread wrote itself.
+    pub(crate) groups_inline: AtomicU64,
 }
 
 /// Owns the journal.
@@ -37,8 +39,6 @@ pub(crate) struct JournalStage<S: Storage> {
     durable: CursorWriter,
     sequence_next: u64,
     state: Arc<JournalState>,
-    /// Wakes the reply stage when something became durable.
-    durable_signal: Signal,
 }
 
 impl<S: Storage> JournalStage<S> {
@@ -48,10 +48,9 @@ impl<S: Storage> JournalStage<S> {
         durable: CursorWriter,
         sequence_next: u64,
         state: Arc<JournalState>,
-        durable_signal: Signal,
     ) -> Self {
         state.durable_sequence.store(sequence_next - 1, Ordering::Relaxed);
-        Self { journal, requests, durable, sequence_next, state, durable_signal }
+        Self { journal, requests, durable, sequence_next, state }
     }
 
     /// Whether there is something to do, and space to do it.
@@ -59,7 +58,7 @@ impl<S: Storage> JournalStage<S> {
         Ok(!self.state.is_stalled.load(Ordering::Relaxed) && !self.requests.available()?.is_empty())
     }
 
-    /// Writes and syncs one group of what waits.
+    /// Writes and syncs one group of what waits. Nobody is woken.
     ///
     /// # Errors
     /// Any failure of the journal but a full disk: what is durable is then unknown, and the node must end.
@@ -102,7 +101,6 @@ impl<S: Storage> JournalStage<S> {
         }
         if progressed {
             self.durable.advance_to(done);
-            self.durable_signal.notify();
         }
         Ok(progressed)
     }
