@@ -42,13 +42,18 @@ pub(crate) trait CommitHere {
     ///
     /// # Errors
     /// As the journal stage's poll: the node must end.
-    fn try_commit(&mut self) -> Result<Option<bool>, NodeError>;
+    fn try_commit(&mut self, state: &JournalState) -> Result<Option<bool>, NodeError>;
 }
 
 impl<S: Storage> CommitHere for SharedJournal<S> {
-    fn try_commit(&mut self) -> Result<Option<bool>, NodeError> {
+    fn try_commit(&mut self, state: &JournalState) -> Result<Option<bool>, NodeError> {
         let Some(mut token) = self.try_lock() else { return Ok(None) };
-        token.as_mut().map(Stage::poll).transpose()
+        // Only the token's holder counts groups; reads alone make none.
+        let before = state.groups.load(Ordering::Relaxed);
+        let worked = token.as_mut().map(Stage::poll).transpose()?;
+        let synced = state.groups.load(Ordering::Relaxed) - before;
+        state.groups_inline.fetch_add(synced, Ordering::Relaxed);
+        Ok(worked)
     }
 }
 
@@ -92,12 +97,11 @@ impl InlineCommit {
     /// Any failure of the journal but a full disk.
     pub(crate) fn commit(&mut self) -> Result<Option<Duration>, NodeError> {
         let started = Instant::now();
-        if self.journal.try_commit()? != Some(true) {
+        if self.journal.try_commit(&self.state)? != Some(true) {
             return Ok(None);
         }
         let took = started.elapsed();
         self.calm.note(took);
-        self.state.groups_inline.fetch_add(1, Ordering::Relaxed);
         Ok(Some(took))
     }
 }
