@@ -63,6 +63,8 @@ pub struct Cursors {
     pub commit_sequence: u64,
     /// Groups synced since the start.
     pub groups: u64,
+    /// Of these, groups that the front's thread synced itself, because little waited.
+    pub groups_inline: u64,
     /// How often the wall clock ran ahead and was held back.
     pub clock_jumps: u64,
     /// Whether new writes are refused for lack of space.
@@ -97,6 +99,7 @@ impl CursorsReader {
             durable_sequence: self.journal.durable_sequence.load(Ordering::Relaxed),
             commit_sequence: self.progress.commit_sequence.load(Ordering::Relaxed),
             groups: self.journal.groups.load(Ordering::Relaxed),
+            groups_inline: self.journal.groups_inline.load(Ordering::Relaxed),
             clock_jumps: self.progress.clock_jumps.load(Ordering::Relaxed),
             space_is_low: self.journal.space_is_low.load(Ordering::Relaxed),
         }

@@ -7,7 +7,7 @@ use crate::cell::{Cell, Entries, cells_of, free_cells, publish};
 use crate::error::NodeError;
 use crate::output::OutputHeader;
 use mizan_engine::{Engine, Output, Resolved};
-use mizan_ring::{ClaimError, Consumer, CursorReader, Signal, SingleProducer};
+use mizan_ring::{ClaimError, Consumer, CursorReader, SingleProducer};
 use mizan_wire::limits::{BODY_SIZE_MAX, EVENTS_MAX};
 use mizan_wire::{DigestRecord, Operation, RequestHeader};
 use zerocopy::IntoBytes;
@@ -27,8 +27,6 @@ pub(crate) struct EngineStage {
     outputs_released: CursorReader,
     output: Output,
     announced: u64,
-    /// Wakes the reply stage when outputs were published.
-    outputs_signal: Signal,
 }
 
 impl EngineStage {
@@ -37,18 +35,9 @@ impl EngineStage {
         requests: Consumer<Cell>,
         outputs: SingleProducer<Cell>,
         outputs_released: CursorReader,
-        outputs_signal: Signal,
     ) -> Self {
         // A digest that fell due before the restart is announced again: it may never have been recorded.
-        Self {
-            engine,
-            requests,
-            outputs,
-            outputs_released,
-            output: Output::new(),
-            announced: 0,
-            outputs_signal,
-        }
+        Self { engine, requests, outputs, outputs_released, output: Output::new(), announced: 0 }
     }
 
     /// Whether there is an entry to apply, and room for its outputs.
@@ -60,7 +49,7 @@ impl EngineStage {
         has_room(&self.outputs, &self.outputs_released)
     }
 
-    /// Applies entries until the ring is empty, the output ring is full, or it is another stage's turn.
+    /// Applies entries until the ring is empty, the output ring is full, or it is another stage's turn. Nobody is woken.
     ///
     /// # Errors
     /// A log entry that the engine cannot apply, or another stage's death. The node must stop.
@@ -93,7 +82,6 @@ impl EngineStage {
         let worked = done > self.requests.released_position();
         if worked {
             self.requests.release_to(done);
-            self.outputs_signal.notify();
         }
         Ok(worked)
     }

@@ -1,6 +1,7 @@
 //! The front: sockets, ingress and replies, which share one thread in every layout because they share the sockets.
 
 use crate::cell::{Cell, Entries, EntryHeader};
+use crate::commit::{INLINE_SYNC_MAX, InlineCommit};
 use crate::cursors::Progress;
 use crate::error::NodeError;
 use crate::ingress::Ingress;
@@ -26,8 +27,12 @@ pub(crate) struct FrontParts {
     /// The cursors whose slowest is the commit point.
     pub(crate) durable: CursorReader,
     pub(crate) applied: CursorReader,
-    /// Wakes the stages behind the ring: entries were published, or outputs released.
+    /// Wakes the stages behind the ring: entries were published.
     pub(crate) stage_signal: Signal,
+    /// Wakes the engine, if it has a thread of its own: outputs were released.
+    pub(crate) engine_signal: Option<Signal>,
+    /// Lets the front commit small groups itself.
+    pub(crate) inline_commit: Option<InlineCommit>,
     pub(crate) journal: Arc<JournalState>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) cluster: u128,
@@ -44,6 +49,12 @@ pub(crate) struct Front {
     parts: FrontParts,
     /// Position in the request ring up to which results have come back.
     answered: u64,
+    /// Position up to which it is settled who makes the entries durable.
+    settled: u64,
+    /// What was published last is for the front to commit.
+    commits_next: bool,
+    /// Time lost in slow syncs on this thread: connections are not to be blamed for what the front did not read.
+    paused_ns: u64,
     stopping: bool,
     /// Whether it was said that there is no room on the disk.
     space_was_low: bool,
@@ -51,7 +62,15 @@ pub(crate) struct Front {
 
 impl Front {
     pub(crate) const fn new(parts: FrontParts) -> Self {
-        Self { parts, answered: 0, stopping: false, space_was_low: false }
+        Self {
+            parts,
+            answered: 0,
+            settled: 0,
+            commits_next: false,
+            paused_ns: 0,
+            stopping: false,
+            space_was_low: false,
+        }
     }
 
     /// Reads requests and lets time pass. `timeout` bounds the wait for sockets.
@@ -64,7 +83,10 @@ impl Front {
         let refusal = self.refusal();
         self.parts.ingress.refuse_writes(refusal);
         let reading = self.parts.ingress.read_clock();
-        let clock = Clock { monotonic_ns: reading.monotonic_ns, realtime_ns: reading.realtime_ns };
+        let clock = Clock {
+            monotonic_ns: reading.monotonic_ns.saturating_sub(self.paused_ns),
+            realtime_ns: reading.realtime_ns,
+        };
         let view = self.view(refusal);
         let parts = &mut self.parts;
         if timeout != Some(Duration::ZERO) {
@@ -74,11 +96,43 @@ impl Front {
         let is_due = self.time_to_due_ns() == 0;
         self.parts.ingress.emit_own_entries(is_due, self.answered)?;
         let published = self.parts.ingress.published();
-        if published > before {
-            self.parts.stage_signal.notify();
-        }
         self.parts.progress.note_ingress(published, self.parts.ingress.clock_jumps());
         Ok(worked || published > before)
+    }
+
+    /// Wakes the stages behind the ring for what was published, unless the front is to commit it itself.
+    ///
+    /// To be called after every look for requests; [`Front::commit_small`] follows before the next.
+    pub(crate) fn hand_over(&mut self) {
+        let published = self.parts.ingress.published();
+        if published == self.settled {
+            return;
+        }
+        self.settled = published;
+        let waiting = published - self.parts.durable.get();
+        let inline = self.parts.inline_commit.as_mut();
+        self.commits_next = inline.is_some_and(|inline| inline.is_for_the_front(waiting));
+        if !self.commits_next {
+            self.parts.stage_signal.notify();
+        }
+    }
+
+    /// Makes durable what [`Front::hand_over`] kept for the front. Whether it did.
+    ///
+    /// # Errors
+    /// Any failure of the journal but a full disk.
+    pub(crate) fn commit_small(&mut self) -> Result<bool, NodeError> {
+        if !std::mem::take(&mut self.commits_next) {
+            return Ok(false);
+        }
+        let Some(inline) = &mut self.parts.inline_commit else { return Ok(false) };
+        let took = inline.commit()?;
+        let slow = took.map_or(Duration::ZERO, |took| took.saturating_sub(INLINE_SYNC_MAX));
+        self.paused_ns += u64::try_from(slow.as_nanos()).unwrap_or(u64::MAX);
+        if self.parts.durable.get() < self.settled {
+            self.parts.stage_signal.notify();
+        }
+        Ok(took.is_some())
     }
 
     /// Hands replies up to the commit point to their connections.
@@ -107,7 +161,9 @@ impl Front {
         let worked = done > parts.outputs.released_position();
         if worked {
             parts.outputs.release_to(done);
-            parts.stage_signal.notify();
+            if let Some(engine_signal) = &parts.engine_signal {
+                engine_signal.notify();
+            }
             parts.journal.commit_sequence.store(parts.commit_sequence, Ordering::Relaxed);
             parts.progress.note_commit(commit, parts.commit_sequence);
         }

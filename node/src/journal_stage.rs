@@ -7,10 +7,13 @@ use crate::cell::{Cell, Entries, EntryHeader};
 use crate::error::NodeError;
 use mizan_journal::constants::PAYLOAD_SIZE_MAX;
 use mizan_journal::{Journal, JournalError, Space, Storage};
-use mizan_ring::{Consumer, CursorWriter, Signal};
+use mizan_ring::{Batch, Consumer, CursorWriter};
+use mizan_wire::limits::HEADER_SIZE;
 use mizan_wire::{Operation, RequestHeader};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use zerocopy::IntoBytes;
 
 /// Bytes after which a group is synced although more entries wait: a group's sync time is its entries' latency.
 const GROUP_SIZE_MAX: usize = 4 << 20;
@@ -28,6 +31,8 @@ pub(crate) struct JournalState {
     pub(crate) durable_sequence: AtomicU64,
     /// Groups synced.
     pub(crate) groups: AtomicU64,
+    /// Of these, groups that the front's thread wrote itself.
+    pub(crate) groups_inline: AtomicU64,
 }
 
 /// Owns the journal.
@@ -36,9 +41,9 @@ pub(crate) struct JournalStage<S: Storage> {
     requests: Consumer<Cell>,
     durable: CursorWriter,
     sequence_next: u64,
+    /// Kept for its memory.
+    frame: Frame,
     state: Arc<JournalState>,
-    /// Wakes the reply stage when something became durable.
-    durable_signal: Signal,
 }
 
 impl<S: Storage> JournalStage<S> {
@@ -48,10 +53,9 @@ impl<S: Storage> JournalStage<S> {
         durable: CursorWriter,
         sequence_next: u64,
         state: Arc<JournalState>,
-        durable_signal: Signal,
     ) -> Self {
         state.durable_sequence.store(sequence_next - 1, Ordering::Relaxed);
-        Self { journal, requests, durable, sequence_next, state, durable_signal }
+        Self { journal, requests, durable, sequence_next, frame: Frame::default(), state }
     }
 
     /// Whether there is something to do, and space to do it.
@@ -59,7 +63,7 @@ impl<S: Storage> JournalStage<S> {
         Ok(!self.state.is_stalled.load(Ordering::Relaxed) && !self.requests.available()?.is_empty())
     }
 
-    /// Writes and syncs one group of what waits.
+    /// Writes and syncs one group of what waits. Nobody is woken.
     ///
     /// # Errors
     /// Any failure of the journal but a full disk: what is durable is then unknown, and the node must end.
@@ -78,11 +82,12 @@ impl<S: Storage> JournalStage<S> {
         let mut group = Group {
             journal: &mut self.journal,
             sequence_next: &mut self.sequence_next,
+            frame: &mut self.frame,
             commit,
             size: 0,
             done: batch.start(),
         };
-        let outcome = group.write(Entries::new(&batch));
+        let outcome = group.write(&batch);
         let (done, wrote) = (group.done, group.size > 0);
         let progressed = done > self.requests.released_position();
         if progressed {
@@ -102,7 +107,6 @@ impl<S: Storage> JournalStage<S> {
         }
         if progressed {
             self.durable.advance_to(done);
-            self.durable_signal.notify();
         }
         Ok(progressed)
     }
@@ -120,6 +124,7 @@ impl<S: Storage> JournalStage<S> {
 struct Group<'a, S: Storage> {
     journal: &'a mut Journal<S>,
     sequence_next: &'a mut u64,
+    frame: &'a mut Frame,
     commit: u64,
     size: usize,
     /// Position in the ring up to which entries are in the group.
@@ -127,50 +132,127 @@ struct Group<'a, S: Storage> {
 }
 
 impl<S: Storage> Group<'_, S> {
-    fn write(&mut self, entries: Entries<'_, RequestHeader>) -> Result<(), JournalError> {
-        let mut frame: Vec<&[u8]> = Vec::new();
-        let mut payload_size = 0;
+    fn write(&mut self, batch: &Batch<'_, Cell>) -> Result<(), JournalError> {
+        self.frame.clear();
         let mut end = self.done;
-        for entry in entries {
+        for entry in Entries::<RequestHeader>::new(batch) {
             let is_write = is_journaled(entry.header);
-            if is_write && payload_size + entry.bytes.len() > PAYLOAD_SIZE_MAX {
-                self.write_frame(&frame, payload_size, end)?;
-                frame.clear();
-                payload_size = 0;
+            if is_write && self.frame.size + entry.bytes.len() > PAYLOAD_SIZE_MAX {
+                self.write_frame(batch, end)?;
                 if self.size >= GROUP_SIZE_MAX {
                     return Ok(());
                 }
             }
             if is_write {
-                frame.push(entry.bytes);
-                payload_size += entry.bytes.len();
+                self.frame.add(end, entry.end);
             }
             end = entry.end;
         }
-        self.write_frame(&frame, payload_size, end)
+        self.write_frame(batch, end)
     }
 
-    fn write_frame(
-        &mut self,
-        entries: &[&[u8]],
-        payload_size: usize,
-        end: u64,
-    ) -> Result<(), JournalError> {
-        if !entries.is_empty() {
-            let mut frame = self.journal.begin(*self.sequence_next, payload_size)?;
-            for entry in entries {
-                frame.put(entry)?;
+    fn write_frame(&mut self, batch: &Batch<'_, Cell>, end: u64) -> Result<(), JournalError> {
+        let count = self.frame.count;
+        if count > 0 {
+            let mut frame = self.journal.begin(*self.sequence_next, self.frame.size)?;
+            for run in &self.frame.runs {
+                for part in cells_between(batch, run.start, run.end) {
+                    frame.put(part.as_bytes())?;
+                }
             }
-            frame.finish(entries.len() as u32, self.commit)?;
-            *self.sequence_next += entries.len() as u64;
-            self.size += payload_size;
+            frame.finish(count, self.commit)?;
+            *self.sequence_next += u64::from(count);
+            self.size += self.frame.size;
         }
+        self.frame.clear();
         self.done = end;
         Ok(())
     }
 }
 
+/// Positions of the entries of one frame: neighbours are one run, which is written with one copy. Reads and padding
+/// between entries end a run.
+#[derive(Debug, Default)]
+struct Frame {
+    runs: Vec<Range<u64>>,
+    count: u32,
+    size: usize,
+}
+
+impl Frame {
+    fn clear(&mut self) {
+        self.runs.clear();
+        (self.count, self.size) = (0, 0);
+    }
+
+    /// Adds an entry between these positions; entries come in order.
+    fn add(&mut self, start: u64, end: u64) {
+        self.count += 1;
+        self.size += (end - start) as usize * HEADER_SIZE;
+        match self.runs.last_mut() {
+            Some(run) if run.end == start => run.end = end,
+            _ => self.runs.push(start..end),
+        }
+    }
+}
+
+/// The cells of a batch between two positions: those up to the physical end of the ring, then those from its front.
+fn cells_between<'a>(batch: &Batch<'a, Cell>, start: u64, end: u64) -> [&'a [Cell]; 2] {
+    let (first, second) = batch.slices();
+    let offset = |position: u64| (position - batch.start()) as usize;
+    let (start, end) = (offset(start), offset(end));
+    let wrap = first.len();
+    [
+        &first[start.min(wrap)..end.min(wrap)],
+        &second[start.saturating_sub(wrap)..end.saturating_sub(wrap)],
+    ]
+}
+
 /// Whether the entry belongs in the log.
 fn is_journaled(header: &RequestHeader) -> bool {
     !header.is_padding() && !header.operation().is_some_and(Operation::is_read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mizan_ring::RingOptions;
+
+    #[test]
+    fn neighbours_are_one_run_and_a_gap_ends_it() {
+        let mut frame = Frame::default();
+        for (start, end) in [(4, 6), (6, 7), (9, 12), (12, 14)] {
+            frame.add(start, end);
+        }
+        assert_eq!(frame.runs, [4..7, 9..14]);
+        assert_eq!((frame.count, frame.size), (4, 8 * HEADER_SIZE));
+        frame.clear();
+        assert!(frame.runs.is_empty() && frame.count == 0 && frame.size == 0);
+    }
+
+    #[test]
+    fn a_run_that_passes_the_end_of_the_ring_keeps_its_cells_in_order() {
+        let mut setup = RingOptions::new(8).allocate(Cell::ZERO).unwrap();
+        let mut consumer = setup.consumer("test").add();
+        let mut producer = setup.single_producer().unwrap();
+        let mut publish = |numbers: Range<u8>| {
+            for number in numbers {
+                let mut span = producer.try_claim(1).unwrap();
+                *span.cell_mut(0) = Cell([number; HEADER_SIZE]);
+                span.publish();
+            }
+        };
+        publish(0..5);
+        assert_eq!(consumer.available().unwrap().len(), 5);
+        consumer.release_to(5);
+        publish(5..13);
+        let batch = consumer.available().unwrap();
+        for start in 5..=13u8 {
+            for end in start..=13 {
+                let parts = cells_between(&batch, start.into(), end.into());
+                let numbers: Vec<u8> = parts.concat().iter().map(|cell| cell.0[0]).collect();
+                assert_eq!(numbers, (start..end).collect::<Vec<u8>>());
+            }
+        }
+    }
 }

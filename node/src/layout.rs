@@ -127,12 +127,7 @@ fn poll_until_stopped(
         if drain_since.is_some_and(|since| is_drained(front, since)) {
             return Ok(());
         }
-        let mut worked = front.poll_ingress(Some(Duration::ZERO))?;
-        if let Some(engine) = engine {
-            worked |= engine.poll()?;
-        }
-        worked |= front.poll_replies()?;
-        if worked {
+        if take_round(front, engine, Duration::ZERO)? {
             idle.reset();
             continue;
         }
@@ -143,12 +138,30 @@ fn poll_until_stopped(
                 || engine.as_mut().map_or(Ok(false), EngineStage::has_work)?
                 || front.has_replies()?
                 || stop.is_stopping() != drain_since.is_some();
-            if !has_work {
-                front.poll_ingress(Some(front.block_time(BLOCK_MAX)))?;
+            let block_time = front.block_time(BLOCK_MAX);
+            if !has_work && take_round(front, engine, block_time)? {
+                idle.reset();
             }
             drop(key);
         }
     }
+}
+
+/// Every stage of the front's thread once, in the order in which a request passes them. `wait` bounds the wait for
+/// sockets.
+fn take_round(
+    front: &mut Front,
+    engine: &mut Option<EngineStage>,
+    wait: Duration,
+) -> Result<bool, NodeError> {
+    let mut worked = front.poll_ingress(Some(wait))?;
+    // Before the engine: the journal's thread copies while this one applies.
+    front.hand_over();
+    if let Some(engine) = engine {
+        worked |= engine.poll()?;
+    }
+    worked |= front.commit_small()?;
+    Ok(worked | front.poll_replies()?)
 }
 
 /// Whether a stop that began at `since` need not wait any longer.
@@ -226,6 +239,7 @@ fn poll_until_finished<T: Stage>(stage: &mut T, shared: &Shared) -> Result<(), N
         // Read before the poll: what was published before the end is then seen by it.
         let finished = shared.finished.load(Ordering::Acquire);
         if stage.poll()? {
+            shared.front_signal.notify();
             idle.reset();
         } else if finished {
             return Ok(());

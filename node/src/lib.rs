@@ -13,6 +13,7 @@
 
 mod cell;
 mod clock;
+mod commit;
 mod cursors;
 mod engine_stage;
 mod error;

@@ -1,6 +1,7 @@
 //! A node: recovery, then the stages on their threads, until it is stopped.
 
 use crate::cell::Cell;
+use crate::commit::{InlineCommit, SharedJournal};
 use crate::cursors::{CursorsReader, Progress};
 use crate::engine_stage::{EngineStage, OUTPUT_RING_CELLS};
 use crate::error::NodeError;
@@ -20,6 +21,7 @@ use mizan_ring::{Cursor, IdleStrategy, Poison, RingOptions, Signal};
 use mizan_wire::frame::NodeLimits;
 use mizan_wire::limits::{EVENTS_MAX, FRAME_SIZE_MAX, HEADER_SIZE};
 use mizan_wire::{EngineStatus, Genesis, SEMANTICS_VERSION};
+use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,6 +46,9 @@ pub struct NodeOptions {
     pub layout: Option<Layout>,
     /// How patient idle stages are.
     pub idle: IdleStrategy,
+    /// Lets the front's thread make small groups durable itself, in the fused layout. A disk that hangs then also
+    /// delays what needs no disk: pings, and the first look at requests.
+    pub inline_commit: bool,
 }
 
 impl NodeOptions {
@@ -55,6 +60,7 @@ impl NodeOptions {
             gateway: GatewayConfig { listen, ..GatewayConfig::default() },
             layout: None,
             idle: IdleStrategy::default(),
+            inline_commit: true,
         }
     }
 
@@ -68,7 +74,7 @@ impl NodeOptions {
 pub struct Node<S: Storage = FileStorage> {
     front: Front,
     engine: EngineStage,
-    journal: JournalStage<S>,
+    journal: SharedJournal<S>,
     stop: StopHandle,
     shared: Shared,
     layout: Layout,
@@ -311,8 +317,18 @@ impl<S: Storage> Assembly<'_, S> {
         let recovered = self.engine.status();
         let next_due_ns = self.engine.next_due_ns().unwrap_or(u64::MAX);
         let local_addr = self.gateway.local_addr();
+        let layout = self.options.layout();
         let epoch = self.journal.epoch();
         let sequence_next = self.journal.next_sequence();
+        let journal: SharedJournal<S> = Arc::new(Mutex::new(Some(JournalStage::new(
+            self.journal,
+            journal_requests,
+            durable_writer,
+            sequence_next,
+            Arc::clone(&state),
+        ))));
+        let inline_commit = (self.options.inline_commit && layout == Layout::Fused)
+            .then(|| InlineCommit::new(Box::new(Arc::clone(&journal)), Arc::clone(&state)));
         let front = Front::new(FrontParts {
             limits: limits(&self.genesis, &self.options.gateway),
             gateway: self.gateway,
@@ -326,8 +342,10 @@ impl<S: Storage> Assembly<'_, S> {
             outputs: outputs_reader,
             durable,
             applied,
+            engine_signal: (layout == Layout::Split).then(|| stage_signal.clone()),
             stage_signal,
-            journal: Arc::clone(&state),
+            inline_commit,
+            journal: state,
             progress,
             cluster: self.genesis.cluster,
             epoch,
@@ -337,24 +355,11 @@ impl<S: Storage> Assembly<'_, S> {
         });
         Ok(Node {
             front,
-            engine: EngineStage::new(
-                self.engine,
-                engine_requests,
-                outputs,
-                outputs_released,
-                front_signal.clone(),
-            ),
-            journal: JournalStage::new(
-                self.journal,
-                journal_requests,
-                durable_writer,
-                sequence_next,
-                state,
-                front_signal.clone(),
-            ),
+            engine: EngineStage::new(self.engine, engine_requests, outputs, outputs_released),
+            journal,
             stop: StopHandle::new(front_signal),
             shared,
-            layout: self.options.layout(),
+            layout,
             local_addr,
             recovery: self.recovery,
             recovered,

@@ -146,15 +146,19 @@ impl Running {
         let switch = Arc::new(Switch::default());
         let data = files.directory().to_owned();
         let storage = FaultStorage::new(files, Arc::clone(&switch));
-        Self::start_on(storage, &data, layout, switch)
+        Self::start_on(storage, &NodeOptions { layout: Some(layout), ..local(&data) }, switch)
     }
 
-    fn start_on<S: Storage>(storage: S, data: &Path, layout: Layout, switch: Arc<Switch>) -> Self {
-        let options = NodeOptions {
-            layout: Some(layout),
-            ..NodeOptions::new(data, "127.0.0.1:0".parse().unwrap())
-        };
-        let node = Node::open_storage(Arc::new(storage), &options, &mut |_| ()).unwrap();
+    /// As [`Running::start`], and the front goes on while a sync waits, however small its group is.
+    pub(crate) fn start_without_inline_commit(data: &Path, layout: Layout) -> Self {
+        let switch = Arc::new(Switch::default());
+        let storage = FaultStorage::new(FileStorage::new(data), Arc::clone(&switch));
+        let options = NodeOptions { layout: Some(layout), inline_commit: false, ..local(data) };
+        Self::start_on(storage, &options, switch)
+    }
+
+    fn start_on<S: Storage>(storage: S, options: &NodeOptions, switch: Arc<Switch>) -> Self {
+        let node = Node::open_storage(Arc::new(storage), options, &mut |_| ()).unwrap();
         let (address, stop, cursors) = (node.local_addr(), node.stop_handle(), node.cursors());
         let thread = std::thread::spawn(move || node.run());
         Self { address, stop, cursors, switch, thread }
@@ -180,6 +184,10 @@ impl Running {
         self.stop.stop();
         self.end()
     }
+}
+
+fn local(data: &Path) -> NodeOptions {
+    NodeOptions::new(data, "127.0.0.1:0".parse().unwrap())
 }
 
 /// Waits for so many completions.

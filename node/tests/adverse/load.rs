@@ -31,7 +31,7 @@ fn submit(node: &Running, client: &mut Client, ids: std::ops::Range<u64>) {
 
 fn a_digest_that_comes_late_does_not_end_the_node(layout: Layout) {
     let directory = formatted();
-    let node = Running::start(directory.path(), layout);
+    let node = Running::start_without_inline_commit(directory.path(), layout);
     let mut client = node.client();
     client.create_accounts(&[account(1), account(2)]).unwrap();
     node.switch.hold_syncs(true);
@@ -197,4 +197,48 @@ fn a_stop_ends_although_replies_are_never_read() {
     node.stop().unwrap();
     drop(client);
     assert_sound(directory.path());
+}
+
+/// Groups so far, and those of them that the front synced itself.
+fn groups(node: &Running) -> (u64, u64) {
+    let now = node.cursors.get();
+    (now.groups, now.groups_inline)
+}
+
+#[test]
+fn a_lone_request_is_made_durable_by_the_front_itself_and_a_full_batch_is_not() {
+    let directory = formatted();
+    let node = Running::start(directory.path(), Layout::Fused);
+    let mut client = node.client();
+    client.create_accounts(&[account(1), account(2)]).unwrap();
+    let mut id = 0;
+    // A slow sync sends the next groups to the journal's thread, but not all that follow.
+    wait_until("the front commits", || {
+        id += 1;
+        client.create_transfers(&[transfer(id)]).unwrap();
+        groups(&node).1 > 0
+    });
+    let before = groups(&node);
+    let batch: Vec<Transfer> = (1..=1_000).map(|offset| transfer(id + offset)).collect();
+    assert!(client.create_transfers(&batch).unwrap().iter().all(|it| it.status == CREATED));
+    let after = groups(&node);
+    assert!(after.0 > before.0 && after.1 == before.1, "{before:?} {after:?}");
+    node.stop().unwrap();
+    assert_eq!(assert_sound(directory.path()).engine.transfer_count, id as u64 + 1_000);
+}
+
+#[test]
+fn the_front_never_commits_where_it_is_told_not_to() {
+    for layout in [Layout::Fused, Layout::Split] {
+        let directory = formatted();
+        let node = Running::start_without_inline_commit(directory.path(), layout);
+        let mut client = node.client();
+        client.create_accounts(&[account(1), account(2)]).unwrap();
+        for id in 1..=20 {
+            client.create_transfers(&[transfer(id)]).unwrap();
+        }
+        let (groups, inline) = groups(&node);
+        assert!(groups > 0 && inline == 0, "{layout:?}: {groups} {inline}");
+        node.stop().unwrap();
+    }
 }

@@ -1,0 +1,157 @@
+//! Who commits: the journal's thread, or, when little waits, the front's thread itself.
+//!
+//! A hand-over to another thread and back costs about as much as half a sync of a page. So in the fused layout the front
+//! writes and syncs a small group itself, and leaves everything else to the journal's thread, which copies and syncs
+//! while the front reads and applies.
+//!
+//! * The journal stage has one owner at a time: the holder of the token, a mutex around it. The front only ever tries to
+//!   take it, and does so only when the journal's thread has nothing to do; the journal's thread waits at the most for
+//!   the one small group that the front is writing. In a steady state, alone or under load, nobody finds it taken.
+//! * What was published is either committed here, or the journal's thread was told of it after it was published. So no
+//!   entry waits for a wake that never comes.
+//! * The front commits only while the load is calm: a front that sits in a sync reads and applies nothing meanwhile.
+//!   A group that is too large, or a sync that is too slow, sends a number of groups to the other thread.
+//! * A failure here is the front's failure and ends the node like the journal thread's.
+//!
+//! What is absent: any decision about what a group holds; that is the journal stage's.
+
+use crate::error::NodeError;
+use crate::journal_stage::{JournalStage, JournalState};
+use crate::layout::Stage;
+use mizan_journal::Storage;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Cells that the front commits itself at the most, waiting ones included: a page of the disk. More is worth the other
+/// thread, because there is something to overlap with.
+pub(crate) const INLINE_CELLS_MAX: u64 = 32;
+/// Groups that the journal's thread gets after one that was too large or too slow for the front. A pipelining client
+/// fills the ring in bursts: a small burst between large ones is no sign of calm.
+const CALM_GROUPS_MIN: u32 = 64;
+/// A sync on the front's thread that takes longer than this is the disk's trouble, and no longer the front's.
+pub(crate) const INLINE_SYNC_MAX: Duration = Duration::from_millis(2);
+
+/// The journal stage and the token that says who runs it. It is gone once the stage was closed.
+pub(crate) type SharedJournal<S> = Arc<Mutex<Option<JournalStage<S>>>>;
+
+/// What the front asks of the journal, whatever its storage.
+pub(crate) trait CommitHere {
+    /// Writes and syncs one group on this thread; `None` if the other thread has the journal.
+    ///
+    /// # Errors
+    /// As the journal stage's poll: the node must end.
+    fn try_commit(&mut self, state: &JournalState) -> Result<Option<bool>, NodeError>;
+}
+
+impl<S: Storage> CommitHere for SharedJournal<S> {
+    fn try_commit(&mut self, state: &JournalState) -> Result<Option<bool>, NodeError> {
+        let Some(mut token) = self.try_lock() else { return Ok(None) };
+        // Only the token's holder counts groups; reads alone make none.
+        let before = state.groups.load(Ordering::Relaxed);
+        let worked = token.as_mut().map(Stage::poll).transpose()?;
+        let synced = state.groups.load(Ordering::Relaxed) - before;
+        state.groups_inline.fetch_add(synced, Ordering::Relaxed);
+        Ok(worked)
+    }
+}
+
+/// The journal's thread works through the token, too.
+impl<S: Storage> Stage for SharedJournal<S> {
+    const NAME: &'static str = "journal";
+
+    fn poll(&mut self) -> Result<bool, NodeError> {
+        self.lock().as_mut().map_or(Ok(false), Stage::poll)
+    }
+
+    fn has_work(&mut self) -> Result<bool, NodeError> {
+        self.lock().as_mut().map_or(Ok(false), Stage::has_work)
+    }
+
+    fn close(self) -> Result<(), NodeError> {
+        self.lock().take().map_or(Ok(()), Stage::close)
+    }
+}
+
+/// The front's side: decides group by group.
+pub(crate) struct InlineCommit {
+    journal: Box<dyn CommitHere + Send>,
+    state: Arc<JournalState>,
+    calm: Calm,
+}
+
+impl InlineCommit {
+    pub(crate) fn new(journal: Box<dyn CommitHere + Send>, state: Arc<JournalState>) -> Self {
+        Self { journal, state, calm: Calm::default() }
+    }
+
+    /// Whether so many cells that wait to be durable are for the front itself. To be asked once for what is new.
+    pub(crate) fn is_for_the_front(&mut self, waiting: u64) -> bool {
+        self.calm.admit(waiting) && !self.state.is_stalled.load(Ordering::Relaxed)
+    }
+
+    /// Commits what waits, and says how long it took; `None`: the journal's thread is to be told.
+    ///
+    /// # Errors
+    /// Any failure of the journal but a full disk.
+    pub(crate) fn commit(&mut self) -> Result<Option<Duration>, NodeError> {
+        let started = Instant::now();
+        if self.journal.try_commit(&self.state)? != Some(true) {
+            return Ok(None);
+        }
+        let took = started.elapsed();
+        self.calm.note(took);
+        Ok(Some(took))
+    }
+}
+
+/// Whether the load is such that the front has nothing better to do than to sync.
+#[derive(Debug, Default)]
+struct Calm {
+    /// Groups that the other thread still gets.
+    busy_groups: u32,
+}
+
+impl Calm {
+    fn admit(&mut self, waiting: u64) -> bool {
+        if waiting > INLINE_CELLS_MAX {
+            self.busy_groups = CALM_GROUPS_MIN;
+            return false;
+        }
+        let is_calm = self.busy_groups == 0;
+        self.busy_groups = self.busy_groups.saturating_sub(1);
+        is_calm
+    }
+
+    fn note(&mut self, took: Duration) {
+        if took > INLINE_SYNC_MAX {
+            self.busy_groups = CALM_GROUPS_MIN;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_front_commits_small_groups_as_long_as_no_large_one_comes_between() {
+        let mut calm = Calm::default();
+        assert!(calm.admit(2));
+        assert!(calm.admit(INLINE_CELLS_MAX));
+        assert!(!calm.admit(INLINE_CELLS_MAX + 1));
+        assert!((0..CALM_GROUPS_MIN).all(|_| !calm.admit(2)));
+        assert!(calm.admit(2));
+    }
+
+    #[test]
+    fn a_slow_sync_sends_the_groups_after_it_to_the_other_thread() {
+        let mut calm = Calm::default();
+        calm.note(INLINE_SYNC_MAX);
+        assert!(calm.admit(2));
+        calm.note(INLINE_SYNC_MAX * 2);
+        assert!((0..CALM_GROUPS_MIN).all(|_| !calm.admit(2)));
+        assert!(calm.admit(2));
+    }
+}
