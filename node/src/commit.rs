@@ -59,7 +59,8 @@ impl<S: Storage> CommitHere for SharedJournal<S> {
 
 /// The journal's thread works through the token, too.
 impl<S: Storage> Stage for SharedJournal<S> {
-    const NAME: &'static str = "journal";
+    const NAME: &'static str = <JournalStage<S> as Stage>::NAME;
+    const RANK: usize = <JournalStage<S> as Stage>::RANK;
 
     fn poll(&mut self) -> Result<bool, NodeError> {
         self.lock().as_mut().map_or(Ok(false), Stage::poll)

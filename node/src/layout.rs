@@ -3,8 +3,9 @@
 //! `fused`: front and engine on one thread, the journal on another. Fewest hand-overs; the default on few cores.
 //! `split`: front, engine and journal on a thread each.
 //!
-//! An idle stage yields for a bounded number of rounds and then blocks: on two cores a third spinning thread turns
-//! microseconds into milliseconds.
+//! An idle stage spins a little, yields for a bounded number of rounds, and then blocks: on two cores a third spinning
+//! thread turns microseconds into milliseconds. Invariant: one core is left to clients and the kernel, so no more
+//! threads spin than there are cores beside it; the others start with yielding ([`idle_of`]).
 
 use crate::engine_stage::EngineStage;
 use crate::error::NodeError;
@@ -22,6 +23,8 @@ const BLOCK_MAX: Duration = Duration::from_millis(100);
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How long a stop waits for space for what was accepted, and for sockets to take their replies.
 const DRAIN_STALLED_MAX: Duration = Duration::from_secs(2);
+/// The front's thread is the first that may spin: all requests wait for it.
+const FRONT_RANK: usize = 0;
 /// Cores from which a thread for every stage is worth its hand-overs.
 const SPLIT_FROM_CORES: usize = 5;
 
@@ -88,6 +91,13 @@ pub(crate) struct Shared {
     /// Nothing more will be published.
     pub(crate) finished: Arc<AtomicBool>,
     pub(crate) idle: IdleStrategy,
+    /// Cores of the machine.
+    pub(crate) cores: usize,
+}
+
+/// How patient the thread of this rank is: the first one less than there are cores may spin.
+const fn idle_of(strategy: IdleStrategy, rank: usize, cores: usize) -> IdleStrategy {
+    if rank < cores.saturating_sub(1) { strategy } else { IdleStrategy { spins: 0, ..strategy } }
 }
 
 /// Runs the front's thread until the node is stopped or a stage dies. With an engine: the fused layout.
@@ -117,7 +127,7 @@ fn poll_until_stopped(
     stop: &StopHandle,
     shared: &Shared,
 ) -> Result<(), NodeError> {
-    let mut idle = Idle::new(shared.idle);
+    let mut idle = Idle::new(idle_of(shared.idle, FRONT_RANK, shared.cores));
     let mut drain_since = None;
     loop {
         if drain_since.is_none() && stop.is_stopping() {
@@ -179,6 +189,8 @@ fn is_drained(front: &Front, since: Instant) -> bool {
 pub(crate) trait Stage {
     /// The stage's name, for errors.
     const NAME: &'static str;
+    /// Its thread's place among those that a core is given up to while they spin.
+    const RANK: usize;
 
     /// Does what there is to do, within bounds; whether there was something.
     fn poll(&mut self) -> Result<bool, NodeError>;
@@ -192,6 +204,7 @@ pub(crate) trait Stage {
 
 impl Stage for EngineStage {
     const NAME: &'static str = "engine";
+    const RANK: usize = FRONT_RANK + 1;
 
     fn poll(&mut self) -> Result<bool, NodeError> {
         Self::poll(self)
@@ -208,6 +221,8 @@ impl Stage for EngineStage {
 
 impl<S: Storage> Stage for JournalStage<S> {
     const NAME: &'static str = "journal";
+    // Last: it waits for the disk most of the time, and a spinner beside it would keep the kernel's flush worker waiting.
+    const RANK: usize = FRONT_RANK + 2;
 
     fn poll(&mut self) -> Result<bool, NodeError> {
         Self::poll(self)
@@ -234,7 +249,7 @@ pub(crate) fn run_stage<T: Stage>(mut stage: T, shared: &Shared) -> Result<(), N
 }
 
 fn poll_until_finished<T: Stage>(stage: &mut T, shared: &Shared) -> Result<(), NodeError> {
-    let mut idle = Idle::new(shared.idle);
+    let mut idle = Idle::new(idle_of(shared.idle, T::RANK, shared.cores));
     loop {
         // Read before the poll: what was published before the end is then seen by it.
         let finished = shared.finished.load(Ordering::Acquire);
@@ -249,5 +264,35 @@ fn poll_until_finished<T: Stage>(stage: &mut T, shared: &Shared) -> Result<(), N
                 let _ = shared.stage_signal.wait_timeout(key, BLOCK_MAX);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mizan_journal::FileStorage;
+
+    #[test]
+    fn a_core_is_left_on_which_no_stage_spins() {
+        let strategy = IdleStrategy { spins: 5, yields: 7 };
+        for cores in 0..=8 {
+            let threads =
+                [FRONT_RANK, EngineStage::RANK, <JournalStage<FileStorage> as Stage>::RANK]
+                    .map(|rank| idle_of(strategy, rank, cores));
+            let spinning = threads.iter().filter(|idle| idle.spins > 0).count();
+            assert_eq!(spinning, cores.saturating_sub(1).min(threads.len()), "{cores} cores");
+            assert!(
+                threads.iter().all(|idle| idle.yields == 7),
+                "all of them yield before they block"
+            );
+        }
+    }
+
+    #[test]
+    fn stages_get_threads_of_their_own_where_there_are_cores_for_them() {
+        for cores in 0..SPLIT_FROM_CORES {
+            assert_eq!(Layout::for_cores(cores), Layout::Fused);
+        }
+        assert_eq!(Layout::for_cores(SPLIT_FROM_CORES), Layout::Split);
     }
 }

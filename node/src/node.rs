@@ -65,9 +65,12 @@ impl NodeOptions {
     }
 
     fn layout(&self) -> Layout {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        self.layout.unwrap_or_else(|| Layout::for_cores(cores))
+        self.layout.unwrap_or_else(|| Layout::for_cores(cores()))
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// A node that has recovered and listens, but does not run yet.
@@ -288,6 +291,7 @@ impl<S: Storage> Assembly<'_, S> {
             stage_signal: stage_signal.clone(),
             finished: Arc::new(AtomicBool::new(false)),
             idle: self.options.idle,
+            cores: cores(),
         };
 
         let options = RingOptions::new(RING_CELLS).poisoned_with(&poison);
