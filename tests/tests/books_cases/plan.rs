@@ -167,7 +167,7 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
 pub(crate) fn long_case() -> impl Strategy<Value = Case> {
     let capacity = BookCapacity { orders_max: 2_000, levels_max: 1_000 };
     let rules = BookRules::unlimited(capacity);
-    let steps = prop::collection::vec(step(), 4_000..5_000);
+    let steps = prop::collection::vec(step(), 5_000..6_000);
     steps.prop_map(move |mut steps| {
         // Orders that live long, and reach each other seldom, fill the ladders.
         steps.retain(|step| !matches!(step, Step::MassCancel(_) | Step::CloseSession));
@@ -180,6 +180,11 @@ pub(crate) fn long_case() -> impl Strategy<Value = Case> {
                 new.quantity = if is_rare { new.quantity } else { new.quantity % 3 };
             }
         }
+        // In between and at the end most of them go at once, so that ladders shrink as well.
+        let sparing_one =
+            (0..3).map(|owner| Step::MassCancel(MassCancel { owner: Some(owner), side: None }));
+        steps.splice(2_000..2_000, sparing_one.clone());
+        steps.extend(sparing_one);
         Case { rules, capacity, base_price: 10_000, spread: SPREAD, steps }
     })
 }
