@@ -166,7 +166,11 @@ impl<S: Storage> Journal<S> {
             seal: self.chain.previous,
             segment_size: size,
         };
-        self.active = Active::new(segment, index, SEGMENT_HEADER_SIZE, 0);
+        let used = std::mem::replace(
+            &mut self.active,
+            Active::new(segment, index, SEGMENT_HEADER_SIZE, 0),
+        );
+        self.preparer.retire(used.segment);
         let written = self.active.segment.write(0, &header.encode());
         self.guard("write", index, written)?;
         self.in_use.push_back((index, self.chain.next_sequence));

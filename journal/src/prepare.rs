@@ -58,6 +58,8 @@ struct State<G> {
     next_index: u64,
     /// Bytes that a sync covered on average in the segment that was used last.
     sync_size: u64,
+    /// Used segments that the helper has not let go of yet.
+    retired: Vec<G>,
     status: Status,
     stop: bool,
 }
@@ -89,8 +91,14 @@ impl<S: Storage> Preparer<S> {
         ahead: usize,
         prepare: Prepare,
     ) -> Result<Self> {
-        let state =
-            State { ready, next_index, sync_size: PAGE_SIZE, status: Status::Working, stop: false };
+        let state = State {
+            ready,
+            next_index,
+            sync_size: PAGE_SIZE,
+            retired: Vec::new(),
+            status: Status::Working,
+            stop: false,
+        };
         let shared = Arc::new(Shared {
             storage,
             segment_size,
@@ -139,6 +147,14 @@ impl<S: Storage> Preparer<S> {
                     let _ = self.shared.changed.wait_for(&mut state, HELPER_CHECK_INTERVAL);
                 }
             }
+        }
+    }
+
+    /// Lets go of a used segment. Unmapping one can take milliseconds, so the helper does it where there is one.
+    pub(crate) fn retire(&self, segment: S::Segment) {
+        if self.helper.is_some() {
+            self.shared.lock().retired.push(segment);
+            self.shared.changed.notify_all();
         }
     }
 
@@ -203,6 +219,7 @@ impl<S: Storage> Shared<S> {
         loop {
             let mut state = self.lock();
             while !state.stop
+                && state.retired.is_empty()
                 && (state.ready.len() >= self.ahead || matches!(state.status, Status::Failed(_)))
             {
                 self.changed.wait(&mut state);
@@ -210,8 +227,13 @@ impl<S: Storage> Shared<S> {
             if state.stop {
                 return;
             }
+            let retired = std::mem::take(&mut state.retired);
             let index = state.next_index;
             drop(state);
+            drop(retired);
+            if !self.wants_more() {
+                continue;
+            }
             if !self.record(index, self.make(index)) {
                 let mut state = self.lock();
                 // Whether it timed out does not matter: either way it is time to try again, or to stop.
