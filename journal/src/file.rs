@@ -164,7 +164,7 @@ impl FileStorage {
 }
 
 /// How much of a segment the page cache shall keep in one piece, in bytes, when a sync covers `sync_size`.
-fn cache_piece(sync_size: u64) -> u64 {
+pub(crate) fn cache_piece(sync_size: u64) -> u64 {
     let part = (sync_size / PREPARE_PIECES_PER_SYNC).clamp(PAGE_SIZE, PREPARE_PIECE_MAX);
     1 << part.ilog2()
 }

@@ -18,6 +18,7 @@ use memmap2::{Advice, MmapMut, UncheckedAdvice};
 use rustix::fs::Advice as FileAdvice;
 
 use crate::constants::CACHE_CHUNK;
+use crate::file::cache_piece;
 use crate::storage::Segment;
 
 /// A segment in a shared writable mapping.
@@ -118,7 +119,11 @@ impl Segment for MappedSegment {
     }
 
     fn sync(&mut self, offset: u64, length: u64) -> io::Result<()> {
-        self.detach(offset, length);
+        // The sync writes the last piece of the page cache whole, and would make what is mapped of it read-only page by
+        // page. So all of it leaves the mapping; what belongs to the next group is faulted in again.
+        let end =
+            (offset + length).next_multiple_of(cache_piece(length)).min(self.map.len() as u64);
+        self.detach(offset, end - offset);
         self.map.flush_range(offset as usize, length as usize)
     }
 }
