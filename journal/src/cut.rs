@@ -68,8 +68,8 @@ fn find<S: Storage>(log: &Log<'_, S>, first: u64, keep: u64) -> Result<(Break, V
             Event::Frame(frame) => {
                 let at = (frame.position.segment - first) as usize;
                 let begin = frame.position.offset;
-                let end = begin
-                    + (crate::constants::FRAME_HEADER_SIZE + frame.payload.len()) as u64;
+                let end =
+                    begin + (crate::constants::FRAME_HEADER_SIZE + frame.payload.len()) as u64;
                 if frame.last_sequence() == keep {
                     kept = Some((at, end));
                 } else if frame.sequence > keep {
