@@ -26,7 +26,7 @@ pub enum Fault {
     AckBeforeSync,
     /// A log is cut at this node's own commit instead of the shared point.
     CutAtLocalWatermark,
-    /// Messages of lower epochs are taken.
+    /// Messages of lower epochs are taken, and a primary does not step down for a higher one.
     SkipEpochCheck,
     /// A candidate begins its epoch on its own log, whatever its granters hold.
     PromoteWithoutTakeOver,
@@ -259,7 +259,8 @@ impl Replica {
             let (found, highest) = (header.epoch, self.highest_epoch);
             return Err(MessageError::OldEpoch { found, highest });
         }
-        if header.epoch > self.highest_epoch {
+        let is_deaf = faulty!(self, SkipEpochCheck) && matches!(self.state, State::Primary(_));
+        if header.epoch > self.highest_epoch && !is_deaf {
             self.observe_epoch(header.epoch);
         }
         self.dispatch(peer, &header, message, now_ns)

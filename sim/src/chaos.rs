@@ -94,9 +94,12 @@ impl World {
                 let status = node.replica.status();
                 matches!(status.role, Role::Primary(_))
                     && status.config.incarnations[..incarnations.len()] == incarnations
-                    && node.log.iter().rev().find(|frame| frame.control().is_some()).is_some_and(
-                        |frame| frame.header.last_sequence() <= status.commit,
-                    )
+                    && node
+                        .log
+                        .iter()
+                        .rev()
+                        .find(|frame| frame.control().is_some())
+                        .is_some_and(|frame| frame.header.last_sequence() <= status.commit)
             })
         });
         if !all_admitted {

@@ -11,6 +11,9 @@ use mizan_replica::{Alarm, Control, ControlKind, Output, Role};
 use mizan_wire::{Operation, RequestHeader};
 use zerocopy::IntoBytes;
 
+/// The engine remembers 64 digests, one per 8 entries; a record of one that it forgot would break the log.
+const DIGEST_AGE_MAX: u64 = 256;
+
 /// Why a node cannot go on.
 pub(crate) enum Halt {
     Journal(JournalError),
@@ -100,15 +103,19 @@ impl World {
                 let frames = node.read_frames(after, size_max);
                 node.replica.handle_frames_read(peer, after, &frames);
             }
-            Output::AppendControl { control, epoch } => self.append_control(index, control, epoch)?,
+            Output::AppendControl { control, epoch } => {
+                self.append_control(index, control, epoch)?
+            }
             Output::Commit(sequence) => self.commit(index, sequence)?,
             Output::ReadsConfirmed(round) => self.answer_reads(index, round),
             Output::RoleChanged(role) => self.change_role(index, role),
             Output::PromotionRefused(refusal) => self.note(&format!("node {index}: {refusal}")),
             Output::Alarm(alarm) => {
                 self.note(&format!("node {index}: {alarm}"));
-                if !matches!(alarm, Alarm::PrimarySilent(_) | Alarm::SingleCopy | Alarm::Admitted(_))
-                {
+                if !matches!(
+                    alarm,
+                    Alarm::PrimarySilent(_) | Alarm::SingleCopy | Alarm::Admitted(_)
+                ) {
                     return Err(Violation::Alarm { node: index, alarm }.into());
                 }
             }
@@ -255,8 +262,10 @@ impl World {
                 node.pending.push((None, entry(&head, &[])));
             }
             let due = node.engine.digest_due();
+            let oldest = node.engine.sequence().saturating_sub(DIGEST_AGE_MAX);
             if let Some(record) = due.filter(|record| {
-                record.at_sequence > node.digest_asked && record.at_sequence <= node.commit
+                record.at_sequence > node.digest_asked.max(oldest)
+                    && record.at_sequence <= node.commit
             }) {
                 node.digest_asked = record.at_sequence;
                 let mut head = header(Operation::Digest, record.as_bytes());

@@ -69,7 +69,9 @@ pub struct Report {
 
 /// A run that broke a promise.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("seed {seed}, {nodes} nodes: {violation}; repeat with: cargo run --release -p mizan-sim --example seeds -- --first {seed} --seeds 1")]
+#[error(
+    "seed {seed}, {nodes} nodes: {violation}; repeat with: cargo run --release -p mizan-sim --example seeds -- --first {seed} --seeds 1"
+)]
 pub struct Failure {
     /// The seed.
     pub seed: u64,

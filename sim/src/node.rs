@@ -272,7 +272,11 @@ impl SimNode {
         self.append_own(&payload, count)
     }
 
-    pub(crate) fn append_received(&mut self, frames: &[u8], commit: u64) -> Result<(), JournalError> {
+    pub(crate) fn append_received(
+        &mut self,
+        frames: &[u8],
+        commit: u64,
+    ) -> Result<(), JournalError> {
         let mut rest = frames;
         while let Some((head, behind)) = rest.split_first_chunk() {
             let header =

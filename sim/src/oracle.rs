@@ -14,7 +14,9 @@ use crate::workload::genesis;
 #[derive(Clone, Debug, Error)]
 pub enum Violation {
     /// (a)
-    #[error("transfer {id:x} was acknowledged with number {acknowledged}, the final ledger has {found:?}")]
+    #[error(
+        "transfer {id:x} was acknowledged with number {acknowledged}, the final ledger has {found:?}"
+    )]
     Lost {
         /// Its id.
         id: u128,
@@ -45,7 +47,9 @@ pub enum Violation {
         epoch: u64,
     },
     /// A read was answered from a state that lacked what had been acknowledged when it was asked.
-    #[error("a read saw sequence {seen}, but {acknowledged} had been acknowledged before it was sent")]
+    #[error(
+        "a read saw sequence {seen}, but {acknowledged} had been acknowledged before it was sent"
+    )]
     StaleRead {
         /// What it saw.
         seen: u64,

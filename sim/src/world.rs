@@ -213,8 +213,7 @@ impl World {
             })
         });
         let first = ends.next().flatten();
-        first.is_some_and(|first| first.0.sequence == first.1)
-            && ends.all(|end| end == first)
+        first.is_some_and(|first| first.0.sequence == first.1) && ends.all(|end| end == first)
     }
 
     fn describe(&self) -> String {
