@@ -278,7 +278,6 @@ impl World {
             return Ok(());
         }
         let opened = SimNode::boot(index, place.storage.clone(), self.base_config);
-        #[cfg_attr(not(feature = "unsafe-faults"), expect(unused_mut, reason = "faults are set"))]
         let mut node = match opened {
             Ok(node) => node,
             Err(JournalError::Io { .. }) => {
@@ -297,7 +296,10 @@ impl World {
                 node.replica.set_fault(Some(fault));
             }
         }
+        let commit = node.commit;
+        let applied = node.apply_to(commit);
         self.places[usize::from(index)].node = Some(node);
+        self.judge_halt(index, applied.map_err(crate::drive::Halt::from))?;
         self.places[usize::from(index)].life += 1;
         let life = self.places[usize::from(index)].life;
         self.note(&format!("node {index} starts"));
