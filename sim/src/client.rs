@@ -39,6 +39,8 @@ pub(crate) struct Client {
     ask: Option<Ask>,
     pub(crate) target: u8,
     pub(crate) done: u64,
+    /// Number of the last plan to speak.
+    pub(crate) turn: u64,
     pub(crate) sent_ns: u64,
     node_count: u8,
 }
@@ -57,6 +59,7 @@ impl Client {
             ask: None,
             target: 0,
             done: 0,
+            turn: 0,
             sent_ns: 0,
             node_count,
         }

@@ -34,7 +34,7 @@ pub(crate) enum Event {
     Restart { node: u8 },
     Asked { client: usize, node: u8, ask: Ask },
     Answered { client: usize, node: u8, answer: Answer },
-    Client { client: usize, done: u64 },
+    Client { client: usize, turn: u64 },
     Chaos,
     Operator,
     Heal { what: Healing },
@@ -167,7 +167,7 @@ impl World {
             self.start(node)?;
         }
         for client in 0..CLIENTS {
-            self.after(0, Event::Client { client, done: 0 });
+            self.client_again(client, 0);
         }
         self.after(MS, Event::Operator);
         self.after(200 * MS, Event::Chaos);
@@ -246,8 +246,8 @@ impl World {
             Event::Restart { node } => self.start(node),
             Event::Asked { client, node, ask } => self.asked(client, node, ask),
             Event::Answered { client, node, answer } => self.answered(client, node, &answer),
-            Event::Client { client, done } => {
-                self.client_speaks(client, done);
+            Event::Client { client, turn } => {
+                self.client_speaks(client, turn);
                 Ok(())
             }
             Event::Chaos => self.chaos(),
@@ -382,9 +382,16 @@ impl World {
         self.drain(to)
     }
 
-    pub(crate) fn client_speaks(&mut self, index: usize, done: u64) {
+    /// Lets a client speak later, and only then: what was planned for it before is void.
+    fn client_again(&mut self, index: usize, delay_ns: u64) {
+        self.clients[index].turn += 1;
+        let turn = self.clients[index].turn;
+        self.after(delay_ns, Event::Client { client: index, turn });
+    }
+
+    pub(crate) fn client_speaks(&mut self, index: usize, turn: u64) {
         let client = &mut self.clients[index];
-        if client.done != done {
+        if client.turn != turn {
             return;
         }
         if client.sent_ns > 0 && self.now_ns - client.sent_ns >= CLIENT_TIMEOUT_NS {
@@ -394,7 +401,7 @@ impl World {
         let ask = client.ask(&mut self.random, &self.oracle);
         let node = client.target;
         self.after(MS / 5, Event::Asked { client: index, node, ask });
-        self.after(CLIENT_TIMEOUT_NS, Event::Client { client: index, done });
+        self.client_again(index, CLIENT_TIMEOUT_NS);
     }
 
     pub(crate) fn answer(&mut self, node: u8, client: usize, answer: Answer) {
@@ -409,16 +416,14 @@ impl World {
             if client.target == node {
                 client.try_next();
                 client.sent_ns = 0;
-                let done = client.done;
-                self.after(20 * MS, Event::Client { client: index, done });
+                self.client_again(index, 20 * MS);
             }
             return Ok(());
         }
         if client.hear(node, answer, &mut self.oracle)? {
             client.sent_ns = 0;
-            let done = client.done;
             let pause_ns = self.random.below(20) * MS;
-            self.after(pause_ns, Event::Client { client: index, done });
+            self.client_again(index, pause_ns);
         }
         Ok(())
     }
