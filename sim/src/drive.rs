@@ -104,7 +104,7 @@ impl World {
                 node.replica.handle_frames_read(peer, after, &frames);
             }
             Output::AppendControl { control, epoch } => {
-                self.append_control(index, control, epoch)?
+                self.append_control(index, control, epoch)?;
             }
             Output::Commit(sequence) => self.commit(index, sequence)?,
             Output::ReadsConfirmed(round) => self.answer_reads(index, round),

@@ -34,7 +34,7 @@ pub(crate) fn genesis() -> Genesis {
 /// A header for a body, without what the node adds.
 pub(crate) fn header(operation: Operation, body: &[u8]) -> RequestHeader {
     let event_size = operation.event_size();
-    let event_count = if event_size == 0 { 0 } else { body.len() / event_size };
+    let event_count = body.len().checked_div(event_size).unwrap_or(0);
     let mut header = RequestHeader {
         operation: operation.number(),
         event_size: event_size as u16,
