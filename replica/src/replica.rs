@@ -70,6 +70,8 @@ pub(crate) struct Peer {
     heard_round: u64,
     /// The last round that it echoed, in this epoch.
     echoed_round: u64,
+    /// Round that must be echoed by others before this peer's new disk is admitted; 0 before it has caught up.
+    admission_round: u64,
     /// What it is sent, if it is sent frames.
     stream: Option<Stream>,
 }
@@ -200,6 +202,7 @@ impl Replica {
             end: FrameEnd::START,
             heard_round: 0,
             echoed_round: 0,
+            admission_round: 0,
             stream: None,
         });
         self.output(Output::Send { peer, bytes });
@@ -390,6 +393,7 @@ impl Replica {
         for peer in self.peers.iter_mut().flatten() {
             peer.stream = None;
             peer.echoed_round = 0;
+            peer.admission_round = 0;
         }
     }
 

@@ -236,16 +236,20 @@ impl Replica {
         if !is_open {
             return;
         }
-        let has_caught_up = |stream: &Stream| {
-            stream.is_ready
-                && stream.durable >= self.commit
-                && stream.durable >= self.config_sequence
-        };
+        let caught_up_at = self.commit.max(self.config_sequence);
+        let has_caught_up = |stream: &Stream| stream.is_ready && stream.durable >= caught_up_at;
         let mut config = self.config;
         for peer in 0..self.config.node_count {
-            let Some(known) = self.peer(peer) else { continue };
+            let Some(known) = self.peer_mut(peer) else { continue };
             let incarnation = known.connection.peer_incarnation;
-            if !self.is_admitted(peer) && known.stream.as_ref().is_some_and(has_caught_up) {
+            let asked_round = known.admission_round;
+            if self.is_admitted(peer) || !self.stream(peer).is_some_and(has_caught_up) {
+                continue;
+            }
+            if asked_round == 0 {
+                self.ask_for_admission(peer);
+            }
+            if self.may_admit(peer) {
                 config.incarnations[usize::from(peer)] = incarnation;
                 self.change_config(config);
                 return self.output(Output::Alarm(Alarm::Admitted(peer)));
@@ -259,6 +263,34 @@ impl Replica {
             config.min_sync = config.min_sync_base;
             self.change_config(config);
         }
+    }
+
+    fn stream(&self, peer: u8) -> Option<&Stream> {
+        self.peer(peer)?.stream.as_ref()
+    }
+
+    /// Begins the round that the others have to echo before a new disk is admitted.
+    fn ask_for_admission(&mut self, new: u8) {
+        self.round += 1;
+        let round = self.round;
+        if let Some(known) = self.peer_mut(new) {
+            known.admission_round = round;
+        }
+        self.send_heartbeats();
+    }
+
+    /// Whether enough nodes other than the new disk have confirmed, since it caught up, that this epoch still holds. The
+    /// old disk may have granted a later one, and its grant is forgotten: as many as a promotion needs must know of
+    /// none.
+    fn may_admit(&self, new: u8) -> bool {
+        let round = self.peer(new).map_or(u64::MAX, |known| known.admission_round);
+        let confirms = |peer: u8| {
+            peer != new
+                && self.is_admitted(peer)
+                && self.peer(peer).is_some_and(|known| known.echoed_round >= round)
+        };
+        let others = (0..self.config.node_count).filter(|peer| confirms(*peer)).count();
+        1 + others >= self.config.grants_needed()
     }
 
     fn change_config(&mut self, config: Config) {

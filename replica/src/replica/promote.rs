@@ -14,6 +14,8 @@ use crate::output::{Alarm, Output, Refusal};
 #[derive(Clone, Copy, Debug)]
 struct Answer {
     granted: bool,
+    /// By its own record its disk was not admitted: nothing was ever acknowledged by it, however long its log is.
+    is_outsider: bool,
     end: FrameEnd,
 }
 
@@ -84,11 +86,13 @@ impl Replica {
     }
 
     pub(super) fn hear_grant(&mut self, peer: u8, granted: bool, epoch: u64, end: FrameEnd) {
+        // A standby that hears of a higher epoch grants it, unless its disk is new.
+        let is_outsider = !granted;
         let granted = granted && self.is_admitted(peer);
         if let State::Candidate(candidacy) = &mut self.state
             && candidacy.epoch == epoch
         {
-            candidacy.answers[usize::from(peer)] = Some(Answer { granted, end });
+            candidacy.answers[usize::from(peer)] = Some(Answer { granted, is_outsider, end });
         }
     }
 
@@ -142,7 +146,9 @@ impl Replica {
         let (grants, needed) = (self.grants(), self.config.grants_needed());
         let ahead = (0..self.config.node_count).find_map(|peer| {
             let answer = candidacy.answers[usize::from(peer)];
-            let known = self.peer(peer).filter(|_| answer.is_none_or(|answer| !answer.granted))?;
+            let known = self
+                .peer(peer)
+                .filter(|_| answer.is_none_or(|answer| !answer.granted && !answer.is_outsider))?;
             let end = answer.map_or(known.end, |answer| answer.end);
             (order(&end) > order(&best.0)).then_some((peer, end.sequence))
         });
