@@ -106,6 +106,8 @@ pub enum Message<'a> {
     Grant {
         /// Whether the epoch is granted.
         granted: bool,
+        /// Whether the sender's disk is admitted by the sender's own record.
+        is_admitted: bool,
         /// Epoch that was asked for.
         epoch: u64,
         /// End of the sender's log.
@@ -149,6 +151,14 @@ impl<'a> Reader<'a> {
 
     fn small(&mut self) -> Option<u8> {
         u8::try_from(self.u64()?).ok()
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        match self.u64()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
     }
 
     fn end(&mut self) -> Option<FrameEnd> {
@@ -215,8 +225,9 @@ impl Message<'_> {
                 writer.0.extend_from_slice(frames);
             }
             Self::GrantRequest { end } => writer.end(end),
-            Self::Grant { granted, epoch, end, commit } => {
+            Self::Grant { granted, is_admitted, epoch, end, commit } => {
                 writer.small((*granted).into());
+                writer.small((*is_admitted).into());
                 writer.u64(*epoch);
                 writer.end(end);
                 writer.u64(*commit);
@@ -302,11 +313,8 @@ fn decode_body<'a>(kind: u8, reader: &mut Reader<'a>) -> Option<Message<'a>> {
         },
         7 => Message::GrantRequest { end: reader.end()? },
         8 => Message::Grant {
-            granted: match reader.small()? {
-                0 => false,
-                1 => true,
-                _ => return None,
-            },
+            granted: reader.flag()?,
+            is_admitted: reader.flag()?,
             epoch: reader.u64()?,
             end: reader.end()?,
             commit: reader.u64()?,

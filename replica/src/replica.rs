@@ -301,8 +301,8 @@ impl Replica {
                 Ok(())
             }
             Message::GrantRequest { .. } => self.hear_grant_request(peer, header.epoch),
-            Message::Grant { granted, epoch, end, commit: _ } => {
-                self.hear_grant(peer, granted, epoch, end);
+            Message::Grant { granted, is_admitted, epoch, end, commit: _ } => {
+                self.hear_grant(peer, granted, is_admitted, epoch, end);
                 self.advance_candidacy(now_ns);
                 Ok(())
             }

@@ -45,8 +45,8 @@ fn messages() -> Vec<(u8, Message<'static>, String)> {
         (7, Message::GrantRequest { end: END }, end()),
         (
             8,
-            Message::Grant { granted: true, epoch: 4, end: END, commit: 2 },
-            word(1) + &word(4) + &end() + &word(2),
+            Message::Grant { granted: true, is_admitted: false, epoch: 4, end: END, commit: 2 },
+            word(1) + &word(0) + &word(4) + &end() + &word(2),
         ),
     ]
 }

@@ -76,23 +76,31 @@ impl Replica {
         if epoch != self.highest_epoch {
             return Ok(());
         }
-        let granted = matches!(self.state, State::Standby) && self.is_admitted_here();
+        // Whether the disk counts is for the candidate to say: its log may hold the record that admits it.
+        let granted = matches!(self.state, State::Standby);
+        let is_admitted = self.is_admitted_here();
         if granted {
             self.granted_epoch = epoch;
         }
         let (end, commit) = (self.log.last(), self.commit);
-        self.send(peer, &Message::Grant { granted, epoch, end, commit });
+        self.send(peer, &Message::Grant { granted, is_admitted, epoch, end, commit });
         Ok(())
     }
 
-    pub(super) fn hear_grant(&mut self, peer: u8, granted: bool, epoch: u64, end: FrameEnd) {
-        // A standby that hears of a higher epoch grants it, unless its disk is new.
-        let is_outsider = !granted;
+    pub(super) fn hear_grant(
+        &mut self,
+        peer: u8,
+        granted: bool,
+        is_admitted: bool,
+        epoch: u64,
+        end: FrameEnd,
+    ) {
         let granted = granted && self.is_admitted(peer);
         if let State::Candidate(candidacy) = &mut self.state
             && candidacy.epoch == epoch
         {
-            candidacy.answers[usize::from(peer)] = Some(Answer { granted, is_outsider, end });
+            candidacy.answers[usize::from(peer)] =
+                Some(Answer { granted, is_outsider: !is_admitted, end });
         }
     }
 
