@@ -32,8 +32,6 @@ pub enum Fault {
     PromoteWithoutTakeOver,
     /// A new disk's acknowledgements and grants count at once.
     SkipAdmission,
-    /// A primary commits old entries before its epoch's first one.
-    CommitBeforeEpochStart,
 }
 
 /// What a node knows when it starts.

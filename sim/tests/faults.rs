@@ -8,6 +8,9 @@ use mizan_sim::{Options, SimFault, run};
 fn seeds_to_find(fault: SimFault, seeds_max: u64) -> u64 {
     for seed in 1..=seeds_max {
         if let Err(failure) = run(&Options { fault: Some(fault), ..Options::new(seed) }) {
+            // It must be the mistake that breaks the promise, not the seed.
+            run(&Options::new(seed))
+                .unwrap_or_else(|failure| panic!("without the mistake: {failure}"));
             println!("{fault:?}: found by seed {seed}: {}", failure.violation);
             return seed;
         }
@@ -30,7 +33,6 @@ finds! {
     messages_of_old_epochs_that_are_taken_are_found: SimFault::Replica(Fault::SkipEpochCheck), within 400;
     a_promotion_without_take_over_is_found: SimFault::Replica(Fault::PromoteWithoutTakeOver), within 400;
     a_new_disk_that_counts_at_once_is_found: SimFault::Replica(Fault::SkipAdmission), within 2000;
-    a_commit_before_the_epochs_first_entry_is_found: SimFault::Replica(Fault::CommitBeforeEpochStart), within 4000;
     a_reply_before_its_commit_is_found: SimFault::StaleSessionReply, within 400;
     applying_before_the_commit_is_found: SimFault::ApplyBeforeCommit, within 400;
     a_grant_that_is_not_persisted_is_found: SimFault::GrantNotPersisted, within 2000;

@@ -4,7 +4,7 @@
 //! yet said to have received. So a peer that does not read costs nothing but its own place.
 
 use super::follow::split_frame;
-use super::{Replica, State, faulty};
+use super::{Replica, State};
 use crate::config::{Config, Control, ControlKind, Policy};
 use crate::constants::{READ_SIZE, WINDOW_SIZE};
 use crate::error::MessageError;
@@ -187,8 +187,7 @@ impl Replica {
                 commit = commit.min(self.durable).min(received.get(1).copied().unwrap_or(0));
             }
         }
-        let begun = commit >= start || faulty!(self, CommitBeforeEpochStart);
-        if begun && commit > self.commit {
+        if commit >= start && commit > self.commit {
             self.commit = commit;
             self.output(Output::Commit(commit));
             self.confirm_reads();
