@@ -10,6 +10,7 @@
 //! It deliberately knows nothing of what entries mean, of replication, and of when old entries may go.
 
 mod open;
+mod received;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

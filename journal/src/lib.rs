@@ -13,6 +13,7 @@
 
 mod checksum;
 pub mod constants;
+mod cut;
 mod direct;
 mod error;
 pub mod fault;
@@ -28,6 +29,7 @@ mod reader;
 mod recovery;
 mod scan;
 mod segment;
+mod shared;
 pub mod sim;
 mod storage;
 mod superblock;
@@ -35,6 +37,7 @@ mod uring;
 mod writer;
 
 pub use checksum::{Hash, hash};
+pub use cut::{CutReport, cut_back};
 pub use direct::DirectSegment;
 pub use error::{BreakReason, Damage, JournalError, Proof, Result, VisitorError};
 pub use file::{FileLock, FileSegment, FileStorage, JournalIo};
@@ -46,6 +49,7 @@ pub use prepare::{Prepare, Space};
 pub use recovery::{Quarantined, RecoveryReport, RecoveryVisitor};
 pub use scan::{ScanEvent, ScanSummary, ScanTail, ScanVisitor, scan};
 pub use segment::{QUARANTINE_DIRECTORY, SegmentHeader, segment_name};
+pub use shared::{SHARED_HEADER_SIZE, SharedHeader};
 pub use storage::{Entry, LockError, Segment, Storage};
 pub use superblock::{CopyState, Superblock};
 pub use writer::FrameWriter;

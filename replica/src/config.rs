@@ -1,0 +1,220 @@
+//! The config record: who counts, and how many copies an acknowledgement needs.
+//!
+//! It is part of the log: every epoch begins with one, and each change appends one. A node lives by the last one in
+//! its log, committed or not; a cut takes it back. As a log entry it is a tick of the node's own whose free fields
+//! carry the record, so that an engine sees nothing but time passing.
+
+use crate::constants::NODES_MAX;
+use mizan_wire::{Operation, RequestHeader};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Marks a tick as a control entry: "MZCTRL01" in its `origin`.
+const CONTROL_MAGIC: u64 = u64::from_le_bytes(*b"MZCTRL01");
+
+/// What an acknowledgement guarantees.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Policy {
+    /// One fsynced copy, on the primary.
+    Disk = 1,
+    /// Fsynced on the primary, in memory on another node.
+    DiskRam = 2,
+    /// `min_sync` fsynced copies.
+    TwoDisks = 3,
+}
+
+/// Who counts and how many copies are needed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// Counts the changes.
+    pub revision: u32,
+    /// Two or three.
+    pub node_count: u8,
+    /// Fsynced copies that an acknowledgement needs now.
+    pub min_sync: u8,
+    /// The number to go back to when enough nodes have caught up.
+    pub min_sync_base: u8,
+    /// What an acknowledgement guarantees.
+    pub policy: Policy,
+    /// The admitted incarnation of each node's disk.
+    pub incarnations: [u64; NODES_MAX],
+}
+
+impl Config {
+    /// The record that a cluster is formatted with: every disk is in its first incarnation.
+    ///
+    /// # Panics
+    /// When `node_count` is not 2 or 3.
+    #[must_use]
+    pub fn new(node_count: u8, policy: Policy) -> Self {
+        assert!((2..=NODES_MAX as u8).contains(&node_count), "a cluster has two or three nodes");
+        let min_sync = if policy == Policy::TwoDisks { 2 } else { 1 };
+        Config {
+            revision: 0,
+            node_count,
+            min_sync,
+            min_sync_base: min_sync,
+            policy,
+            incarnations: [1; NODES_MAX],
+        }
+    }
+
+    /// Grants that a promotion needs, self included, so that they meet every set that acknowledged: n - min_sync + 1.
+    #[must_use]
+    pub fn grants_needed(&self) -> usize {
+        usize::from(self.node_count - self.min_sync) + 1
+    }
+
+    /// The lowest epoch above `highest` that belongs to the node `index`.
+    #[must_use]
+    pub fn next_epoch(&self, highest: u64, index: u8) -> u64 {
+        let count = u64::from(self.node_count);
+        let turn = highest.max(count - 1) / count;
+        let epoch = turn * count + u64::from(index);
+        if epoch > highest && turn > 0 { epoch } else { epoch + count }
+    }
+
+    /// The node that owns `epoch`.
+    #[must_use]
+    pub fn owner(&self, epoch: u64) -> u8 {
+        (epoch % u64::from(self.node_count)) as u8
+    }
+
+    fn is_valid(&self) -> bool {
+        (2..=NODES_MAX as u8).contains(&self.node_count)
+            && (1..=self.node_count).contains(&self.min_sync)
+            && (1..=self.node_count).contains(&self.min_sync_base)
+    }
+}
+
+/// Why a config record stands in the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum ControlKind {
+    /// The first entry of an epoch.
+    EpochStart = 1,
+    /// A change within an epoch.
+    Change = 2,
+}
+
+/// A config record as a log entry. It is alone in its frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Control {
+    /// Why it is there.
+    pub kind: ControlKind,
+    /// The record.
+    pub config: Config,
+}
+
+impl Control {
+    /// The log entry, a header without body.
+    #[must_use]
+    pub fn entry(&self, clock_reading_ns: u64) -> RequestHeader {
+        let config = &self.config;
+        let [first, second, third] = config.incarnations;
+        let facts = [
+            self.kind as u8,
+            config.node_count,
+            config.min_sync,
+            config.min_sync_base,
+            config.policy as u8,
+            0,
+            0,
+            0,
+        ];
+        RequestHeader {
+            operation: Operation::Tick.number(),
+            clock_reading: clock_reading_ns,
+            origin: CONTROL_MAGIC,
+            origin_sequence: u64::from_le_bytes(facts),
+            request: config.revision.into(),
+            principal: u128::from(first) | u128::from(second) << 64,
+            session: third,
+            ..RequestHeader::default()
+        }
+    }
+
+    /// Recognises the payload of a frame that holds one control entry.
+    #[must_use]
+    pub fn from_payload(count: u32, payload: &[u8]) -> Option<Self> {
+        if count != 1 || payload.len() != size_of::<RequestHeader>() {
+            return None;
+        }
+        let header = RequestHeader::read_from_bytes(payload).ok()?;
+        let [kind, node_count, min_sync, min_sync_base, policy, ..] =
+            header.origin_sequence.to_le_bytes();
+        let kind = match kind {
+            1 => ControlKind::EpochStart,
+            2 => ControlKind::Change,
+            _ => return None,
+        };
+        let policy = match policy {
+            1 => Policy::Disk,
+            2 => Policy::DiskRam,
+            3 => Policy::TwoDisks,
+            _ => return None,
+        };
+        let config = Config {
+            revision: u32::try_from(header.request).ok()?,
+            node_count,
+            min_sync,
+            min_sync_base,
+            policy,
+            incarnations: [
+                header.principal as u64,
+                (header.principal >> 64) as u64,
+                header.session,
+            ],
+        };
+        let control = Control { kind, config };
+        // A tick of any other sort, or of a client, is not one.
+        let same = control.entry(header.clock_reading).as_bytes() == payload;
+        (same && config.is_valid()).then_some(control)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_nodes_own_the_same_epoch_and_the_next_one_is_always_higher() {
+        for count in [2, 3] {
+            let config = Config::new(count, Policy::TwoDisks);
+            for highest in 0..40 {
+                for index in 0..count {
+                    let epoch = config.next_epoch(highest, index);
+                    assert!(epoch > highest && epoch >= u64::from(count));
+                    assert!(epoch <= highest.max(u64::from(count)) + u64::from(count));
+                    assert_eq!(config.owner(epoch), index);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_set_that_grants_meets_any_set_that_acknowledges() {
+        for count in [2u8, 3] {
+            for min_sync in 1..=count {
+                let config = Config { min_sync, ..Config::new(count, Policy::TwoDisks) };
+                assert!(config.grants_needed() + usize::from(min_sync) > usize::from(count));
+            }
+        }
+    }
+
+    #[test]
+    fn a_control_entry_is_recognised_and_an_ordinary_tick_is_not() {
+        let config =
+            Config { revision: 9, incarnations: [1, 77, 3], ..Config::new(3, Policy::TwoDisks) };
+        let control = Control { kind: ControlKind::EpochStart, config };
+        let entry = control.entry(123);
+        assert_eq!(Control::from_payload(1, entry.as_bytes()), Some(control));
+        let tick =
+            RequestHeader { operation: Operation::Tick.number(), ..RequestHeader::default() };
+        assert_eq!(Control::from_payload(1, tick.as_bytes()), None);
+        let foreign = RequestHeader { client: 5, ..entry };
+        assert_eq!(Control::from_payload(1, foreign.as_bytes()), None);
+        assert_eq!(Control::from_payload(2, entry.as_bytes()), None);
+        assert_eq!(Control::from_payload(1, &entry.as_bytes()[1..]), None);
+    }
+}

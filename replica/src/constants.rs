@@ -1,0 +1,30 @@
+//! Every limit of the protocol. Times are nanoseconds of a clock that never goes back.
+
+use mizan_journal::SHARED_HEADER_SIZE;
+use mizan_journal::constants::PAYLOAD_SIZE_MAX;
+
+/// Version of the protocol.
+pub const PROTOCOL_VERSION: u8 = 1;
+/// Nodes of a cluster at the most.
+pub const NODES_MAX: usize = 3;
+/// How often a node tells its peers that it lives, and repeats what was not answered.
+pub const HEARTBEAT_INTERVAL_NS: u64 = 50_000_000;
+/// Silence of the primary after which a standby raises an alarm.
+pub const SUSPECT_AFTER_NS: u64 = 300_000_000;
+/// Silence after which a connection is given up.
+pub const PEER_TIMEOUT_NS: u64 = 2_000_000_000;
+/// How long a candidate waits for reachable peers once it has what it needs, or for grants at all.
+pub const GRANT_WAIT_NS: u64 = 300_000_000;
+/// How long a candidate may take in all.
+pub const PROMOTION_TIMEOUT_NS: u64 = 10_000_000_000;
+/// Bytes of frames that a peer may be sent without having said that it received them.
+pub const WINDOW_SIZE: u64 = 8 << 20;
+/// Bytes of frames asked from the log at once.
+pub const READ_SIZE: u64 = 2 << 20;
+/// Epochs whose ends are remembered and compared; one promotion makes one.
+pub const EPOCHS_MAX: usize = 1024;
+/// Outputs that may wait; a node takes all of them after every call.
+pub const OUTPUTS_MAX: usize = 4096;
+/// Largest message: one frame of the largest size always fits.
+pub const MESSAGE_SIZE_MAX: usize =
+    READ_SIZE as usize + PAYLOAD_SIZE_MAX + 2 * SHARED_HEADER_SIZE + 4096;

@@ -1,0 +1,195 @@
+//! What the state machine asks of its node, and what it tells.
+
+use crate::config::{Config, Control};
+use crate::log::FrameEnd;
+use thiserror::Error;
+
+/// What a node is, as it knows itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// Has nobody to follow: just started, or the primary is gone, or this node was fenced.
+    Waiting,
+    /// Follows a primary and is not up to date.
+    CatchingUp,
+    /// Follows a primary and has all that it sent.
+    Live,
+    /// Collects grants or takes over a log.
+    Candidate,
+    /// Takes requests in this epoch.
+    Primary(u64),
+    /// Stopped with an alarm.
+    Stopped,
+}
+
+/// Things to do, in this order, each completed before the next is taken; only `Append` and `ReadFrames` may go on
+/// in the background.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Output {
+    /// Send these bytes to a peer; may be dropped only together with the connection.
+    Send {
+        /// The peer's index.
+        peer: u8,
+        /// A whole message.
+        bytes: Vec<u8>,
+    },
+    /// End the connection to a peer, and call `handle_disconnected`.
+    Disconnect {
+        /// The peer's index.
+        peer: u8,
+    },
+    /// Make this the highest epoch seen, durably. Everything behind it in the row depends on it.
+    PersistEpoch(u64),
+    /// Append these frames verbatim; `handle_durable` later.
+    Append {
+        /// Shared halves of headers and payloads, one behind the other.
+        frames: Vec<u8>,
+        /// Highest committed sequence.
+        commit: u64,
+    },
+    /// Cut the log back to this frame, with the rest in quarantine; an engine that is ahead starts again from a
+    /// snapshot at or below. Then call `handle_cut`.
+    CutBack {
+        /// The last frame that stays.
+        to: FrameEnd,
+        /// The number that `handle_durable` carries from now on.
+        generation: u64,
+    },
+    /// Read frames behind a sequence and call `handle_frames_read`.
+    ReadFrames {
+        /// For whom.
+        peer: u8,
+        /// Sequence of the last entry that the peer has.
+        after: u64,
+        /// Stop when so many bytes are read; at least one frame.
+        size_max: u64,
+    },
+    /// Append this entry alone in a frame of this epoch, then call `handle_appended`. All earlier frames are applied
+    /// first when it starts an epoch.
+    AppendControl {
+        /// The entry.
+        control: Control,
+        /// Its epoch.
+        epoch: u64,
+    },
+    /// Everything up to here is committed: apply it, release replies up to it.
+    Commit(u64),
+    /// Reads that arrived before this round began may be answered.
+    ReadsConfirmed(u64),
+    /// The role changed. Other than to primary: refuse requests, and forget those without a reply.
+    RoleChanged(Role),
+    /// A promotion ended without success; nothing was changed but the highest epoch.
+    PromotionRefused(Refusal),
+    /// Somebody has to look.
+    Alarm(Alarm),
+}
+
+/// What an operator may ask for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Command {
+    /// Make this node the primary.
+    Promote {
+        /// Acknowledge with this copy alone until another one has caught up.
+        solo: bool,
+        /// Go on without enough grants: the operator confirms that what follows this sequence may be lost.
+        accept_loss_after: Option<u64>,
+    },
+    /// On the primary: acknowledge with this copy alone until enough others have caught up.
+    Detach,
+}
+
+/// Why a command was refused.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum Refusal {
+    /// The node has another role.
+    #[error("this node is not in a role for that; see its status")]
+    Role,
+    /// The disk is new and was not admitted.
+    #[error("this node's disk is new to the cluster; let it catch up with a primary first")]
+    NotAdmitted,
+    /// Too few nodes answered.
+    #[error(
+        "only {grants} of {needed} grants came; start another node, or confirm that entries after {last_sequence} may be lost with --accept-loss-after {last_sequence}"
+    )]
+    Grants {
+        /// Grants, self included.
+        grants: usize,
+        /// Grants needed.
+        needed: usize,
+        /// Last sequence of the best log at hand.
+        last_sequence: u64,
+    },
+    /// A reachable node that did not grant holds more.
+    #[error("node {peer} did not grant and its log goes on to {sequence}; promote that node")]
+    PeerAhead {
+        /// The node.
+        peer: u8,
+        /// Its last sequence.
+        sequence: u64,
+    },
+    /// A higher epoch was seen on the way.
+    #[error("epoch {0} was seen meanwhile; look who is primary now")]
+    Overtaken(u64),
+    /// The source of a take-over went away, or it took too long.
+    #[error("the log of the best node could not be taken over in time; try again")]
+    TakeOver,
+    /// The confirmed sequence is not the one that the log ends with.
+    #[error("the best log at hand ends with {last_sequence}; confirm that number")]
+    WrongLoss {
+        /// The number to confirm.
+        last_sequence: u64,
+    },
+}
+
+/// What somebody has to look at.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum Alarm {
+    /// The primary is silent.
+    #[error("primary {0} is silent; promote a standby if it is gone")]
+    PrimarySilent(u8),
+    /// The node stopped: its log calls acknowledged what the primary does not have.
+    #[error(
+        "the primary's log parts from this one at {shared}, but up to {commit} was acknowledged here; compare the logs before anything is cut"
+    )]
+    AcknowledgedSuffix {
+        /// Last shared sequence.
+        shared: u64,
+        /// Highest committed sequence known here.
+        commit: u64,
+    },
+    /// The node stopped: two logs differ within one epoch.
+    #[error(
+        "frame {sequence} does not continue this log although it must; verify both nodes' files"
+    )]
+    LogsDiffer {
+        /// First sequence of the frame.
+        sequence: u64,
+    },
+    /// The node stopped: its state is not the primary's.
+    #[error("the state differs from the primary's at sequence {0}; verify both nodes")]
+    StateDiffers(u64),
+    /// Acknowledgements rest on one copy.
+    #[error("acknowledgements rest on a single copy; bring another node back")]
+    SingleCopy,
+    /// A disk was admitted in a new incarnation.
+    #[error("node {0} was admitted with a new disk")]
+    Admitted(u8),
+}
+
+/// Where a node stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Status {
+    /// Its role.
+    pub role: Role,
+    /// Highest epoch seen.
+    pub epoch: u64,
+    /// End of its log.
+    pub end: FrameEnd,
+    /// Highest durable sequence.
+    pub durable: u64,
+    /// Highest sequence known to be committed.
+    pub commit: u64,
+    /// The config record that it lives by.
+    pub config: Config,
+    /// Whether this disk's incarnation is the admitted one.
+    pub is_admitted: bool,
+}

@@ -1,0 +1,313 @@
+//! Leading: streams of frames to peers, and the commit point that follows from their acknowledgements.
+//!
+//! A stream holds no frames: it asks the node to read them from its log, within a window of what the peer has not
+//! yet said to have received. So a peer that does not read costs nothing but its own place.
+
+use super::follow::split_frame;
+use super::{Replica, State};
+use crate::config::{Config, Control, ControlKind, Policy};
+use crate::constants::{READ_SIZE, WINDOW_SIZE};
+use crate::error::MessageError;
+use crate::log::FrameEnd;
+use crate::message::Message;
+use crate::output::{Alarm, Output, Refusal};
+use std::collections::VecDeque;
+
+/// Frames on their way to one peer.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// Sequence of the last entry sent.
+    after: u64,
+    /// Last sequence and size of each message that was not acknowledged as received.
+    in_flight: VecDeque<(u64, u64)>,
+    in_flight_size: u64,
+    /// The peer has cut its log to the shared point.
+    is_ready: bool,
+    is_reading: bool,
+    durable: u64,
+    received: u64,
+}
+
+/// What only a primary knows.
+#[derive(Debug)]
+pub(crate) struct Lead {
+    pub(super) epoch: u64,
+    /// Sequence of the epoch's first entry, once it is appended.
+    pub(super) start_sequence: Option<u64>,
+    /// A control entry is asked for and not yet appended.
+    pub(super) is_control_pending: bool,
+}
+
+impl Replica {
+    /// Whether frames may be sent to a peer: by a primary to everybody, else to the candidate of this epoch by those
+    /// who granted it.
+    fn may_serve(&self, peer: u8) -> bool {
+        match &self.state {
+            State::Primary(_) => true,
+            State::Standby => {
+                self.granted_epoch == self.highest_epoch
+                    && self.config.owner(self.highest_epoch) == peer
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn hear_locate(&mut self, peer: u8, ends: &[FrameEnd]) {
+        let shared = self.log.shared_with(ends);
+        if !self.may_serve(peer) {
+            return;
+        }
+        let Some(known) = self.peer_mut(peer) else { return };
+        // A repetition of a question that was answered on this connection: the peer may have moved on since.
+        if known.stream.is_some() {
+            return;
+        }
+        known.stream = Some(Stream {
+            after: shared.sequence,
+            in_flight: VecDeque::new(),
+            in_flight_size: 0,
+            is_ready: false,
+            is_reading: false,
+            durable: 0,
+            received: 0,
+        });
+        self.send(peer, &Message::StreamStart { after: shared });
+    }
+
+    pub(super) fn hear_ack(
+        &mut self,
+        peer: u8,
+        received: u64,
+        durable: u64,
+        _applied: u64,
+        round: u64,
+    ) -> Result<(), MessageError> {
+        let Some(known) = self.peer_mut(peer) else { return Ok(()) };
+        let Some(stream) = known.stream.as_mut() else { return Ok(()) };
+        if received > stream.after || durable > received {
+            return Err(MessageError::Malformed);
+        }
+        stream.is_ready = true;
+        stream.received = stream.received.max(received);
+        stream.durable = stream.durable.max(durable);
+        while stream.in_flight.front().is_some_and(|(last, _)| *last <= received) {
+            let size = stream.in_flight.pop_front().map_or(0, |(_, size)| size);
+            stream.in_flight_size -= size;
+        }
+        known.echoed_round = known.echoed_round.max(round);
+        self.advance_commit();
+        self.confirm_reads();
+        self.adjust_config();
+        self.pump(peer);
+        Ok(())
+    }
+
+    /// Asks for the next frames of a stream if its window has room.
+    fn pump(&mut self, peer: u8) {
+        let end = self.log.last().sequence;
+        let Some(stream) = self.peer_mut(peer).and_then(|known| known.stream.as_mut()) else {
+            return;
+        };
+        let wants = stream.is_ready && !stream.is_reading && stream.after < end;
+        if wants && stream.in_flight_size < WINDOW_SIZE {
+            stream.is_reading = true;
+            let after = stream.after;
+            self.output(Output::ReadFrames { peer, after, size_max: READ_SIZE });
+        }
+    }
+
+    /// Frames that an output asked for, one behind the other; none if there are none (any more).
+    pub fn handle_frames_read(&mut self, peer: u8, after: u64, frames: &[u8]) {
+        let (commit, source_end) = (self.commit, self.log.last().sequence);
+        let Some(stream) = self.peer_mut(peer).and_then(|known| known.stream.as_mut()) else {
+            return;
+        };
+        if !stream.is_reading || stream.after != after {
+            return;
+        }
+        stream.is_reading = false;
+        let mut last = after;
+        let mut rest = frames;
+        while let Some((header, _, behind)) = split_frame(rest) {
+            last = header.last_sequence();
+            rest = behind;
+        }
+        if last == after || last > source_end {
+            return;
+        }
+        stream.after = last;
+        stream.in_flight.push_back((last, frames.len() as u64));
+        stream.in_flight_size += frames.len() as u64;
+        self.send(peer, &Message::Frames { commit, source_end, frames });
+        self.pump(peer);
+    }
+
+    pub(super) fn lead_appended(&mut self, end: FrameEnd, control: Option<Control>) {
+        let State::Primary(lead) = &mut self.state else { return };
+        if let Some(control) = control {
+            lead.is_control_pending = false;
+            if control.kind == ControlKind::EpochStart && end.epoch == lead.epoch {
+                lead.start_sequence = Some(end.sequence);
+            }
+        }
+        for peer in 0..self.config.node_count {
+            self.pump(peer);
+        }
+    }
+
+    /// Durable (or received) positions of the nodes that count, this one included, highest first.
+    fn positions(&self, of: impl Fn(&Stream) -> u64) -> Vec<u64> {
+        let mut positions = Vec::new();
+        // A record counts from its own entry on: before it is durable somewhere, that copy knows another one.
+        if self.durable >= self.config_sequence {
+            positions.push(self.durable);
+        }
+        for peer in 0..self.config.node_count {
+            let stream = self.peer(peer).and_then(|known| known.stream.as_ref());
+            if let Some(stream) = stream.filter(|_| self.is_admitted(peer))
+                && of(stream) >= self.config_sequence
+            {
+                positions.push(of(stream));
+            }
+        }
+        positions.sort_unstable_by(|one, other| other.cmp(one));
+        positions
+    }
+
+    pub(super) fn advance_commit(&mut self) {
+        let State::Primary(lead) = &self.state else { return };
+        let Some(start) = lead.start_sequence else { return };
+        let durable = self.positions(|stream| stream.durable);
+        let mut commit = durable.get(usize::from(self.config.min_sync) - 1).copied().unwrap_or(0);
+        match self.config.policy {
+            Policy::TwoDisks => {}
+            Policy::Disk => commit = commit.min(self.durable),
+            Policy::DiskRam => {
+                let received = self.positions(|stream| stream.received);
+                commit = commit.min(self.durable).min(received.get(1).copied().unwrap_or(0));
+            }
+        }
+        if commit >= start && commit > self.commit {
+            self.commit = commit;
+            self.output(Output::Commit(commit));
+            self.confirm_reads();
+        }
+    }
+
+    /// A round for reads that have arrived: they may be answered once it is confirmed. `None` if this is no primary.
+    pub fn begin_read_round(&mut self) -> Option<u64> {
+        if !matches!(self.state, State::Primary(_)) {
+            return None;
+        }
+        self.round += 1;
+        self.send_heartbeats();
+        self.confirm_reads();
+        Some(self.round)
+    }
+
+    /// A set that confirms meets every set that could have granted a later epoch.
+    fn confirm_reads(&mut self) {
+        let State::Primary(lead) = &self.state else { return };
+        if lead.start_sequence.is_none_or(|start| self.commit < start) {
+            return;
+        }
+        let mut rounds = vec![self.round];
+        for peer in 0..self.config.node_count {
+            if let Some(known) = self.peer(peer).filter(|_| self.is_admitted(peer)) {
+                rounds.push(known.echoed_round);
+            }
+        }
+        rounds.sort_unstable_by(|one, other| other.cmp(one));
+        let round = rounds.get(usize::from(self.config.min_sync) - 1).copied().unwrap_or(0);
+        if round > self.confirmed_round {
+            self.confirmed_round = round;
+            self.output(Output::ReadsConfirmed(round));
+        }
+    }
+
+    /// Admits new disks that have caught up, and asks for more copies again when there are enough.
+    fn adjust_config(&mut self) {
+        let State::Primary(lead) = &self.state else { return };
+        let is_open = !lead.is_control_pending
+            && lead
+                .start_sequence
+                .is_some_and(|start| self.commit >= start || self.durable >= start);
+        if !is_open {
+            return;
+        }
+        let caught_up_at = self.commit.max(self.config_sequence);
+        let has_caught_up = |stream: &Stream| stream.is_ready && stream.durable >= caught_up_at;
+        let mut config = self.config;
+        for peer in 0..self.config.node_count {
+            let Some(known) = self.peer_mut(peer) else { continue };
+            let incarnation = known.connection.peer_incarnation;
+            let asked_round = known.admission_round;
+            if self.is_admitted(peer) || !self.stream(peer).is_some_and(has_caught_up) {
+                continue;
+            }
+            if asked_round == 0 {
+                self.ask_for_admission(peer);
+            }
+            if self.may_admit(peer) {
+                config.incarnations[usize::from(peer)] = incarnation;
+                self.change_config(config);
+                return self.output(Output::Alarm(Alarm::Admitted(peer)));
+            }
+        }
+        let copies =
+            self.positions(|stream| if has_caught_up(stream) { stream.durable } else { 0 });
+        let caught_up = copies.iter().filter(|durable| **durable >= self.commit).count();
+        if config.min_sync < config.min_sync_base && caught_up >= usize::from(config.min_sync_base)
+        {
+            config.min_sync = config.min_sync_base;
+            self.change_config(config);
+        }
+    }
+
+    fn stream(&self, peer: u8) -> Option<&Stream> {
+        self.peer(peer)?.stream.as_ref()
+    }
+
+    /// Begins the round that the others have to echo before a new disk is admitted.
+    fn ask_for_admission(&mut self, new: u8) {
+        self.round += 1;
+        let round = self.round;
+        if let Some(known) = self.peer_mut(new) {
+            known.admission_round = round;
+        }
+        self.send_heartbeats();
+    }
+
+    /// Whether enough nodes other than the new disk have confirmed, since it caught up, that this epoch still holds. The
+    /// old disk may have granted a later one, and its grant is forgotten: as many as a promotion needs must know of
+    /// none.
+    fn may_admit(&self, new: u8) -> bool {
+        let round = self.peer(new).map_or(u64::MAX, |known| known.admission_round);
+        let confirms = |peer: u8| {
+            peer != new
+                && self.is_admitted(peer)
+                && self.peer(peer).is_some_and(|known| known.echoed_round >= round)
+        };
+        let others = (0..self.config.node_count).filter(|peer| confirms(*peer)).count();
+        1 + others >= self.config.grants_needed()
+    }
+
+    fn change_config(&mut self, config: Config) {
+        let State::Primary(lead) = &mut self.state else { return };
+        lead.is_control_pending = true;
+        let epoch = lead.epoch;
+        let config = Config { revision: config.revision + 1, ..config };
+        let control = Control { kind: ControlKind::Change, config };
+        self.output(Output::AppendControl { control, epoch });
+    }
+
+    pub(super) fn detach(&mut self) -> Result<(), Refusal> {
+        let State::Primary(lead) = &self.state else { return Err(Refusal::Role) };
+        if lead.is_control_pending || lead.start_sequence.is_none() {
+            return Err(Refusal::Role);
+        }
+        self.change_config(Config { min_sync: 1, ..self.config });
+        self.output(Output::Alarm(Alarm::SingleCopy));
+        Ok(())
+    }
+}

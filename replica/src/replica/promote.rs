@@ -1,0 +1,220 @@
+//! Promotion: grants, the take-over of the best log, and the epoch's first entry.
+
+use super::follow::Follow;
+use super::lead::Lead;
+use super::{Replica, State, faulty};
+use crate::config::{Config, Control, ControlKind};
+use crate::constants::{GRANT_WAIT_NS, NODES_MAX, PROMOTION_TIMEOUT_NS};
+use crate::error::MessageError;
+use crate::log::FrameEnd;
+use crate::message::Message;
+use crate::output::{Alarm, Output, Refusal};
+
+/// What a peer answered.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    granted: bool,
+    /// By its own record its disk was not admitted: nothing was ever acknowledged by it, however long its log is.
+    is_outsider: bool,
+    end: FrameEnd,
+}
+
+/// A promotion under way.
+#[derive(Debug)]
+pub(crate) struct Candidacy {
+    epoch: u64,
+    solo: bool,
+    accept_loss_after: Option<u64>,
+    begun_ns: u64,
+    answers: [Option<Answer>; NODES_MAX],
+    /// The end to reach, once the best log is chosen.
+    target: Option<FrameEnd>,
+}
+
+impl Replica {
+    pub(super) fn begin_candidacy(
+        &mut self,
+        solo: bool,
+        accept_loss_after: Option<u64>,
+        now_ns: u64,
+    ) -> Result<(), Refusal> {
+        if !matches!(self.state, State::Standby) {
+            return Err(Refusal::Role);
+        }
+        if !self.is_admitted_here() {
+            return Err(Refusal::NotAdmitted);
+        }
+        let epoch = self.config.next_epoch(self.highest_epoch, self.options.index);
+        // The own grant: persisted before anybody hears of the epoch.
+        self.observe_epoch(epoch);
+        self.state = State::Candidate(Candidacy {
+            epoch,
+            solo,
+            accept_loss_after,
+            begun_ns: now_ns,
+            answers: [None; NODES_MAX],
+            target: None,
+        });
+        self.request_grants();
+        Ok(())
+    }
+
+    pub(super) fn request_grants(&mut self) {
+        let State::Candidate(candidacy) = &self.state else { return };
+        let answers = candidacy.answers;
+        let end = self.log.last();
+        for peer in (0..self.config.node_count).filter(|peer| answers[usize::from(*peer)].is_none())
+        {
+            self.send(peer, &Message::GrantRequest { end });
+        }
+    }
+
+    pub(super) fn hear_grant_request(&mut self, peer: u8, epoch: u64) -> Result<(), MessageError> {
+        if self.config.owner(epoch) != peer {
+            return Err(MessageError::Malformed);
+        }
+        if epoch != self.highest_epoch {
+            return Ok(());
+        }
+        // Whether the disk counts is for the candidate to say: its log may hold the record that admits it.
+        let granted = matches!(self.state, State::Standby);
+        let is_admitted = self.is_admitted_here();
+        if granted {
+            self.granted_epoch = epoch;
+        }
+        let (end, commit) = (self.log.last(), self.commit);
+        self.send(peer, &Message::Grant { granted, is_admitted, epoch, end, commit });
+        Ok(())
+    }
+
+    pub(super) fn hear_grant(
+        &mut self,
+        peer: u8,
+        granted: bool,
+        is_admitted: bool,
+        epoch: u64,
+        end: FrameEnd,
+    ) {
+        let granted = granted && self.is_admitted(peer);
+        if let State::Candidate(candidacy) = &mut self.state
+            && candidacy.epoch == epoch
+        {
+            candidacy.answers[usize::from(peer)] =
+                Some(Answer { granted, is_outsider: !is_admitted, end });
+        }
+    }
+
+    /// Takes the next step of a promotion if it can be taken.
+    pub(super) fn advance_candidacy(&mut self, now_ns: u64) {
+        let State::Candidate(candidacy) = &self.state else { return };
+        let waited_ns = now_ns.saturating_sub(candidacy.begun_ns);
+        let Some(target) = candidacy.target else {
+            if self.has_all_answers() || waited_ns >= GRANT_WAIT_NS {
+                self.choose_log();
+            }
+            return;
+        };
+        let last = self.log.last();
+        let has_taken_over = (last.epoch, last.sequence) >= (target.epoch, target.sequence);
+        if has_taken_over && self.durable == last.sequence {
+            self.begin_epoch();
+        } else if waited_ns >= PROMOTION_TIMEOUT_NS
+            || (!has_taken_over && self.follow.source.is_none())
+        {
+            self.refuse(Refusal::TakeOver);
+        }
+    }
+
+    fn has_all_answers(&self) -> bool {
+        let State::Candidate(candidacy) = &self.state else { return false };
+        (0..self.config.node_count).all(|peer| {
+            peer == self.options.index || candidacy.answers[usize::from(peer)].is_some()
+        })
+    }
+
+    /// Grants so far, self included.
+    fn grants(&self) -> usize {
+        let State::Candidate(candidacy) = &self.state else { return 0 };
+        1 + candidacy.answers.iter().flatten().filter(|answer| answer.granted).count()
+    }
+
+    fn choose_log(&mut self) {
+        let State::Candidate(candidacy) = &self.state else { return };
+        let own = self.log.last();
+        let order = |end: &FrameEnd| (end.epoch, end.sequence);
+        let mut best = (own, self.options.index);
+        for (peer, answer) in (0u8..).zip(&candidacy.answers) {
+            if let Some(answer) = answer.filter(|answer| answer.granted)
+                && order(&answer.end) > order(&best.0)
+            {
+                best = (answer.end, peer);
+            }
+        }
+        let last_sequence = best.0.sequence;
+        let (grants, needed) = (self.grants(), self.config.grants_needed());
+        let ahead = (0..self.config.node_count).find_map(|peer| {
+            let answer = candidacy.answers[usize::from(peer)];
+            let known = self
+                .peer(peer)
+                .filter(|_| answer.is_none_or(|answer| !answer.granted && !answer.is_outsider))?;
+            let end = answer.map_or(known.end, |answer| answer.end);
+            (order(&end) > order(&best.0)).then_some((peer, end.sequence))
+        });
+        match candidacy.accept_loss_after {
+            Some(confirmed) if confirmed != last_sequence && grants < needed => {
+                return self.refuse(Refusal::WrongLoss { last_sequence });
+            }
+            Some(_) => {}
+            None if grants < needed => {
+                return self.refuse(Refusal::Grants { grants, needed, last_sequence });
+            }
+            None => {
+                if let Some((peer, sequence)) = ahead {
+                    return self.refuse(Refusal::PeerAhead { peer, sequence });
+                }
+            }
+        }
+        if faulty!(self, PromoteWithoutTakeOver) {
+            best = (own, self.options.index);
+        }
+        if let State::Candidate(candidacy) = &mut self.state {
+            candidacy.target = Some(best.0);
+        }
+        if best.1 == self.options.index {
+            // Nothing to take over; what is on its way to this disk is waited for.
+            if self.durable == own.sequence {
+                self.begin_epoch();
+            }
+        } else {
+            self.follow = Follow::of(best.1);
+            self.send_locate();
+        }
+    }
+
+    fn begin_epoch(&mut self) {
+        let State::Candidate(candidacy) = &self.state else { return };
+        // What was taken over may hold a record that asks for more.
+        let (grants, needed) = (self.grants(), self.config.grants_needed());
+        if grants < needed && candidacy.accept_loss_after.is_none() {
+            let last_sequence = self.log.last().sequence;
+            return self.refuse(Refusal::Grants { grants, needed, last_sequence });
+        }
+        let epoch = candidacy.epoch;
+        let min_sync = if candidacy.solo { 1 } else { self.config.min_sync };
+        if min_sync == 1 && self.config.min_sync_base > 1 {
+            self.output(Output::Alarm(Alarm::SingleCopy));
+        }
+        let config = Config { revision: self.config.revision + 1, min_sync, ..self.config };
+        self.become_standby();
+        self.state = State::Primary(Lead { epoch, start_sequence: None, is_control_pending: true });
+        self.note_role();
+        let control = Control { kind: ControlKind::EpochStart, config };
+        self.output(Output::AppendControl { control, epoch });
+        self.send_heartbeats();
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.become_standby();
+        self.output(Output::PromotionRefused(refusal));
+    }
+}

@@ -1,0 +1,168 @@
+//! What goes wrong, and the operator who promotes.
+
+use crate::node::format;
+use crate::oracle::Violation;
+use crate::world::{Event, Healing, MS, World};
+use mizan_replica::{Command, Role};
+
+impl World {
+    /// A node's process ends; with its power gone, so is what was not synced.
+    pub(crate) fn crash(&mut self, index: u8, loses_power: bool) {
+        let place = &mut self.places[usize::from(index)];
+        if place.node.take().is_none() {
+            return;
+        }
+        place.life += 1;
+        place.storage = if loses_power {
+            place.storage.power_cycle(&mut self.random)
+        } else {
+            place.storage.restart()
+        };
+        self.report.crashes += 1;
+        self.note(&format!("node {index} crashes, power lost: {loses_power}"));
+        for other in (0..self.node_count()).filter(|other| *other != index) {
+            self.disconnect(index, other);
+        }
+        if !self.is_healing {
+            let delay_ns = (50 + self.random.below(800)) * MS;
+            self.after(delay_ns, Event::Restart { node: index });
+        } else {
+            self.after(50 * MS, Event::Restart { node: index });
+        }
+    }
+
+    pub(crate) fn chaos(&mut self) -> Result<(), Violation> {
+        if self.is_healing {
+            return Ok(());
+        }
+        let delay_ns = (30 + self.random.below(350)) * MS;
+        self.after(delay_ns, Event::Chaos);
+        let node = self.random.below(self.node_count().into()) as u8;
+        let length_ns = (50 + self.random.below(1_200)) * MS;
+        match self.random.below(13) {
+            0 | 1 => self.crash(node, true),
+            2 => self.crash(node, false),
+            3 => {
+                let operations = self.random.below(12);
+                self.places[usize::from(node)].storage.lose_power_after(operations);
+            }
+            4 => self.part(node, length_ns, true),
+            5 => self.part(node, length_ns, false),
+            6 => self.isolate(node, length_ns),
+            7 => {
+                self.note(&format!("node {node} pauses"));
+                self.places[usize::from(node)].paused_until_ns = self.now_ns + length_ns;
+            }
+            8 => {
+                self.places[usize::from(node)].sync_ns = (1 + self.random.below(100)) * MS;
+                self.after(length_ns, Event::Heal { what: Healing::Slow { node } });
+            }
+            9 => self.loss_percent = self.random.below(6),
+            10 => self.places[usize::from(node)].clock_skew_ns += self.random.below(2_000) * MS,
+            11 => self.wipe(node)?,
+            _ => return self.promote(node),
+        }
+        Ok(())
+    }
+
+    /// Nothing gets through to and from a node.
+    fn isolate(&mut self, node: u8, length_ns: u64) {
+        for other in (0..self.node_count()).filter(|other| *other != node) {
+            for (from, to) in [(node, other), (other, node)] {
+                *self.cut.entry((from, to)).or_default() += 1;
+                self.after(length_ns, Event::Heal { what: Healing::Cut { from, to } });
+            }
+        }
+        self.note(&format!("node {node} is cut off"));
+    }
+
+    /// Nothing gets through between two nodes, or only in one direction.
+    fn part(&mut self, node: u8, length_ns: u64, both: bool) {
+        let other = (node + 1) % self.node_count();
+        self.note(&format!("{node} and {other} are parted, both ways: {both}"));
+        for (from, to) in [(node, other), (other, node)].into_iter().take(1 + usize::from(both)) {
+            *self.cut.entry((from, to)).or_default() += 1;
+            self.after(length_ns, Event::Heal { what: Healing::Cut { from, to } });
+        }
+    }
+
+    /// A disk is replaced: only while every other copy is whole, as an operator would.
+    fn wipe(&mut self, index: u8) -> Result<(), Violation> {
+        let incarnations: Vec<u64> = self.places.iter().map(|place| place.incarnation).collect();
+        let all_admitted = self.places.iter().any(|place| {
+            place.node.as_ref().is_some_and(|node| {
+                let status = node.replica.status();
+                matches!(status.role, Role::Primary(_))
+                    && status.config.incarnations[..incarnations.len()] == incarnations
+                    && node
+                        .log
+                        .iter()
+                        .rev()
+                        .find(|frame| frame.control().is_some())
+                        .is_some_and(|frame| frame.header.last_sequence() <= status.commit)
+            })
+        });
+        if !all_admitted {
+            return Ok(());
+        }
+        self.crash(index, true);
+        let place = &mut self.places[usize::from(index)];
+        place.incarnation += 1;
+        place.storage = format(index, place.incarnation)
+            .map_err(|error| Violation::State(error.to_string()))?;
+        self.report.wipes += 1;
+        self.note(&format!("node {index} gets a new disk"));
+        Ok(())
+    }
+
+    pub(crate) fn undo(&mut self, what: Healing) {
+        match what {
+            Healing::Cut { from, to } => {
+                if let Some(count) = self.cut.get_mut(&(from, to)) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.cut.remove(&(from, to));
+                    }
+                }
+            }
+            Healing::Slow { node } => self.places[usize::from(node)].sync_ns = MS / 2,
+        }
+    }
+
+    /// Everything works again, and every node runs.
+    pub(crate) fn heal(&mut self) -> Result<(), Violation> {
+        self.note("everything heals");
+        self.is_healing = true;
+        self.cut.clear();
+        self.loss_percent = 0;
+        for index in 0..self.node_count() {
+            let now_ns = self.now_ns;
+            let place = &mut self.places[usize::from(index)];
+            place.paused_until_ns = now_ns;
+            place.sync_ns = MS / 2;
+            self.start(index)?;
+        }
+        Ok(())
+    }
+
+    fn promote(&mut self, index: u8) -> Result<(), Violation> {
+        let now_ns = self.now_ns;
+        let Some(node) = &mut self.places[usize::from(index)].node else { return Ok(()) };
+        let command = Command::Promote { solo: false, accept_loss_after: None };
+        let outcome = node.replica.handle_admin(command, now_ns);
+        self.note(&format!("operator promotes {index}: {outcome:?}"));
+        self.drain(index)
+    }
+
+    /// The operator looks from time to time: where nothing is committed any more, somebody is promoted.
+    pub(crate) fn operate(&mut self) -> Result<(), Violation> {
+        let pause_ns = (400 + self.random.below(300)) * MS;
+        self.after(pause_ns, Event::Operator);
+        let seen = std::mem::take(&mut self.last_commit);
+        if seen > 0 {
+            return Ok(());
+        }
+        let index = self.random.below(self.node_count().into()) as u8;
+        self.promote(index)
+    }
+}

@@ -1,0 +1,430 @@
+//! The world: time, events, the network, and the nodes and clients in it.
+//!
+//! One queue of events ordered by time and number; whatever is random is drawn from one generator in the order of
+//! events. So a seed gives one run.
+
+use crate::client::{Answer, Ask, Client};
+use crate::node::{SimNode, format};
+use crate::oracle::{Oracle, Violation};
+use crate::{Options, Report};
+use mizan_journal::JournalError;
+use mizan_journal::sim::{SimRandom, SimStorage};
+use mizan_replica::{Config, Policy};
+use std::collections::{BTreeMap, VecDeque};
+
+pub(crate) const MS: u64 = 1_000_000;
+const TICK_NS: u64 = 25 * MS;
+const CLIENTS: usize = 3;
+const CLIENT_TIMEOUT_NS: u64 = 400 * MS;
+const TRACE_MAX: usize = 200;
+/// How long the faults last.
+const CHAOS_NS: u64 = 6_000 * MS;
+/// How long a healed cluster may take.
+const HEALED_NS: u64 = 15_000 * MS;
+/// Requests that every client must get through after everything has healed.
+const PROGRESS: u64 = 5;
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    Message { connection: u64, from: u8, to: u8, bytes: Vec<u8> },
+    Connect { one: u8, other: u8 },
+    Tick { node: u8, life: u64 },
+    Sync { node: u8, life: u64 },
+    Restart { node: u8 },
+    Asked { client: usize, node: u8, ask: Ask },
+    Answered { client: usize, node: u8, answer: Answer },
+    Client { client: usize, turn: u64 },
+    Chaos,
+    Operator,
+    Heal { what: Healing },
+}
+
+/// What a fault leaves behind to be undone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Healing {
+    Cut { from: u8, to: u8 },
+    Slow { node: u8 },
+}
+
+/// A place for a node: its disk, and what the world does to it.
+pub(crate) struct Place {
+    /// `None` while it is down.
+    pub(crate) node: Option<SimNode>,
+    pub(crate) storage: SimStorage,
+    pub(crate) incarnation: u64,
+    pub(crate) life: u64,
+    pub(crate) paused_until_ns: u64,
+    pub(crate) sync_ns: u64,
+    pub(crate) clock_skew_ns: u64,
+}
+
+/// The world.
+pub(crate) struct World {
+    pub(crate) random: SimRandom,
+    pub(crate) now_ns: u64,
+    queue: BTreeMap<(u64, u64), Event>,
+    next_event: u64,
+    pub(crate) places: Vec<Place>,
+    /// Number of the connection of each pair, 0 for none; by lower, then higher index.
+    connections: BTreeMap<(u8, u8), u64>,
+    next_connection: u64,
+    /// Directions in which nothing gets through.
+    pub(crate) cut: BTreeMap<(u8, u8), u32>,
+    pub(crate) loss_percent: u64,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) oracle: Oracle,
+    pub(crate) is_healing: bool,
+    pub(crate) last_commit: u64,
+    pub(crate) base_config: Config,
+    pub(crate) report: Report,
+    trace: VecDeque<String>,
+    #[cfg(feature = "unsafe-faults")]
+    pub(crate) fault: Option<crate::SimFault>,
+}
+
+fn pair(one: u8, other: u8) -> (u8, u8) {
+    (one.min(other), one.max(other))
+}
+
+impl World {
+    pub(crate) fn new(options: &Options) -> Self {
+        let mut random = SimRandom::new(options.seed);
+        let chosen = 2 + (random.below(3) > 0) as u8;
+        let node_count = options.node_count.unwrap_or(chosen);
+        let base_config = Config::new(node_count, Policy::TwoDisks);
+        let places = (0..node_count)
+            .map(|index| Place {
+                node: None,
+                storage: format(index, 1).expect("invariant: an empty disk can be formatted"),
+                incarnation: 1,
+                life: 0,
+                paused_until_ns: 0,
+                sync_ns: MS / 2,
+                clock_skew_ns: 0,
+            })
+            .collect();
+        World {
+            random,
+            now_ns: 0,
+            queue: BTreeMap::new(),
+            next_event: 0,
+            places,
+            connections: BTreeMap::new(),
+            next_connection: 1,
+            cut: BTreeMap::new(),
+            loss_percent: 0,
+            clients: (0..CLIENTS).map(|index| Client::new(index, node_count)).collect(),
+            oracle: Oracle::default(),
+            is_healing: false,
+            last_commit: 0,
+            base_config,
+            report: Report::default(),
+            trace: VecDeque::new(),
+            #[cfg(feature = "unsafe-faults")]
+            fault: options.fault,
+        }
+    }
+
+    pub(crate) fn node_count(&self) -> u8 {
+        self.places.len() as u8
+    }
+
+    pub(crate) fn report(&self) -> Report {
+        Report { acknowledged: self.oracle.acknowledged, reads: self.oracle.reads, ..self.report }
+    }
+
+    pub(crate) fn trace(&self) -> Vec<String> {
+        self.trace.iter().cloned().collect()
+    }
+
+    /// Notes an event: its words go into the run's hash.
+    pub(crate) fn note(&mut self, words: &str) {
+        self.report.events += 1;
+        let line = format!("{:>10} us {words}", self.now_ns / 1_000);
+        for byte in line.bytes() {
+            // FNV-1a: stable everywhere, and only used to compare two runs.
+            self.report.events_hash =
+                (self.report.events_hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        if self.trace.len() == TRACE_MAX {
+            self.trace.pop_front();
+        }
+        self.trace.push_back(line);
+    }
+
+    pub(crate) fn after(&mut self, delay_ns: u64, event: Event) {
+        self.queue.insert((self.now_ns + delay_ns, self.next_event), event);
+        self.next_event += 1;
+    }
+
+    /// Plays the run to its end.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub(crate) fn play(&mut self) -> Result<(), Violation> {
+        for node in 0..self.node_count() {
+            self.start(node)?;
+        }
+        for client in 0..CLIENTS {
+            self.client_again(client, 0);
+        }
+        self.after(MS, Event::Operator);
+        self.after(200 * MS, Event::Chaos);
+        self.play_until(CHAOS_NS, |_| false)?;
+        self.heal()?;
+        let goals: Vec<u64> = self.clients.iter().map(|client| client.done + PROGRESS).collect();
+        let reached = move |world: &World| {
+            world.clients.iter().zip(&goals).all(|(client, goal)| client.done >= *goal)
+                && world.has_converged()
+        };
+        if !self.play_until(CHAOS_NS + HEALED_NS, reached)? {
+            return Err(Violation::NoProgress(self.describe()));
+        }
+        let node = self.places[0].node.as_ref().expect("invariant: all nodes run");
+        self.oracle.judge(&node.engine, &node.log)
+    }
+
+    fn play_until(
+        &mut self,
+        end_ns: u64,
+        is_reached: impl Fn(&World) -> bool,
+    ) -> Result<bool, Violation> {
+        while let Some((&key, _)) = self.queue.first_key_value() {
+            if key.0 > end_ns {
+                break;
+            }
+            let event = self.queue.remove(&key).expect("invariant: it was just seen");
+            self.now_ns = self.now_ns.max(key.0);
+            self.happen(event)?;
+            if is_reached(self) {
+                return Ok(true);
+            }
+        }
+        self.now_ns = end_ns;
+        Ok(false)
+    }
+
+    /// All nodes run and have the same log, applied.
+    fn has_converged(&self) -> bool {
+        let mut ends = self.places.iter().map(|place| {
+            place.node.as_ref().map(|node| {
+                (node.replica.status().end, node.engine.sequence(), node.engine.digest())
+            })
+        });
+        let first = ends.next().flatten();
+        first.is_some_and(|first| first.0.sequence == first.1) && ends.all(|end| end == first)
+    }
+
+    fn describe(&self) -> String {
+        let nodes = self.places.iter().map(|place| match &place.node {
+            None => "down".to_owned(),
+            Some(node) => format!("{:?} applied {}", node.replica.status(), node.engine.sequence()),
+        });
+        let done: Vec<u64> = self.clients.iter().map(|client| client.done).collect();
+        format!("clients {done:?}; {}", nodes.collect::<Vec<_>>().join("; "))
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Violation> {
+        if let Some(delay_ns) = self.pause_of(&event) {
+            self.after(delay_ns, event);
+            return Ok(());
+        }
+        match event {
+            Event::Message { connection, from, to, bytes } => {
+                self.deliver(connection, from, to, &bytes)
+            }
+            Event::Connect { one, other } => self.connect(one, other),
+            Event::Tick { node, life } => {
+                if self.places[usize::from(node)].life == life {
+                    self.after(TICK_NS, Event::Tick { node, life });
+                    return self.tick(node);
+                }
+                Ok(())
+            }
+            Event::Sync { node, life } => self.sync(node, life),
+            Event::Restart { node } => self.start(node),
+            Event::Asked { client, node, ask } => self.asked(client, node, ask),
+            Event::Answered { client, node, answer } => self.answered(client, node, &answer),
+            Event::Client { client, turn } => {
+                self.client_speaks(client, turn);
+                Ok(())
+            }
+            Event::Chaos => self.chaos(),
+            Event::Operator => self.operate(),
+            Event::Heal { what } => {
+                self.undo(what);
+                Ok(())
+            }
+        }
+    }
+
+    /// A stopped process does nothing until it goes on.
+    fn pause_of(&self, event: &Event) -> Option<u64> {
+        let node = match event {
+            Event::Message { to: node, .. }
+            | Event::Tick { node, .. }
+            | Event::Sync { node, .. }
+            | Event::Asked { node, .. } => *node,
+            _ => return None,
+        };
+        let until_ns = self.places[usize::from(node)].paused_until_ns;
+        (until_ns > self.now_ns).then(|| until_ns - self.now_ns)
+    }
+
+    pub(crate) fn start(&mut self, index: u8) -> Result<(), Violation> {
+        let place = &mut self.places[usize::from(index)];
+        if place.node.is_some() {
+            return Ok(());
+        }
+        let opened = SimNode::boot(index, place.storage.clone(), self.base_config);
+        let mut node = match opened {
+            Ok(node) => node,
+            Err(JournalError::Io { .. }) => {
+                // The power went while it started.
+                place.storage = place.storage.power_cycle(&mut self.random);
+                self.report.crashes += 1;
+                self.after(100 * MS, Event::Restart { node: index });
+                return Ok(());
+            }
+            Err(error) => return Err(Violation::State(format!("node {index}: {error}"))),
+        };
+        #[cfg(feature = "unsafe-faults")]
+        {
+            node.fault = self.fault;
+            if let Some(crate::SimFault::Replica(fault)) = self.fault {
+                node.replica.set_fault(Some(fault));
+            }
+        }
+        let commit = node.commit;
+        let applied = node.apply_to(commit);
+        self.places[usize::from(index)].node = Some(node);
+        self.judge_halt(index, applied.map_err(crate::drive::Halt::from))?;
+        self.places[usize::from(index)].life += 1;
+        let life = self.places[usize::from(index)].life;
+        self.note(&format!("node {index} starts"));
+        self.after(TICK_NS, Event::Tick { node: index, life });
+        for other in (0..self.node_count()).filter(|other| *other != index) {
+            self.after(MS, Event::Connect { one: index, other });
+        }
+        self.drain(index)
+    }
+
+    fn connect(&mut self, one: u8, other: u8) -> Result<(), Violation> {
+        let is_up = |node: u8| self.places[usize::from(node)].node.is_some();
+        if self.connections.contains_key(&pair(one, other)) || !is_up(one) || !is_up(other) {
+            return Ok(());
+        }
+        self.connections.insert(pair(one, other), self.next_connection);
+        self.next_connection += 1;
+        for (node, peer) in [(one, other), (other, one)] {
+            let mut nonce = [0; 32];
+            nonce[..8].copy_from_slice(&self.random.next_u64().to_le_bytes());
+            nonce[8..16].copy_from_slice(&self.random.next_u64().to_le_bytes());
+            let now_ns = self.now_ns;
+            if let Some(node) = &mut self.places[usize::from(node)].node {
+                node.replica.handle_connected(peer, nonce, now_ns);
+            }
+        }
+        self.drain(one)?;
+        self.drain(other)
+    }
+
+    pub(crate) fn disconnect(&mut self, one: u8, other: u8) {
+        if self.connections.remove(&pair(one, other)).is_none() {
+            return;
+        }
+        for (node, peer) in [(one, other), (other, one)] {
+            if let Some(node) = &mut self.places[usize::from(node)].node {
+                node.replica.handle_disconnected(peer);
+            }
+        }
+        let delay_ns = (20 + self.random.below(80)) * MS;
+        self.after(delay_ns, Event::Connect { one, other });
+    }
+
+    pub(crate) fn send(&mut self, from: u8, to: u8, bytes: Vec<u8>) {
+        let Some(&connection) = self.connections.get(&pair(from, to)) else { return };
+        if self.cut.contains_key(&(from, to)) || self.random.below(100) < self.loss_percent {
+            return;
+        }
+        let delay_ns = self.delay_ns();
+        if self.loss_percent > 0 && self.random.below(50) == 0 {
+            let event = Event::Message { connection, from, to, bytes: bytes.clone() };
+            self.after(delay_ns + MS, event);
+        }
+        self.after(delay_ns, Event::Message { connection, from, to, bytes });
+    }
+
+    /// Now and then a message is late, and others overtake it. A quiet network keeps the order.
+    fn delay_ns(&mut self) -> u64 {
+        let is_late = self.loss_percent > 0 && self.random.below(50) == 0;
+        if is_late { (1 + self.random.below(60)) * MS } else { MS / 5 }
+    }
+
+    fn deliver(
+        &mut self,
+        connection: u64,
+        from: u8,
+        to: u8,
+        bytes: &[u8],
+    ) -> Result<(), Violation> {
+        if self.connections.get(&pair(from, to)) != Some(&connection) {
+            return Ok(());
+        }
+        let now_ns = self.now_ns;
+        let Some(node) = &mut self.places[usize::from(to)].node else { return Ok(()) };
+        let outcome = node.replica.handle_message(from, bytes, now_ns);
+        let kind = bytes.get(40).copied().unwrap_or(0);
+        if outcome.is_err() || kind > 3 {
+            self.note(&format!("{from} to {to}: kind {kind}, {outcome:?}"));
+        }
+        self.drain(to)
+    }
+
+    /// Lets a client speak later, and only then: what was planned for it before is void.
+    fn client_again(&mut self, index: usize, delay_ns: u64) {
+        self.clients[index].turn += 1;
+        let turn = self.clients[index].turn;
+        self.after(delay_ns, Event::Client { client: index, turn });
+    }
+
+    pub(crate) fn client_speaks(&mut self, index: usize, turn: u64) {
+        let client = &mut self.clients[index];
+        if client.turn != turn {
+            return;
+        }
+        if client.sent_ns > 0 && self.now_ns - client.sent_ns >= CLIENT_TIMEOUT_NS {
+            client.try_next();
+        }
+        client.sent_ns = self.now_ns;
+        let ask = client.ask(&mut self.random, &self.oracle);
+        let node = client.target;
+        self.after(MS / 5, Event::Asked { client: index, node, ask });
+        self.client_again(index, CLIENT_TIMEOUT_NS);
+    }
+
+    pub(crate) fn answer(&mut self, node: u8, client: usize, answer: Answer) {
+        if self.random.below(100) >= self.loss_percent {
+            self.after(MS / 5, Event::Answered { client, node, answer });
+        }
+    }
+
+    fn answered(&mut self, index: usize, node: u8, answer: &Answer) -> Result<(), Violation> {
+        let client = &mut self.clients[index];
+        if matches!(answer, Answer::NotPrimary) {
+            if client.target == node {
+                client.try_next();
+                client.sent_ns = 0;
+                self.client_again(index, 20 * MS);
+            }
+            return Ok(());
+        }
+        if client.hear(node, answer, &mut self.oracle)? {
+            client.sent_ns = 0;
+            let pause_ns = self.random.below(20) * MS;
+            self.client_again(index, pause_ns);
+        }
+        Ok(())
+    }
+}
