@@ -26,10 +26,11 @@ fn check_totals(ledger: &LedgerState) -> Result<(), InvariantError> {
     let count = ledger.ledgers.count();
     let mut totals = vec![LedgerTotals::default(); count];
     let mut account_counts = vec![0; count];
-    for (meta, balances) in ledger.accounts.meta.iter().zip(&ledger.accounts.balances) {
+    for account_slot in 0..ledger.accounts.count() as u32 {
+        let meta = ledger.accounts.meta(account_slot);
         let slot = meta.ledger_slot as usize;
         ensure(slot < count, || format!("account {} has no ledger", meta.id))?;
-        totals[slot].follow(&Balances::default(), balances);
+        totals[slot].add(&ledger.accounts.balances(account_slot));
         account_counts[slot] += 1;
     }
     for (slot, (sums, account_count)) in (0u32..).zip(totals.iter().zip(&account_counts)) {
@@ -50,15 +51,21 @@ fn check_totals(ledger: &LedgerState) -> Result<(), InvariantError> {
 
 fn check_limits_and_ids(ledger: &LedgerState) -> Result<(), InvariantError> {
     let accounts = &ledger.accounts;
-    for (slot, (meta, balances)) in (0u32..).zip(accounts.meta.iter().zip(&accounts.balances)) {
-        ensure(balances.are_within(meta.flags), || {
+    let mut timestamp_last = 0;
+    for slot in 0..accounts.count() as u32 {
+        let meta = accounts.meta(slot);
+        ensure(accounts.balances(slot).are_within(meta.flags), || {
             format!("account {} stands outside its limits", meta.id)
         })?;
         let found = accounts.find(meta.id, accounts.table.hash(meta.id));
         ensure(found == Some(slot), || format!("account {} is not found by its id", meta.id))?;
+        ensure(meta.timestamp > timestamp_last, || {
+            "the accounts are not in the order of their timestamps".to_owned()
+        })?;
+        timestamp_last = meta.timestamp;
     }
-    ensure(accounts.meta.is_sorted_by(|one, next| one.timestamp < next.timestamp), || {
-        "the accounts are not in the order of their timestamps".to_owned()
+    ensure(accounts.are_marked(), || {
+        "the accounts marked as wide are not those with wide balances".to_owned()
     })?;
     ensure(accounts.table.count() == accounts.count(), || {
         "the table of account ids has entries without accounts".to_owned()
@@ -122,11 +129,10 @@ fn check_balances(ledger: &LedgerState) -> Result<(), InvariantError> {
             add(&mut expected[credit].credits_posted, record.amount)?;
         }
     }
-    for ((meta, balances), expected) in
-        ledger.accounts.meta.iter().zip(&ledger.accounts.balances).zip(&expected)
-    {
-        ensure(balances == expected, || {
-            format!("the balances of account {} are not the sums of its transfers", meta.id)
+    for (slot, expected) in (0u32..).zip(&expected) {
+        ensure(ledger.accounts.balances(slot) == *expected, || {
+            let id = ledger.accounts.id(slot);
+            format!("the balances of account {id} are not the sums of its transfers")
         })?;
     }
     Ok(())

@@ -46,6 +46,10 @@ impl BatchEvent for Account {
         ledger.create_account(self, self.result_timestamp(number))
     }
 
+    fn create_plain(&self, _ledger: &mut LedgerState, _index: usize, _number: u64) -> bool {
+        false
+    }
+
     fn burn(&self, _ledger: &mut LedgerState) {
         unreachable!("invariant: no account status is transient");
     }
@@ -84,7 +88,7 @@ impl LedgerState {
     }
 
     fn repeated_account(&self, event: &Account, slot: u32) -> Refusal {
-        let stored = &self.accounts.meta[slot as usize];
+        let stored = &self.accounts.meta(slot);
         if event.flags != stored.flags {
             Status::ExistsWithDifferentFlags.into()
         } else if event.user_data_128 != stored.user_data_128 {

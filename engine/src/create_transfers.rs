@@ -1,9 +1,9 @@
 //! The rules of `create_transfers` for transfers that move or reserve an amount, in the order of precedence of
 //! `CreateTransferStatus`. Those that end a hold are in `post_void`, repetitions in `exists`.
 
-use crate::accounts::{AccountMeta, Balances};
+use crate::accounts::{Balances, Sum};
 use crate::batch::BatchEvent;
-use crate::ledger::{LedgerState, Phase};
+use crate::ledger::LedgerState;
 use crate::look_ahead::{Hints, resolves_hold};
 use crate::refusal::{Refusal, refuse_if};
 use crate::resolved::{PendingState, Resolved};
@@ -51,8 +51,17 @@ impl BatchEvent for Transfer {
         number: u64,
         resolved: &Resolved<'_>,
     ) -> Result<(), Refusal> {
+        let may_be_plain = ledger.undo.is_recording() && resolved.is_empty();
+        if may_be_plain && ledger.create_plain::<true>(self, index, number) {
+            return Ok(());
+        }
         let hints = ledger.look_ahead.hints(index);
         ledger.create_transfer(self, number, &hints, resolved)
+    }
+
+    #[inline(always)]
+    fn create_plain(&self, ledger: &mut LedgerState, index: usize, number: u64) -> bool {
+        ledger.create_plain::<false>(self, index, number)
     }
 
     fn burn(&self, ledger: &mut LedgerState) {
@@ -71,7 +80,7 @@ struct Sides {
 }
 
 impl LedgerState {
-    #[inline]
+    #[inline(never)]
     fn create_transfer(
         &mut self,
         event: &Transfer,
@@ -97,11 +106,10 @@ impl LedgerState {
         refuse_if(is_closed(sides.credit_flags), Status::CreditAccountAlreadyClosed)?;
         let is_pending = event.flags & TransferFlags::PENDING != 0;
         refuse_if(is_pending && self.holds.is_full(), Status::HoldsFull)?;
-        let debit = &self.accounts.balances[sides.debit_slot as usize];
-        let credit = &self.accounts.balances[sides.credit_slot as usize];
-        let amount = balanced_amount(event, debit, credit);
-        let phase = if is_pending { Phase::Pending } else { Phase::Posted };
-        let after = add_amount(debit, credit, amount, phase)?;
+        let debit = self.accounts.balances(sides.debit_slot);
+        let credit = self.accounts.balances(sides.credit_slot);
+        let amount = balanced_amount(event, &debit, &credit);
+        let after = add_amount(&debit, &credit, amount, is_pending)?;
         let timeout_ns = u64::from(event.timeout) * NS_PER_S;
         refuse_if(timeout_ns > TIMESTAMP_MAX - number, Status::OverflowsTimeout)?;
         let is_limited = |flags: u16, limit: u16| flags & limit != 0;
@@ -115,14 +123,14 @@ impl LedgerState {
                 && after.credits_total > credit.debits_posted,
             Status::ExceedsDebits,
         )?;
-        self.set_debits(sides.debit_slot, sides.ledger_slot, phase, after.debits);
-        self.set_credits(sides.credit_slot, sides.ledger_slot, phase, after.credits);
-        let sequence = self.sequence;
-        self.store_transfer(hints.id, |record| {
-            fill_record(record, event, number, &sides);
-            record.amount = amount;
-            record.sequence = sequence;
-        });
+        let (debits, credits) = match is_pending {
+            true => (Sum::DebitsPending, Sum::CreditsPending),
+            false => (Sum::DebitsPosted, Sum::CreditsPosted),
+        };
+        self.set_balance(sides.debit_slot, sides.ledger_slot, debits, after.debits);
+        self.set_balance(sides.credit_slot, sides.ledger_slot, credits, after.credits);
+        let record = StoredTransfer { amount, ..self.record_of(event, number, &sides) };
+        self.store_transfer(hints.id, record);
         if event.flags & TransferFlags::CLOSING_DEBIT != 0 {
             self.set_closed(sides.debit_slot, true);
         }
@@ -138,15 +146,14 @@ impl LedgerState {
     fn find_sides(&self, event: &Transfer, hints: &Hints) -> Result<Sides, Status> {
         let accounts = &self.accounts;
         let debit_slot = accounts
-            .find_with_guess(event.debit_account_id, hints.debit, hints.debit_guess)
+            .find_with_guess(event.debit_account_id, hints.debit(), hints.debit_guess)
             .ok_or(Status::DebitAccountNotFound)?;
         let credit_slot = accounts
             .find_with_guess(event.credit_account_id, hints.credit, hints.credit_guess)
             .ok_or(Status::CreditAccountNotFound)?;
-        let debit: &AccountMeta = &accounts.meta[debit_slot as usize];
-        let credit: &AccountMeta = &accounts.meta[credit_slot as usize];
-        let ledger_slot = debit.ledger_slot;
-        refuse_if(ledger_slot != credit.ledger_slot, Status::AccountsMustHaveTheSameLedger)?;
+        let (debit, credit) = (accounts.line(debit_slot), accounts.line(credit_slot));
+        let ledger_slot = debit.ledger_slot.into();
+        refuse_if(debit.ledger_slot != credit.ledger_slot, Status::AccountsMustHaveTheSameLedger)?;
         refuse_if(
             event.ledger != self.ledgers.number(ledger_slot),
             Status::TransferMustHaveTheSameLedgerAsAccounts,
@@ -155,9 +162,33 @@ impl LedgerState {
             debit_slot,
             credit_slot,
             ledger_slot,
-            debit_flags: debit.flags,
-            credit_flags: credit.flags,
+            debit_flags: debit.flags(),
+            credit_flags: credit.flags(),
         })
+    }
+
+    /// The record of an event that moves or reserves the amount that it names.
+    #[inline(always)]
+    fn record_of(&self, event: &Transfer, number: u64, sides: &Sides) -> StoredTransfer {
+        let is_pending = event.flags & TransferFlags::PENDING != 0;
+        StoredTransfer {
+            id: event.id,
+            amount: event.amount,
+            pending_id: 0,
+            user_data_128: event.user_data_128,
+            timestamp: event.result_timestamp(number),
+            sequence: self.sequence,
+            user_data_64: event.user_data_64,
+            debit_slot: sides.debit_slot,
+            credit_slot: sides.credit_slot,
+            user_data_32: event.user_data_32,
+            timeout: event.timeout,
+            ledger: event.ledger,
+            code: event.code,
+            flags: event.flags,
+            hold: 0,
+            pending_state: if is_pending { PendingState::Pending } else { PendingState::None },
+        }
     }
 
     /// Imported transfers come in the order of their timestamps, and none has an account's.
@@ -168,8 +199,7 @@ impl LedgerState {
     }
 
     fn check_postdates(&self, event: &Transfer, sides: &Sides) -> Result<(), Status> {
-        let is_not_later =
-            |slot: u32| event.timestamp <= self.accounts.meta[slot as usize].timestamp;
+        let is_not_later = |slot: u32| event.timestamp <= self.accounts.timestamp(slot);
         refuse_if(
             is_not_later(sides.debit_slot),
             Status::ImportedEventTimestampMustPostdateDebitAccount,
@@ -179,23 +209,6 @@ impl LedgerState {
             Status::ImportedEventTimestampMustPostdateCreditAccount,
         )
     }
-}
-
-#[inline(always)]
-fn fill_record(record: &mut StoredTransfer, event: &Transfer, number: u64, sides: &Sides) {
-    let is_pending = event.flags & TransferFlags::PENDING != 0;
-    record.id = event.id;
-    record.user_data_128 = event.user_data_128;
-    record.timestamp = event.result_timestamp(number);
-    record.user_data_64 = event.user_data_64;
-    record.debit_slot = sides.debit_slot;
-    record.credit_slot = sides.credit_slot;
-    record.user_data_32 = event.user_data_32;
-    record.timeout = event.timeout;
-    record.ledger = event.ledger;
-    record.code = event.code;
-    record.flags = event.flags;
-    record.pending_state = if is_pending { PendingState::Pending } else { PendingState::None };
 }
 
 #[inline]
@@ -251,11 +264,11 @@ fn add_amount(
     debit: &Balances,
     credit: &Balances,
     amount: u128,
-    phase: Phase,
+    is_pending: bool,
 ) -> Result<SumsAfter, Status> {
     let sum = |balance: u128, status: Status| balance.checked_add(amount).ok_or(status);
     let mut pending = (0, 0);
-    if phase == Phase::Pending {
+    if is_pending {
         pending.0 = sum(debit.debits_pending, Status::OverflowsDebitsPending)?;
         pending.1 = sum(credit.credits_pending, Status::OverflowsCreditsPending)?;
     }
@@ -264,10 +277,7 @@ fn add_amount(
     let credits_posted = sum(credit.credits_posted, Status::OverflowsCreditsPosted)?;
     let debits_total = sum_of(debit.debits_pending, debits_posted, Status::OverflowsDebits)?;
     let credits_total = sum_of(credit.credits_pending, credits_posted, Status::OverflowsCredits)?;
-    let (debits, credits) = match phase {
-        Phase::Pending => pending,
-        Phase::Posted => (debits_posted, credits_posted),
-    };
+    let (debits, credits) = if is_pending { pending } else { (debits_posted, credits_posted) };
     Ok(SumsAfter { debits, credits, debits_total, credits_total })
 }
 

@@ -6,10 +6,12 @@
 //!
 //! What is absent: protection against somebody who wants two logs with one digest.
 
+use crate::accounts::{AccountMeta, Balances};
 use crate::ledger::LedgerState;
 use crate::limits::DIGESTS_REMEMBERED;
 use mizan_wire::{CREATED, DigestRecord, ResultException};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Source: the multiplier of the xorshift128+ star generators and the golden ratio, joined; odd.
 const MULTIPLIER: u128 = 0x2545_F491_4F6C_DD1D_9E37_79B9_7F4A_7C15;
@@ -57,8 +59,7 @@ impl DigestChain {
 
     #[inline]
     pub(crate) const fn absorb(&mut self, word: u128) {
-        let mixed = (self.value ^ word).wrapping_mul(MULTIPLIER);
-        self.value = mixed ^ (mixed >> 67);
+        self.value = absorbed(self.value, word);
     }
 
     /// Absorbs the results of a batch, of which `exceptions` are those not created at their own number.
@@ -68,15 +69,23 @@ impl DigestChain {
         event_count: u32,
         exceptions: &[ResultException],
     ) {
-        let mut exceptions = exceptions.iter().peekable();
-        for index in 0..event_count {
-            let result = exceptions.next_if(|exception| exception.index == index);
-            let (timestamp, status) = result
-                .map_or((first + u64::from(index), CREATED), |result| {
-                    (result.timestamp, result.status)
-                });
-            self.absorb(u128::from(timestamp) | u128::from(status) << 64 | u128::from(index) << 96);
+        let mut next = 0;
+        for exception in exceptions {
+            self.absorb_created(first, next..exception.index);
+            let ResultException { timestamp, index, status } = *exception;
+            self.absorb(result_word(timestamp, status, index));
+            next = exception.index + 1;
         }
+        self.absorb_created(first, next..event_count);
+    }
+
+    fn absorb_created(&mut self, first: u64, indexes: Range<u32>) {
+        // Each step waits for the one before it: not for memory, too.
+        let mut value = self.value;
+        for index in indexes {
+            value = absorbed(value, result_word(first + u64::from(index), CREATED, index));
+        }
+        self.value = value;
     }
 
     /// Absorbs `count` accounts, one after the other, round and round.
@@ -86,10 +95,17 @@ impl DigestChain {
             return;
         }
         let mut slot = (self.scrub_position % account_count as u64) as usize;
-        for _ in 0..count {
-            let fold = fold(ledger, slot);
-            self.absorb(fold);
-            slot = if slot + 1 == account_count { 0 } else { slot + 1 };
+        let mut left = count as usize;
+        while left > 0 {
+            let end = account_count.min(slot + left);
+            left -= end - slot;
+            let mut value = self.value;
+            for (meta, balances) in ledger.accounts.range(slot..end) {
+                let number = ledger.ledgers.number(meta.ledger_slot);
+                value = absorbed(value, fold(&meta, &balances, number));
+            }
+            self.value = value;
+            slot = 0;
         }
         self.scrub_position = self.scrub_position.wrapping_add(count.into());
     }
@@ -126,12 +142,22 @@ impl DigestChain {
     }
 }
 
+/// The digest after one more word.
+#[inline(always)]
+const fn absorbed(value: u128, word: u128) -> u128 {
+    let mixed = (value ^ word).wrapping_mul(MULTIPLIER);
+    mixed ^ (mixed >> 67)
+}
+
+/// One word for a result.
+#[inline(always)]
+const fn result_word(timestamp: u64, status: u32, index: u32) -> u128 {
+    timestamp as u128 | (status as u128) << 64 | (index as u128) << 96
+}
+
 /// One word for everything about an account that changes, and what tells it from others.
-#[inline]
-fn fold(ledger: &LedgerState, slot: usize) -> u128 {
-    let balances = &ledger.accounts.balances[slot];
-    let meta = &ledger.accounts.meta[slot];
-    let number = ledger.ledgers.number(meta.ledger_slot);
+#[inline(always)]
+fn fold(meta: &AccountMeta, balances: &Balances, number: u32) -> u128 {
     let last = u128::from(meta.timestamp) | u128::from(meta.flags) << 64 | u128::from(number) << 96;
     let words = [
         balances.debits_pending,

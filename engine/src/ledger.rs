@@ -5,22 +5,15 @@
 //!
 //! What is absent: the rules by which an event is accepted (`create_accounts`, `create_transfers`, `post_void`).
 
-use crate::accounts::{AccountMeta, Accounts, Balances};
+use crate::accounts::{AccountMeta, Accounts, Sum};
 use crate::holds::Holds;
 use crate::id_table::IdHash;
-use crate::ledgers::{Ledgers, shift};
+use crate::ledgers::Ledgers;
 use crate::look_ahead::LookAhead;
 use crate::resolved::PendingState;
 use crate::transfers::{StoredTransfer, Transfers};
 use crate::undo::{UndoLog, UndoStep};
 use mizan_wire::{Account, AccountFlags, Genesis, Transfer};
-
-/// Which of an account's sums a change concerns.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Phase {
-    Pending,
-    Posted,
-}
 
 /// See the module.
 pub(crate) struct LedgerState {
@@ -49,42 +42,22 @@ impl LedgerState {
         }
     }
 
-    /// Stores a new sum of debits of an account; the sum of its ledger follows.
-    ///
-    /// Only this sum is touched, in place: copies of whole balances would stall the fetches of the next events.
+    /// Stores a new balance of an account; the sum of its ledger follows.
     #[inline(always)]
-    pub(crate) fn set_debits(&mut self, slot: u32, ledger_slot: u32, phase: Phase, after: u128) {
-        let balances = &mut self.accounts.balances[slot as usize];
-        self.undo.record(|| undo_of(slot, balances));
-        let totals = &mut self.ledgers.get_mut(ledger_slot).totals;
-        let (balance, sum) = match phase {
-            Phase::Pending => (&mut balances.debits_pending, &mut totals.debits_pending),
-            Phase::Posted => (&mut balances.debits_posted, &mut totals.debits_posted),
-        };
-        shift(sum, std::mem::replace(balance, after), after);
-    }
-
-    /// As [`LedgerState::set_debits`], for credits.
-    #[inline(always)]
-    pub(crate) fn set_credits(&mut self, slot: u32, ledger_slot: u32, phase: Phase, after: u128) {
-        let balances = &mut self.accounts.balances[slot as usize];
-        self.undo.record(|| undo_of(slot, balances));
-        let totals = &mut self.ledgers.get_mut(ledger_slot).totals;
-        let (balance, sum) = match phase {
-            Phase::Pending => (&mut balances.credits_pending, &mut totals.credits_pending),
-            Phase::Posted => (&mut balances.credits_posted, &mut totals.credits_posted),
-        };
-        shift(sum, std::mem::replace(balance, after), after);
+    pub(crate) fn set_balance(&mut self, slot: u32, ledger_slot: u32, sum: Sum, after: u128) {
+        let before = self.accounts.replace(slot, sum, after);
+        self.ledgers.get_mut(ledger_slot).totals.follow(sum, before, after);
+        self.undo.record(|| UndoStep::Balance { account_slot: slot, sum, before });
     }
 
     /// Sets or clears an account's `closed` flag.
     pub(crate) fn set_closed(&mut self, slot: u32, is_closed: bool) {
-        let flags = &mut self.accounts.meta[slot as usize].flags;
-        let before = *flags;
-        *flags = match is_closed {
+        let before = self.accounts.flags(slot);
+        let after = match is_closed {
             true => before | AccountFlags::CLOSED,
             false => before & !AccountFlags::CLOSED,
         };
+        self.accounts.set_flags(slot, after);
         self.undo.record(|| UndoStep::Flags { account_slot: slot, flags: before });
     }
 
@@ -95,16 +68,21 @@ impl LedgerState {
         self.undo.record(|| UndoStep::Account { opened_ledger });
     }
 
-    /// Stores a new transfer that `fill` makes of an empty record, and opens its hold if it is pending.
+    /// Stores a new transfer, and opens its hold if it is pending.
     #[inline(always)]
-    pub(crate) fn store_transfer(&mut self, hash: IdHash, fill: impl FnOnce(&mut StoredTransfer)) {
-        let slot = self.transfers.push(hash, fill);
+    pub(crate) fn store_transfer(&mut self, hash: IdHash, record: StoredTransfer) {
+        let slot = self.transfers.push(hash, record);
         self.undo.record(|| UndoStep::Transfer);
-        let record = &self.transfers.records[slot as usize];
         if record.pending_state == PendingState::Pending {
             self.open_hold(slot);
-            self.undo.record(|| UndoStep::HoldOpened { transfer_slot: slot });
         }
+    }
+
+    /// Opens the hold of a pending transfer.
+    #[inline(always)]
+    pub(crate) fn open_hold(&mut self, transfer_slot: u32) {
+        self.put_hold(transfer_slot);
+        self.undo.record(|| UndoStep::HoldOpened { transfer_slot });
     }
 
     /// Ends an open hold; the balances are the caller's to change.
@@ -116,7 +94,7 @@ impl LedgerState {
         self.undo.record(|| UndoStep::HoldClosed { transfer_slot });
     }
 
-    fn open_hold(&mut self, transfer_slot: u32) {
+    fn put_hold(&mut self, transfer_slot: u32) {
         let record = &mut self.transfers.records[transfer_slot as usize];
         record.pending_state = PendingState::Pending;
         let expires_ns = record.expires_ns();
@@ -132,23 +110,12 @@ impl LedgerState {
 
     fn take_back(&mut self, step: UndoStep) {
         match step {
-            UndoStep::Balances {
-                account_slot,
-                debits_pending,
-                debits_posted,
-                credits_pending,
-                credits_posted,
-            } => {
-                let ledger_slot = self.accounts.meta[account_slot as usize].ledger_slot;
-                let before =
-                    Balances { debits_pending, debits_posted, credits_pending, credits_posted };
-                let balances = &mut self.accounts.balances[account_slot as usize];
-                self.ledgers.get_mut(ledger_slot).totals.follow(balances, &before);
-                *balances = before;
+            UndoStep::Balance { account_slot, sum, before } => {
+                let ledger_slot = self.accounts.ledger_slot(account_slot);
+                let after = self.accounts.replace(account_slot, sum, before);
+                self.ledgers.get_mut(ledger_slot).totals.follow(sum, after, before);
             }
-            UndoStep::Flags { account_slot, flags } => {
-                self.accounts.meta[account_slot as usize].flags = flags;
-            }
+            UndoStep::Flags { account_slot, flags } => self.accounts.set_flags(account_slot, flags),
             UndoStep::Account { opened_ledger } => {
                 let meta = self.accounts.pop();
                 self.ledgers.get_mut(meta.ledger_slot).account_count -= 1;
@@ -161,7 +128,7 @@ impl LedgerState {
                 let hold = self.transfers.records[transfer_slot as usize].hold;
                 self.holds.close(hold);
             }
-            UndoStep::HoldClosed { transfer_slot } => self.open_hold(transfer_slot),
+            UndoStep::HoldClosed { transfer_slot } => self.put_hold(transfer_slot),
         }
     }
 
@@ -173,9 +140,8 @@ impl LedgerState {
             "invariant: the debits of a ledger equal its credits"
         );
         for slot in slots {
-            let flags = self.accounts.meta[slot as usize].flags;
             assert!(
-                self.accounts.balances[slot as usize].are_within(flags),
+                self.accounts.balances(slot).are_within(self.accounts.flags(slot)),
                 "invariant: no account stands outside its limits"
             );
         }
@@ -183,8 +149,8 @@ impl LedgerState {
 
     /// The account in a slot, as it travels.
     pub(crate) fn account(&self, slot: u32) -> Account {
-        let balances = &self.accounts.balances[slot as usize];
-        let meta = &self.accounts.meta[slot as usize];
+        let balances = self.accounts.balances(slot);
+        let meta = self.accounts.meta(slot);
         Account {
             id: meta.id,
             debits_pending: balances.debits_pending,
@@ -203,11 +169,12 @@ impl LedgerState {
     }
 
     /// A stored transfer, as it travels.
+    #[inline(always)]
     pub(crate) fn transfer(&self, record: &StoredTransfer) -> Transfer {
         Transfer {
             id: record.id,
-            debit_account_id: self.accounts.meta[record.debit_slot as usize].id,
-            credit_account_id: self.accounts.meta[record.credit_slot as usize].id,
+            debit_account_id: self.accounts.id(record.debit_slot),
+            credit_account_id: self.accounts.id(record.credit_slot),
             amount: record.amount,
             pending_id: record.pending_id,
             user_data_128: record.user_data_128,
@@ -219,16 +186,5 @@ impl LedgerState {
             flags: record.flags,
             timestamp: record.timestamp,
         }
-    }
-}
-
-fn undo_of(account_slot: u32, balances: &Balances) -> UndoStep {
-    let Balances { debits_pending, debits_posted, credits_pending, credits_posted } = *balances;
-    UndoStep::Balances {
-        account_slot,
-        debits_pending,
-        debits_posted,
-        credits_pending,
-        credits_posted,
     }
 }

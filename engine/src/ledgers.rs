@@ -6,7 +6,7 @@
 //!
 //! What is absent: codes (see `registry`), and any notion of exchange between ledgers.
 
-use crate::accounts::Balances;
+use crate::accounts::{Balances, Sum};
 use mizan_memory::reserve_touched;
 use mizan_wire::{CreateLedger, TrialBalanceRow, Wide};
 
@@ -20,13 +20,33 @@ pub(crate) struct LedgerTotals {
 }
 
 impl LedgerTotals {
-    /// Follows the change of one account's balances.
-    #[inline]
-    pub(crate) fn follow(&mut self, before: &Balances, after: &Balances) {
-        shift(&mut self.debits_pending, before.debits_pending, after.debits_pending);
-        shift(&mut self.debits_posted, before.debits_posted, after.debits_posted);
-        shift(&mut self.credits_pending, before.credits_pending, after.credits_pending);
-        shift(&mut self.credits_posted, before.credits_posted, after.credits_posted);
+    #[inline(always)]
+    pub(crate) const fn total_mut(&mut self, sum: Sum) -> &mut Wide {
+        match sum {
+            Sum::DebitsPending => &mut self.debits_pending,
+            Sum::DebitsPosted => &mut self.debits_posted,
+            Sum::CreditsPending => &mut self.credits_pending,
+            Sum::CreditsPosted => &mut self.credits_posted,
+        }
+    }
+
+    /// Follows the change of one balance.
+    #[inline(always)]
+    pub(crate) fn follow(&mut self, sum: Sum, before: u128, after: u128) {
+        let total = self.total_mut(sum);
+        if after >= before {
+            total.add(after - before);
+        } else {
+            total.subtract(before - after);
+        }
+    }
+
+    /// Adds all balances of an account.
+    pub(crate) fn add(&mut self, balances: &Balances) {
+        self.debits_pending.add(balances.debits_pending);
+        self.debits_posted.add(balances.debits_posted);
+        self.credits_pending.add(balances.credits_pending);
+        self.credits_posted.add(balances.credits_posted);
     }
 
     /// Whether debits equal credits, modulo 2^128.
@@ -34,16 +54,6 @@ impl LedgerTotals {
     pub(crate) const fn are_balanced(&self) -> bool {
         self.debits_pending.low == self.credits_pending.low
             && self.debits_posted.low == self.credits_posted.low
-    }
-}
-
-/// Follows the change of one balance.
-#[inline(always)]
-pub(crate) fn shift(sum: &mut Wide, before: u128, after: u128) {
-    if after > before {
-        sum.add(after - before);
-    } else if after < before {
-        sum.subtract(before - after);
     }
 }
 
@@ -63,6 +73,8 @@ pub(crate) struct Ledgers {
     numbers: Vec<u32>,
     /// Slots in the order of their ledgers' numbers.
     sorted: Vec<u32>,
+    /// The ledger whose sums have moved and were not compared since.
+    unchecked: Option<u32>,
     count_max: usize,
 }
 
@@ -72,6 +84,7 @@ impl Ledgers {
             entries: reserve_touched(count_max),
             numbers: reserve_touched(count_max),
             sorted: reserve_touched(count_max),
+            unchecked: None,
             count_max,
         }
     }
@@ -123,6 +136,25 @@ impl Ledgers {
     #[inline]
     pub(crate) fn get_mut(&mut self, slot: u32) -> &mut Ledger {
         &mut self.entries[slot as usize]
+    }
+
+    /// Has the sums of a ledger compared by the next [`Ledgers::assert_balanced`], or before another ledger's move.
+    ///
+    /// To compare sums right after they were stored, for each transfer, would wait for all stores before them.
+    #[inline(always)]
+    pub(crate) fn check_later(&mut self, slot: u32) {
+        if self.unchecked != Some(slot) {
+            self.assert_balanced();
+            self.unchecked = Some(slot);
+        }
+    }
+
+    /// Stops the process rather than let an unbalanced ledger be seen.
+    pub(crate) fn assert_balanced(&mut self) {
+        if let Some(slot) = self.unchecked.take() {
+            let totals = &self.get(slot).totals;
+            assert!(totals.are_balanced(), "invariant: the debits of a ledger equal its credits");
+        }
     }
 
     #[inline]
@@ -184,16 +216,24 @@ mod tests {
     }
 
     #[test]
+    #[should_panic = "the debits of a ledger equal its credits"]
+    fn a_ledger_that_is_to_be_compared_is_compared_before_the_next_one() {
+        let mut ledgers = Ledgers::new(2);
+        let (one, other) = (ledgers.open(1), ledgers.open(2));
+        ledgers.get_mut(one).totals.debits_posted.add(5);
+        ledgers.check_later(one);
+        ledgers.check_later(other);
+    }
+
+    #[test]
     fn sums_beyond_128_bits_stay_exact() {
         let mut totals = LedgerTotals::default();
-        let none = Balances::default();
-        let most = Balances { debits_posted: u128::MAX, ..none };
-        totals.follow(&none, &most);
-        totals.follow(&none, &most);
+        totals.follow(Sum::DebitsPosted, 0, u128::MAX);
+        totals.add(&Balances { debits_posted: u128::MAX, ..Balances::default() });
         assert_eq!(totals.debits_posted, Wide { low: u128::MAX - 1, high: 1 });
         assert!(!totals.are_balanced());
-        totals.follow(&most, &none);
-        totals.follow(&most, &none);
+        totals.follow(Sum::DebitsPosted, u128::MAX, 0);
+        totals.follow(Sum::DebitsPosted, u128::MAX, 0);
         assert_eq!(totals, LedgerTotals::default());
     }
 }

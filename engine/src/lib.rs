@@ -39,6 +39,8 @@ mod ledgers;
 mod limits;
 mod look_ahead;
 mod output;
+mod plain_resolutions;
+mod plain_transfers;
 mod post_void;
 mod reads;
 mod refusal;

@@ -18,24 +18,27 @@ const NO_GUESS: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hints {
     pub(crate) id: IdHash,
-    pub(crate) debit: IdHash,
+    /// Of the debit account's id, or of the pending transfer's if the event names one.
+    first: IdHash,
     pub(crate) credit: IdHash,
-    pub(crate) pending: IdHash,
     pub(crate) debit_guess: u32,
     pub(crate) credit_guess: u32,
+}
+
+impl Hints {
+    pub(crate) const fn debit(&self) -> IdHash {
+        self.first
+    }
+
+    pub(crate) const fn pending(&self) -> IdHash {
+        self.first
+    }
 }
 
 impl Default for Hints {
     fn default() -> Self {
         let none = IdHash::default();
-        Self {
-            id: none,
-            debit: none,
-            credit: none,
-            pending: none,
-            debit_guess: NO_GUESS,
-            credit_guess: NO_GUESS,
-        }
+        Self { id: none, first: none, credit: none, debit_guess: NO_GUESS, credit_guess: NO_GUESS }
     }
 }
 
@@ -84,42 +87,38 @@ impl LedgerState {
         self.look_at_pending(events, index + LOOK_AHEAD_PENDING);
     }
 
-    #[inline]
+    #[inline(always)]
     fn look_at_ids(&mut self, events: &[Transfer], index: usize) {
         let Some(event) = events.get(index) else { return };
         let (accounts, transfers) = (&self.accounts.table, &self.transfers.table);
         let mut hints = Hints { id: transfers.hash(event.id), ..Hints::default() };
         transfers.prefetch(hints.id);
         if resolves_hold(event) {
-            hints.pending = transfers.hash(event.pending_id);
-            transfers.prefetch(hints.pending);
+            hints.first = transfers.hash(event.pending_id);
+            transfers.prefetch(hints.first);
         } else {
-            hints.debit = accounts.hash(event.debit_account_id);
-            accounts.prefetch(hints.debit);
+            hints.first = accounts.hash(event.debit_account_id);
+            accounts.prefetch(hints.first);
             hints.credit = accounts.hash(event.credit_account_id);
             accounts.prefetch(hints.credit);
         }
         *self.look_ahead.hints_mut(index) = hints;
     }
 
-    #[inline]
+    #[inline(always)]
     fn look_at_records(&mut self, events: &[Transfer], index: usize) {
         let Some(event) = events.get(index) else { return };
-        let mut hints = self.look_ahead.hints(index);
+        let hints = self.look_ahead.hints(index);
         self.transfers.prefetch_candidate(hints.id);
         if resolves_hold(event) {
-            self.transfers.prefetch_candidate(hints.pending);
+            self.transfers.prefetch_candidate(hints.pending());
             return;
         }
-        if let Some(slot) = self.accounts.table.candidate(hints.debit) {
-            self.accounts.prefetch(slot);
-            hints.debit_guess = slot;
-        }
-        if let Some(slot) = self.accounts.table.candidate(hints.credit) {
-            self.accounts.prefetch(slot);
-            hints.credit_guess = slot;
-        }
-        *self.look_ahead.hints_mut(index) = hints;
+        let debit_guess = self.accounts.prefetch_candidates(hints.debit());
+        let credit_guess = self.accounts.prefetch_candidates(hints.credit);
+        let hints = self.look_ahead.hints_mut(index);
+        hints.debit_guess = debit_guess.unwrap_or(NO_GUESS);
+        hints.credit_guess = credit_guess.unwrap_or(NO_GUESS);
     }
 
     #[inline]
@@ -129,7 +128,7 @@ impl LedgerState {
             return;
         }
         let hints = self.look_ahead.hints(index);
-        let candidate = self.transfers.prefetch_candidate(hints.pending);
+        let candidate = self.transfers.prefetch_candidate(hints.pending());
         let Some(pending) = candidate.and_then(|slot| self.transfers.records.get(slot as usize))
         else {
             return;
@@ -137,6 +136,35 @@ impl LedgerState {
         self.accounts.prefetch(pending.debit_slot);
         self.accounts.prefetch(pending.credit_slot);
         self.holds.prefetch(pending.hold);
+    }
+
+    /// The hints with guesses that hold, where accounts with the event's ids exist.
+    #[inline(always)]
+    pub(crate) fn verified(&self, event: &Transfer, hints: Hints) -> Hints {
+        let is_of = |slot: u32, id: u128| {
+            self.accounts.lines.get(slot as usize).is_some_and(|line| line.id == id)
+        };
+        let (debit, credit) = (event.debit_account_id, event.credit_account_id);
+        if is_of(hints.debit_guess, debit) && is_of(hints.credit_guess, credit) {
+            hints
+        } else {
+            self.corrected(event, hints)
+        }
+    }
+
+    #[inline(never)]
+    fn corrected(&self, event: &Transfer, hints: Hints) -> Hints {
+        if resolves_hold(event) {
+            return hints;
+        }
+        let find = |id: u128, hash: IdHash, guess: u32| {
+            self.accounts.find_with_guess(id, hash, guess).unwrap_or(NO_GUESS)
+        };
+        Hints {
+            debit_guess: find(event.debit_account_id, hints.debit(), hints.debit_guess),
+            credit_guess: find(event.credit_account_id, hints.credit, hints.credit_guess),
+            ..hints
+        }
     }
 
     /// Looks ahead of the account event at `index`, which is executed next.

@@ -2,9 +2,10 @@
 //!
 //! Invariant: a hold that has ended, by whatever way, stays ended.
 
+use crate::accounts::Sum;
 use crate::batch::BatchEvent;
 use crate::exists::{differs, or};
-use crate::ledger::{LedgerState, Phase};
+use crate::ledger::LedgerState;
 use crate::look_ahead::Hints;
 use crate::refusal::{Refusal, refuse_if};
 use crate::resolved::{PendingState, Resolved};
@@ -29,7 +30,7 @@ impl LedgerState {
         resolved: &Resolved<'_>,
     ) -> Result<(), Refusal> {
         check_fields(event)?;
-        let Some(slot) = self.transfers.find_stored(event.pending_id, hints.pending) else {
+        let Some(slot) = self.transfers.find_stored(event.pending_id, hints.pending()) else {
             return Err(refuse_old(event, resolved).into());
         };
         let pending = self.transfers.records[slot as usize];
@@ -41,20 +42,16 @@ impl LedgerState {
             self.check_imported(event)?;
         }
         let is_post = event.flags & TransferFlags::POST_PENDING != 0;
-        let is_closed = |slot: u32| {
-            self.accounts.meta[slot as usize].flags & AccountFlags::CLOSED != 0 && is_post
-        };
+        let is_closed =
+            |slot: u32| self.accounts.flags(slot) & AccountFlags::CLOSED != 0 && is_post;
         refuse_if(is_closed(pending.debit_slot), Status::DebitAccountAlreadyClosed)?;
         refuse_if(is_closed(pending.credit_slot), Status::CreditAccountAlreadyClosed)?;
         let (state, posted) =
             if is_post { (PendingState::Posted, amount) } else { (PendingState::Voided, 0) };
         self.release(slot, state, posted);
         let sequence = self.sequence;
-        self.store_transfer(hints.id, |record| {
-            fill_resolution(record, event, number, &pending);
-            record.amount = amount;
-            record.sequence = sequence;
-        });
+        let record = resolution_of(event, number, &pending);
+        self.store_transfer(hints.id, StoredTransfer { amount, sequence, ..record });
         Ok(())
     }
 
@@ -64,18 +61,18 @@ impl LedgerState {
     pub(crate) fn release(&mut self, slot: u32, state: PendingState, posted: u128) {
         let pending = self.transfers.records[slot as usize];
         let (debit_slot, credit_slot) = (pending.debit_slot, pending.credit_slot);
-        let ledger_slot = self.accounts.meta[debit_slot as usize].ledger_slot;
-        let debit = &self.accounts.balances[debit_slot as usize];
-        let credit = &self.accounts.balances[credit_slot as usize];
+        let ledger_slot = self.accounts.ledger_slot(debit_slot);
+        let debit = self.accounts.balances(debit_slot);
+        let credit = self.accounts.balances(credit_slot);
         let debits_pending = less(debit.debits_pending, pending.amount);
         let credits_pending = less(credit.credits_pending, pending.amount);
         let debits_posted = more(debit.debits_posted, posted);
         let credits_posted = more(credit.credits_posted, posted);
-        self.set_debits(debit_slot, ledger_slot, Phase::Pending, debits_pending);
-        self.set_credits(credit_slot, ledger_slot, Phase::Pending, credits_pending);
+        self.set_balance(debit_slot, ledger_slot, Sum::DebitsPending, debits_pending);
+        self.set_balance(credit_slot, ledger_slot, Sum::CreditsPending, credits_pending);
         if posted != 0 {
-            self.set_debits(debit_slot, ledger_slot, Phase::Posted, debits_posted);
-            self.set_credits(credit_slot, ledger_slot, Phase::Posted, credits_posted);
+            self.set_balance(debit_slot, ledger_slot, Sum::DebitsPosted, debits_posted);
+            self.set_balance(credit_slot, ledger_slot, Sum::CreditsPosted, credits_posted);
         }
         self.close_hold(slot, state);
         if state != PendingState::Posted {
@@ -90,23 +87,26 @@ impl LedgerState {
     }
 }
 
-fn fill_resolution(
-    record: &mut StoredTransfer,
+#[inline(always)]
+pub(crate) fn resolution_of(
     event: &Transfer,
     number: u64,
     pending: &StoredTransfer,
-) {
-    record.id = event.id;
-    record.pending_id = event.pending_id;
-    record.user_data_128 = or(event.user_data_128, pending.user_data_128);
-    record.timestamp = event.result_timestamp(number);
-    record.user_data_64 = or(event.user_data_64, pending.user_data_64);
-    record.debit_slot = pending.debit_slot;
-    record.credit_slot = pending.credit_slot;
-    record.user_data_32 = or(event.user_data_32, pending.user_data_32);
-    record.ledger = pending.ledger;
-    record.code = pending.code;
-    record.flags = event.flags;
+) -> StoredTransfer {
+    StoredTransfer {
+        id: event.id,
+        pending_id: event.pending_id,
+        user_data_128: or(event.user_data_128, pending.user_data_128),
+        timestamp: event.result_timestamp(number),
+        user_data_64: or(event.user_data_64, pending.user_data_64),
+        debit_slot: pending.debit_slot,
+        credit_slot: pending.credit_slot,
+        user_data_32: or(event.user_data_32, pending.user_data_32),
+        ledger: pending.ledger,
+        code: pending.code,
+        flags: event.flags,
+        ..StoredTransfer::default()
+    }
 }
 
 fn check_fields(event: &Transfer) -> Result<(), Status> {
@@ -120,6 +120,7 @@ fn check_fields(event: &Transfer) -> Result<(), Status> {
 }
 
 /// The answer where the pending transfer is not in the engine: its hold has ended, or there is none.
+#[cold]
 fn refuse_old(event: &Transfer, resolved: &Resolved<'_>) -> Status {
     let Some((pending, state)) = resolved.find(event.pending_id) else {
         return Status::PendingTransferNotFound;
@@ -129,6 +130,7 @@ fn refuse_old(event: &Transfer, resolved: &Resolved<'_>) -> Status {
 }
 
 /// Compares an event with the pending transfer that it names; gives the actual amount.
+#[inline(always)]
 fn check_pending(
     event: &Transfer,
     pending: &Transfer,

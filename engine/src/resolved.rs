@@ -61,6 +61,10 @@ impl<'a> Resolved<'a> {
         }
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.transfers.is_empty() && self.burnt.is_empty()
+    }
+
     pub(crate) fn find(&self, id: u128) -> Option<&'a (Transfer, PendingState)> {
         let index = self.transfers.binary_search_by_key(&id, |(transfer, _)| transfer.id).ok()?;
         Some(&self.transfers[index])

@@ -116,9 +116,9 @@ impl Transfers {
     }
 
     /// Asks for the record that a search of this hash is likely to compare; gives its slot if it may be a transfer.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn prefetch_candidate(&self, hash: IdHash) -> Option<u32> {
-        let slot = self.table.candidate(hash)?;
+        let slot = self.table.candidates(hash).next()?;
         if slot & BURNT != 0 {
             prefetch_index(&self.burnt, (slot & !BURNT) as usize);
             return None;
@@ -127,15 +127,12 @@ impl Transfers {
         Some(slot)
     }
 
-    /// Stores a transfer whose id is new, and which `fill` makes of an empty record; gives its slot.
-    ///
-    /// It is filled in place: building it elsewhere and copying it would stall the fetches of the next events.
+    /// Stores a transfer whose id is new; gives its slot.
     #[inline(always)]
-    pub(crate) fn push(&mut self, hash: IdHash, fill: impl FnOnce(&mut StoredTransfer)) -> u32 {
+    pub(crate) fn push(&mut self, hash: IdHash, record: StoredTransfer) -> u32 {
         let slot = self.records.len() as u32;
         self.table.insert(hash, slot);
-        self.records.push(StoredTransfer::default());
-        fill(&mut self.records[slot as usize]);
+        self.records.push(record);
         slot
     }
 

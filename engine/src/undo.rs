@@ -5,6 +5,7 @@
 //!
 //! What is absent: the changes themselves (the ledger makes and unmakes them).
 
+use crate::accounts::Sum;
 use crate::limits::UNDO_STEPS_PER_EVENT;
 use mizan_memory::reserve_touched;
 use mizan_wire::limits::EVENTS_MAX;
@@ -12,14 +13,8 @@ use mizan_wire::limits::EVENTS_MAX;
 /// The inverse of one change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum UndoStep {
-    /// Put these balances back.
-    Balances {
-        account_slot: u32,
-        debits_pending: u128,
-        debits_posted: u128,
-        credits_pending: u128,
-        credits_posted: u128,
-    },
+    /// Put this balance back.
+    Balance { account_slot: u32, sum: Sum, before: u128 },
     /// Put these account flags back.
     Flags { account_slot: u32, flags: u16 },
     /// Forget the last account, and its ledger with it if the account was what opened it.
@@ -55,6 +50,12 @@ impl UndoLog {
     pub(crate) fn end(&mut self) {
         self.steps.clear();
         self.is_recording = false;
+    }
+
+    /// Whether a chain is open that nothing has broken.
+    #[inline(always)]
+    pub(crate) const fn is_recording(&self) -> bool {
+        self.is_recording
     }
 
     #[inline(always)]

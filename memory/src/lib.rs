@@ -1,10 +1,13 @@
-//! The few things about memory that safe Rust cannot say: prefetch, and vectors whose pages are there before use.
+//! The few things about memory that safe Rust cannot say: prefetch, a look at several bytes at once, and vectors whose
+//! pages are there before use.
 //!
 //! Invariants: nothing here changes the meaning of a program, only when it waits for memory. What is absent: any
 //! idea of what the memory holds.
 
+mod bytes;
 mod prefetch;
 mod reserve;
 
+pub use bytes::{BYTES_AT_ONCE, matching_bytes};
 pub use prefetch::{prefetch_index, prefetch_read};
 pub use reserve::reserve_touched;

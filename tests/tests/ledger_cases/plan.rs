@@ -337,7 +337,9 @@ fn account(imported: bool) -> impl Strategy<Value = AccountPlan> + Clone {
 
 fn amount() -> impl Strategy<Value = u128> {
     let powers = vec![1 << 126, 1 << 127, (1 << 127) - 1, u128::MAX, u128::MAX - 1, u128::MAX - 9];
-    prop_oneof![20 => 0..12u128, 4 => select(powers), 1 => any::<u128>()]
+    // Around one and two words, where balances begin to need another.
+    let words = vec![1 << 63, (1 << 64) - 9, (1 << 64) - 1, 1 << 64, (1 << 64) + 1];
+    prop_oneof![20 => 0..12u128, 4 => select(powers), 4 => select(words), 1 => any::<u128>()]
 }
 
 fn transfer(imported: bool) -> impl Strategy<Value = TransferPlan> + Clone {
