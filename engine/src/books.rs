@@ -66,6 +66,7 @@ mod checks;
 mod ladder;
 mod levels;
 mod limits;
+mod lookup;
 mod matching;
 mod order;
 mod queue;

@@ -29,7 +29,6 @@ mod digest;
 mod engine;
 mod error;
 mod exists;
-mod expiry;
 mod genesis;
 mod heap;
 mod holds;
@@ -47,6 +46,7 @@ mod refusal;
 mod registry;
 mod resolved;
 mod sessions;
+mod trading;
 mod transfers;
 mod undo;
 

@@ -14,7 +14,7 @@ pub(crate) fn check_genesis(genesis: &Genesis) -> Result<(), GenesisError> {
             known: SEMANTICS_VERSION,
         });
     }
-    if genesis.reserved != 0 || genesis.reserved_2 != [0; 5] {
+    if genesis.reserved != [0; 2] {
         return Err(GenesisError::ReservedNotZero);
     }
     range("account_count_max", genesis.account_count_max, 1, RECORD_COUNT_MAX)?;

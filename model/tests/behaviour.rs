@@ -247,7 +247,7 @@ fn a_genesis_record_is_refused_field_by_field() {
     }
     let other = Genesis { semantics_version: SEMANTICS_VERSION + 1, ..GENESIS };
     assert!(matches!(Model::new(&other), Err(GenesisError::SemanticsVersion { .. })));
-    let reserved = Genesis { reserved_2: [0, 0, 0, 0, 1], ..GENESIS };
+    let reserved = Genesis { reserved: [0, 1], ..GENESIS };
     assert_eq!(Model::new(&reserved).err(), Some(GenesisError::ReservedNotZero));
 }
 

@@ -53,7 +53,7 @@ statuses! {
     OrdersFull = 1418, "order_records_full", "The node remembers as many orders as were fixed at format.";
     TransfersFull = 1419, "transfers_full", "There may not be room for the transfers of all the trades that the order could cause.";
     AlreadyExpired = 1420, "expiry_passed", "An order that is good till a date needs an expiry later than now; any other has none.";
-    AmountTooLarge = 1430, "amount_too_large", "What the order would reserve is above 2^95 units. Split the order.";
+    AmountTooLarge = 1430, "amount_too_large", "What the order would reserve is above 2^94 units. Split the order.";
     InsufficientFunds = 1431, "insufficient_funds", "The account does not have what the order would reserve, fees included. Nothing was changed.";
     Created = 4_294_967_295, "created", "The command was executed.";
 }
