@@ -184,7 +184,8 @@ impl Orders {
     #[inline]
     pub(crate) fn hash(&self, quote_slot: u32, client_order_id: u128) -> IdHash {
         // Any bijection of the id will do, as long as accounts that count from 1 do not share keys.
-        let spread = u128::from(quote_slot) * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+        const SPREAD: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+        let spread = u128::from(quote_slot).wrapping_mul(SPREAD);
         self.table.hash(client_order_id ^ spread)
     }
 

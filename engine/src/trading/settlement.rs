@@ -13,7 +13,7 @@ use crate::trading::order::BUDGET_NONE;
 use crate::trading::reports::Report;
 use crate::trading::state::Desk;
 use crate::transfers::StoredTransfer;
-use mizan_wire::orders::{CancelReason, OrderReject, OrderReport, ReportKind, Side};
+use mizan_wire::orders::{CancelReason, OrderReject, OrderReport, ReportKind, SLOT_NONE, Side};
 use mizan_wire::trading::{DerivedTransfer, ExecutionKind, OrderState};
 
 /// Numbers that one log entry gives out.
@@ -59,7 +59,12 @@ struct Party {
 impl ReportSink for Settlement<'_> {
     #[inline]
     fn report(&mut self, report: &OrderReport) {
-        self.desk.chain.report(report);
+        if report.is(ReportKind::Rejected) {
+            self.rejected = report.reject();
+            return;
+        }
+        // Places are the book's own affair.
+        self.desk.chain.report(&OrderReport { slot: SLOT_NONE, ..*report });
         if report.is(ReportKind::Accepted) {
             self.enter(report, OrderState::Open, ExecutionKind::New);
         } else if report.is(ReportKind::Trade) {
@@ -75,9 +80,7 @@ impl ReportSink for Settlement<'_> {
 impl Settlement<'_> {
     #[inline(never)]
     fn report_other(&mut self, report: &OrderReport) {
-        if report.is(ReportKind::Rejected) {
-            self.rejected = report.reject();
-        } else if report.is(ReportKind::Dormant) {
+        if report.is(ReportKind::Dormant) {
             self.enter(report, OrderState::Dormant, ExecutionKind::Dormant);
         } else if report.is(ReportKind::Reduced) {
             self.reduce(report);
