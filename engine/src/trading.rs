@@ -40,5 +40,6 @@ mod reports;
 mod settlement;
 mod state;
 mod submit;
+mod touched;
 
 pub(crate) use state::Trading;

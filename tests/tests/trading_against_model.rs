@@ -19,7 +19,7 @@ use trading_cases::plan::{Case, case};
 
 const SEED_DEFAULT: u64 = 0x4D69_7A61_6E00_0003;
 /// Takes a few seconds with the development profile.
-const CASES_DEFAULT: u32 = 600;
+const CASES_DEFAULT: u32 = 3_000;
 
 fn from_environment<N: FromStr>(name: &str, default: N) -> N {
     match std::env::var(name) {

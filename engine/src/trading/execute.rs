@@ -9,13 +9,15 @@ use crate::trading::state::Trading;
 use crate::trading::submit::Refused;
 use mizan_wire::limits::TICK_ACTIONS_MAX;
 use mizan_wire::trading::{
-    AmendOrderEvent, CancelOrderEvent, InstrumentCommand, MassCancelEvent, OrderResult,
+    AmendOrderEvent, InstrumentCommand, MassCancelEvent, OrderResult, SubmitOrder,
 };
 use mizan_wire::{CREATED, Operation};
 use zerocopy::FromBytes;
 
-/// Orders ahead of the one that is executed, whose lines are fetched.
-const LOOK_AHEAD: usize = 8;
+/// Events between the first look at an event's ids and its execution.
+const LOOK_AHEAD_IDS: usize = 16;
+/// Events between the fetch of what an event names and its execution.
+const LOOK_AHEAD_RECORDS: usize = 8;
 
 impl Trading {
     /// Executes all events of a trading operation; `results` has one result for each. Gives the last timestamp.
@@ -41,16 +43,7 @@ impl Trading {
                     },
                 );
             }
-            Operation::CancelOrders => {
-                self.for_each(
-                    ledger,
-                    body,
-                    &mut numbers,
-                    |trading, event: &CancelOrderEvent, step| {
-                        trading.cancel(event, step).map(Outcome::Order)
-                    },
-                );
-            }
+            Operation::CancelOrders => self.cancel_all(ledger, body, &mut numbers),
             Operation::MassCancelOrders => {
                 self.for_each(
                     ledger,
@@ -83,6 +76,7 @@ impl Trading {
             }
             _ => unreachable!("invariant: the operation is one of trading"),
         }
+        self.desk.touched.assert_balanced(&ledger.ledgers);
         numbers.next - 1
     }
 
@@ -96,10 +90,13 @@ impl Trading {
         let mut events = std::mem::take(&mut self.submits);
         copy_events(body, &mut events);
         for (index, event) in events.iter().enumerate() {
-            if let Some(later) = events.get(index + LOOK_AHEAD) {
+            if let Some(later) = events.get(index + LOOK_AHEAD_IDS) {
                 let accounts = &ledger.accounts;
                 accounts.table.prefetch(accounts.table.hash(later.quote_account_id));
                 accounts.table.prefetch(accounts.table.hash(later.base_account_id));
+            }
+            if let Some(later) = events.get(index + LOOK_AHEAD_RECORDS) {
+                self.look_ahead(ledger, later);
             }
             let timestamp = numbers.take();
             let outcome = self.submit(ledger, event, session, timestamp, numbers);
@@ -107,6 +104,42 @@ impl Trading {
             self.results.push(result);
         }
         self.submits = events;
+    }
+
+    fn look_ahead(&self, ledger: &LedgerState, later: &SubmitOrder) {
+        let accounts = &ledger.accounts;
+        let guess = accounts.prefetch_candidates(accounts.table.hash(later.quote_account_id));
+        accounts.prefetch_candidates(accounts.table.hash(later.base_account_id));
+        if let Some(quote_slot) = guess {
+            self.desk.orders.prefetch(quote_slot, later.client_order_id);
+            mizan_memory::prefetch_index(&self.desk.traders, quote_slot as usize);
+        }
+    }
+
+    fn cancel_all(&mut self, ledger: &mut LedgerState, body: &[u8], numbers: &mut Numbers) {
+        let mut events = std::mem::take(&mut self.cancels);
+        copy_events(body, &mut events);
+        for (index, event) in events.iter().enumerate() {
+            if let Some(later) = events.get(index + LOOK_AHEAD_IDS) {
+                self.desk.orders.prefetch_number(later.order_number);
+                let accounts = &ledger.accounts;
+                accounts.table.prefetch(accounts.table.hash(later.account_id));
+            }
+            if let Some(later) = events.get(index + LOOK_AHEAD_RECORDS)
+                && let Some(order) = self.desk.orders.numbered(later.order_number)
+            {
+                ledger.accounts.prefetch(order.quote_slot);
+                ledger.accounts.prefetch(order.base_slot);
+                self.books[order.instrument as usize].prefetch_slot(order.slot);
+                mizan_memory::prefetch_index(&self.desk.traders, order.quote_slot as usize);
+            }
+            let timestamp = numbers.take();
+            let mut step = Step { ledger, numbers, timestamp };
+            let outcome = self.cancel(event, &mut step).map(Outcome::Order);
+            let result = self.result_of(outcome, timestamp);
+            self.results.push(result);
+        }
+        self.cancels = events;
     }
 
     fn for_each<E: FromBytes>(
@@ -181,6 +214,7 @@ impl Trading {
                 released.push(timestamp);
             }
         }
+        self.desk.touched.assert_balanced(&ledger.ledgers);
     }
 }
 

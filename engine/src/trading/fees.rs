@@ -8,6 +8,12 @@ const WHOLE_BPS: i128 = 10_000;
 
 /// To the nearest whole unit, a tie to the even one.
 pub(crate) const fn rounded(exact: i128) -> i128 {
+    // A division of two words takes ten times as long as one of one word.
+    if exact as i64 as i128 == exact {
+        let (below, rest) = ((exact as i64).div_euclid(10_000), (exact as i64).rem_euclid(10_000));
+        let is_up = rest > 5_000 || (rest == 5_000 && below % 2 != 0);
+        return below as i128 + is_up as i128;
+    }
     let (below, rest) = (exact.div_euclid(WHOLE_BPS), exact.rem_euclid(WHOLE_BPS));
     let is_up = rest > WHOLE_BPS / 2 || (rest == WHOLE_BPS / 2 && below % 2 != 0);
     if is_up { below + 1 } else { below }

@@ -66,7 +66,7 @@ impl LedgerState {
     }
 
     /// Changes a reservation from one amount to another.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn move_hold(
         &mut self,
         paying_slot: u32,
@@ -74,8 +74,8 @@ impl LedgerState {
         before: u128,
         after: u128,
     ) {
-        let debits = self.accounts.balances(paying_slot).debits_pending;
-        let credits = self.accounts.balances(clearing_slot).credits_pending;
+        let debits = self.accounts.balance(paying_slot, Sum::DebitsPending);
+        let credits = self.accounts.balance(clearing_slot, Sum::CreditsPending);
         let moved = |sum: u128| {
             let rest = sum.checked_sub(before);
             rest.expect("invariant: what an order holds is part of the pending sums") + after

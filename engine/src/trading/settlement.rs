@@ -16,6 +16,9 @@ use crate::transfers::StoredTransfer;
 use mizan_wire::orders::{CancelReason, OrderReject, OrderReport, ReportKind, SLOT_NONE, Side};
 use mizan_wire::trading::{DerivedTransfer, ExecutionKind, OrderState};
 
+/// The ids of derived transfers are known ahead, so their places in the table can be fetched ahead.
+const IDS_AHEAD: u32 = 8;
+
 /// Numbers that one log entry gives out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Numbers {
@@ -126,8 +129,10 @@ impl Settlement<'_> {
         let before = std::mem::replace(&mut order.held, after);
         if before != after {
             let clearing = self.instrument.clearing(order.side);
-            self.ledger.move_hold(order.paying_slot(), clearing, before, after);
-            self.ledger.assert_sound(clearing.1, [order.paying_slot(), clearing.0]);
+            let paying_slot = order.paying_slot();
+            self.ledger.move_hold(paying_slot, clearing, before, after);
+            self.ledger.accounts.assert_within_limits(paying_slot);
+            self.desk.touched.note(clearing.1, &self.ledger.ledgers);
         }
     }
 
@@ -196,8 +201,11 @@ impl Settlement<'_> {
         self.post(base, base_ledger, goods, DerivedTransfer::CODE_BASE, numbers, price);
         self.post_fee(buyer, quote[0], buyer_fee, price);
         self.post_fee(seller, quote[1], seller_fee, price);
-        self.ledger.assert_sound(quote_ledger, quote);
-        self.ledger.assert_sound(base_ledger, base);
+        for slot in quote.into_iter().chain(base) {
+            self.ledger.accounts.assert_within_limits(slot);
+        }
+        self.desk.touched.note(quote_ledger, &self.ledger.ledgers);
+        self.desk.touched.note(base_ledger, &self.ledger.ledgers);
 
         let (maker_fee, taker_fee) =
             if maker_buys { (buyer_fee, seller_fee) } else { (seller_fee, buyer_fee) };
@@ -268,12 +276,14 @@ impl Settlement<'_> {
             return;
         }
         let ledger = &mut *self.ledger;
-        let debits = ledger.accounts.balances(debit_slot).debits_posted + amount;
-        let credits = ledger.accounts.balances(credit_slot).credits_posted + amount;
+        let debits = ledger.accounts.balance(debit_slot, Sum::DebitsPosted) + amount;
+        let credits = ledger.accounts.balance(credit_slot, Sum::CreditsPosted) + amount;
         ledger.set_balance(debit_slot, ledger_slot, Sum::DebitsPosted, debits);
         ledger.set_balance(credit_slot, ledger_slot, Sum::CreditsPosted, credits);
         let id = DerivedTransfer::id(self.numbers.sequence, self.numbers.derived);
         self.numbers.derived += 1;
+        let soon = DerivedTransfer::id(self.numbers.sequence, self.numbers.derived + IDS_AHEAD);
+        ledger.transfers.table.prefetch(ledger.transfers.table.hash(soon));
         let record = StoredTransfer {
             id,
             amount,

@@ -4,10 +4,11 @@ use crate::books::{Book, ReportChain};
 use crate::trading::instruments::Instrument;
 use crate::trading::order::Orders;
 use crate::trading::reports::{Reports, Trader};
+use crate::trading::touched::Touched;
 use mizan_memory::reserve_touched;
 use mizan_wire::Genesis;
 use mizan_wire::limits::EVENTS_MAX;
-use mizan_wire::trading::{OrderResult, SubmitOrder};
+use mizan_wire::trading::{CancelOrderEvent, OrderResult, SubmitOrder};
 
 /// See the module `trading`.
 pub(crate) struct Trading {
@@ -20,6 +21,7 @@ pub(crate) struct Trading {
     /// Results of the entry that is being executed, in the order of its events.
     pub(crate) results: Vec<OrderResult>,
     pub(crate) submits: Vec<SubmitOrder>,
+    pub(crate) cancels: Vec<CancelOrderEvent>,
     /// Orders that one command ends; empty between commands.
     pub(crate) chosen: Vec<u32>,
     pub(crate) instrument_count_max: usize,
@@ -34,6 +36,7 @@ pub(crate) struct Desk {
     pub(crate) reports: Reports,
     /// By account slot; as long as the node has trading.
     pub(crate) traders: Vec<Trader>,
+    pub(crate) touched: Touched,
     /// The digest of all that the books reported.
     pub(crate) chain: ReportChain,
 }
@@ -58,10 +61,12 @@ impl Trading {
                 ),
                 reports: Reports::new(genesis.report_count_max as usize),
                 traders: vec![Trader::NEW; traders],
+                touched: Touched::new(),
                 chain: ReportChain::default(),
             },
             results: reserve_touched(events),
             submits: reserve_touched(events),
+            cancels: reserve_touched(events),
             chosen: reserve_touched(open),
             instrument_count_max: instruments,
             orders_left: genesis.open_order_count_max,

@@ -71,7 +71,7 @@ impl Trading {
         self.check_accounts(ledger, place, quote_slot, base_slot)?;
         let instrument = &self.instruments[place];
         let unit = u128::from(instrument.record.quote_per_tick_lot);
-        let budget = event.budget / unit;
+        let budget = if event.budget == 0 { 0 } else { event.budget / unit };
         refuse_if(event.budget != 0 && budget == 0, Status::BudgetTooSmall)?;
         refuse_if(self.desk.orders.is_full(), Status::OrdersFull)?;
         let new = NewOrder {

@@ -5,13 +5,14 @@ use mizan_engine::{Engine, Output, Resolved};
 use mizan_model::{Model, ModelReply};
 use mizan_wire::limits::EVENTS_MAX;
 use mizan_wire::trading::{
-    CreateInstrument, DepthQuery, OpenOrdersQuery, OrderKey, OrderResult, ReportsQuery, SubmitOrder,
+    CreateInstrument, DepthQuery, ExecutionReport, OpenOrdersQuery, OrderKey, OrderResult,
+    ReportsQuery, SubmitOrder,
 };
 use mizan_wire::{
     Account, AccountFlags, Genesis, Operation, RequestHeader, RequestStatus, SEMANTICS_VERSION,
     Transfer, checksum,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -23,7 +24,7 @@ pub(crate) fn genesis() -> Genesis {
         cluster: 0xC1,
         hash_seed: 7,
         account_count_max: 64,
-        transfer_count_max: 150,
+        transfer_count_max: 130,
         hold_count_max: 16,
         session_idle_ns: 1_000,
         semantics_version: SEMANTICS_VERSION,
@@ -34,7 +35,7 @@ pub(crate) fn genesis() -> Genesis {
         window_requests: 2,
         window_bytes: EVENTS_MAX * 64,
         instrument_count_max: 3,
-        order_count_max: 60,
+        order_count_max: 45,
         report_count_max: 40,
         open_order_count_max: 20,
         book_level_count_max: 20,
@@ -95,6 +96,9 @@ pub(crate) struct Pair {
     clock: u64,
     session: u64,
     request_last: u64,
+    orders: Vec<SubmitOrder>,
+    /// Why orders ended, as execution reports have it.
+    reasons: BTreeSet<u16>,
 }
 
 impl Pair {
@@ -107,6 +111,8 @@ impl Pair {
             clock: START,
             session: 0,
             request_last: 0,
+            orders: Vec::new(),
+            reasons: BTreeSet::new(),
         };
         pair.send(Operation::Genesis, genesis.as_bytes(), false)?;
         let mut register = pair.header(Operation::Register, &[]);
@@ -234,6 +240,17 @@ impl Pair {
                 };
                 let orders: Vec<SubmitOrder> = orders.iter().map(timed).collect();
                 self.send(operation, orders.as_bytes(), in_session)?;
+                self.orders.extend(orders);
+            }
+            Request::Repeat(places) => {
+                operation = Operation::SubmitOrders;
+                let count = self.orders.len();
+                if count == 0 {
+                    return Ok(());
+                }
+                let orders: Vec<SubmitOrder> =
+                    places.iter().map(|place| self.orders[place % count]).collect();
+                self.send(operation, orders.as_bytes(), in_session)?;
             }
             Request::Amend(events) => {
                 operation = Operation::AmendOrders;
@@ -280,7 +297,11 @@ impl Pair {
                 *coverage.statuses.entry(status).or_default() += 1;
             }
         }
-        self.compare()
+        self.compare()?;
+        for reason in &self.reasons {
+            *coverage.reasons.entry(*reason).or_default() += 1;
+        }
+        Ok(())
     }
 
     /// Compares everything that shows, and has the engine audit itself.
@@ -323,7 +344,13 @@ impl Pair {
         let header = self.header(operation, body);
         self.engine.read(&header, body, &mut self.output).map_err(|error| error.to_string())?;
         let model = self.model.read(&header, body).map_err(|error| error.to_string())?;
-        self.same_reply(operation.name(), &model)
+        self.same_reply(operation.name(), &model)?;
+        if operation == Operation::GetExecutionReports {
+            let read = |bytes| ExecutionReport::read_from_bytes(bytes).expect("the size is right");
+            let reports = model.body.chunks_exact(size_of::<ExecutionReport>()).map(read);
+            self.reasons.extend(reports.map(|report: ExecutionReport| report.reason));
+        }
+        Ok(())
     }
 }
 

@@ -32,12 +32,18 @@ pub(crate) enum Request {
     SetState(InstrumentCommand),
     CloseSession(InstrumentCommand),
     Transfers(Vec<Transfer>),
+    /// Orders that were sent before, as they were, by their places among all of them.
+    Repeat(Vec<usize>),
     /// So many seconds later.
     Tick(u64),
 }
 
 pub(crate) fn base_account(trader: u128) -> u128 {
-    if trader == 14 { 113 } else { trader + 100 }
+    match trader {
+        14 => 113,
+        901 => 111,
+        _ => trader + 100,
+    }
 }
 
 fn trader() -> impl Strategy<Value = u128> {
@@ -52,7 +58,7 @@ fn instrument() -> impl Strategy<Value = u32> {
 }
 
 fn submit() -> impl Strategy<Value = SubmitOrder> {
-    let names = (trader(), 1..400u128, instrument(), 0..2u8);
+    let names = (trader(), 0..100_000u128, instrument(), 0..2u8);
     let words = (
         prop_oneof![12 => Just(0u8), 3 => Just(1u8), 2 => Just(2u8), 3 => Just(3u8)],
         prop_oneof![8 => Just(0u8), 2 => Just(1u8), 2 => Just(2u8), 2 => Just(3u8), 2 => Just(4u8)],
@@ -60,15 +66,15 @@ fn submit() -> impl Strategy<Value = SubmitOrder> {
         prop_oneof![10 => Just(0u32), 2 => Just(2u32), 3 => Just(4u32)],
     );
     let numbers = (1..20u64, 1..20u64, prop_oneof![8 => 1..12u64, 1 => 0..60u64], 0..4u64);
-    let rest = (prop_oneof![3 => Just(0u128), 2 => 1..200u128], 0..40u8, any::<bool>());
+    let rest = (prop_oneof![3 => Just(0u128), 2 => 1..200u128], 0..90u8, 0..12u8);
     (names, words, numbers, rest).prop_map(|(names, words, numbers, rest)| {
         let (account, client_order_id, instrument, side) = names;
         let (kind, time_in_force, self_trade, flags) = words;
         let (price, stop_price, quantity, expires) = numbers;
-        let (budget, oddity, is_repetition) = rest;
+        let (budget, oddity, small) = rest;
         let has_limit = kind == 0 || kind == 3;
         let order = SubmitOrder {
-            client_order_id: if is_repetition { client_order_id % 8 } else { client_order_id },
+            client_order_id: if small == 0 { client_order_id % 30 } else { client_order_id },
             quote_account_id: account,
             base_account_id: base_account(account),
             price: if has_limit { price } else { 0 },
@@ -92,7 +98,7 @@ fn submit() -> impl Strategy<Value = SubmitOrder> {
     })
 }
 
-/// One order in four is wrong in some way.
+/// One order in eight is wrong in some way.
 fn make_odd(order: SubmitOrder, oddity: u8) -> SubmitOrder {
     match oddity {
         0 => SubmitOrder { flags: 1, ..order },
@@ -105,14 +111,15 @@ fn make_odd(order: SubmitOrder, oddity: u8) -> SubmitOrder {
         7 => SubmitOrder { expires_ns: 1, ..order },
         8 => SubmitOrder { user_data_64: 1, ..order },
         9 => SubmitOrder { budget: 1 << 120, ..order },
+        10 => SubmitOrder { time_in_force: 0, ..order },
         _ => order,
     }
 }
 
 fn name() -> impl Strategy<Value = (u128, u128, u64)> {
     prop_oneof![
-        6 => (trader(), 1..8u128).prop_map(|(trader, id)| (trader, id, 0)),
-        4 => (trader(), 1..30u64).prop_map(|(trader, number)| (trader, 0, number)),
+        3 => (trader(), 1..30u128).prop_map(|(trader, id)| (trader, id, 0)),
+        9 => (trader(), 1..40u64).prop_map(|(trader, number)| (trader, 0, number)),
         1 => (trader(), 0..3u128, 0..3u64),
     ]
 }
@@ -159,9 +166,13 @@ fn mass_cancel() -> impl Strategy<Value = MassCancelEvent> {
     })
 }
 
-fn command(state_max: u8) -> impl Strategy<Value = InstrumentCommand> {
+fn state() -> impl Strategy<Value = u8> {
+    prop_oneof![8 => Just(0u8), 2 => Just(1u8), 2 => Just(2u8), 1 => Just(3u8)]
+}
+
+fn command(state: impl Strategy<Value = u8>) -> impl Strategy<Value = InstrumentCommand> {
     let instrument = prop_oneof![2 => Just(0u32), 3 => instrument()];
-    (instrument, 0..=state_max).prop_map(|(instrument, state)| InstrumentCommand {
+    (instrument, state).prop_map(|(instrument, state)| InstrumentCommand {
         instrument,
         state,
         ..InstrumentCommand::default()
@@ -200,11 +211,12 @@ fn step() -> impl Strategy<Value = Step> {
     let many = |max: usize| 1..max;
     let request = prop_oneof![
         24 => prop::collection::vec(submit(), many(6)).prop_map(Request::Submit),
+        2 => prop::collection::vec(any::<usize>(), many(3)).prop_map(Request::Repeat),
         8 => prop::collection::vec(amend(), many(4)).prop_map(Request::Amend),
         6 => prop::collection::vec(cancel(), many(4)).prop_map(Request::Cancel),
         2 => mass_cancel().prop_map(Request::MassCancel),
-        2 => command(3).prop_map(Request::SetState),
-        1 => command(1).prop_map(Request::CloseSession),
+        2 => command(state()).prop_map(Request::SetState),
+        1 => command(0..2u8).prop_map(Request::CloseSession),
         4 => prop::collection::vec(transfer(), many(4)).prop_map(Request::Transfers),
         4 => (0..3u64).prop_map(Request::Tick),
     ];
@@ -212,5 +224,5 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 pub(crate) fn case() -> impl Strategy<Value = Case> {
-    prop::collection::vec(step(), 1..40).prop_map(|steps| Case { steps })
+    prop::collection::vec(step(), 1..90).prop_map(|steps| Case { steps })
 }
