@@ -15,7 +15,7 @@ use mizan_wire::orders::Side;
 
 impl Instrument {
     /// What an order with these terms has to reserve; `None` if that is more than an order may.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hold_of(&self, order: &Order) -> Option<u128> {
         if order.open == 0 {
             return Some(0);

@@ -121,19 +121,19 @@ impl Settlement<'_> {
     }
 
     /// Brings an order's reservation to what it has to be.
-    #[inline]
+    // Whether it changes at all is not asked: comparing two words at once that were stored one by one would wait for
+    // all stores before them.
+    #[inline(never)]
     fn hold_again(&mut self, index: u32) {
         let order = self.desk.orders.get_mut(index);
         let after = self.instrument.hold_of(order);
         let after = after.expect("invariant: what an order reserves was checked before");
         let before = std::mem::replace(&mut order.held, after);
-        if before != after {
-            let clearing = self.instrument.clearing(order.side);
-            let paying_slot = order.paying_slot();
-            self.ledger.move_hold(paying_slot, clearing, before, after);
-            self.ledger.accounts.assert_within_limits(paying_slot);
-            self.desk.touched.note(clearing.1, &self.ledger.ledgers);
-        }
+        let clearing = self.instrument.clearing(order.side);
+        let paying_slot = order.paying_slot();
+        self.ledger.move_hold(paying_slot, clearing, before, after);
+        self.ledger.accounts.assert_within_limits(paying_slot);
+        self.desk.touched.note(clearing.1, &self.ledger.ledgers);
     }
 
     /// An order has nothing left that could trade.

@@ -74,6 +74,7 @@ fn instruments() -> [CreateInstrument; 2] {
         maker_fee_bps: 333,
         taker_fee_bps: -50,
         price_step_ticks: 2,
+        levels_max: 3,
         quantity_step_lots: 2,
         ..first
     };
