@@ -628,3 +628,18 @@ fn a_command_that_could_trade_beyond_the_room_for_transfers_is_refused() {
     let levels: Vec<DepthRecord> = market.log.read(Operation::GetDepth, &[depth]);
     assert_eq!((levels[0].price, levels[0].quantity, levels[0].order_count), (999, 1, 1));
 }
+
+#[test]
+fn a_triggered_order_that_finds_no_level_ends_and_holds_nothing() {
+    let mut market = Market::with(&genesis(), CreateInstrument { levels_max: 3, ..instrument() });
+    market.submit(sell(SELLER, 1, 2, 1_000));
+    market.submit(buy(THIRD, 1, 1, 890));
+    for (id, price) in [(1, 900), (2, 901)] {
+        market.submit(SubmitOrder { kind: 3, stop_price: 1_000, ..buy(BUYER, id, 1, price) });
+    }
+    assert_eq!(market.held(BUYER), 9_100 + 9_110);
+    assert_eq!(market.submit(buy(THIRD, 2, 1, 1_000)).filled, 1);
+    assert_eq!(market.order(BUYER, 1).state, OrderState::Open as u8);
+    assert_eq!(market.order(BUYER, 2).reason, CancelReason::LevelsFull as u16);
+    assert_eq!(market.held(BUYER), 9_100);
+}

@@ -68,6 +68,7 @@ impl<S: Status> From<S> for Refused {
 }
 
 /// What an event that was executed is about.
+#[derive(Clone, Copy)]
 pub(crate) enum Done {
     Order(usize),
     Count(u64),

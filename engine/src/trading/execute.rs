@@ -219,6 +219,7 @@ impl Trading {
 }
 
 /// What an event that was executed is about.
+#[derive(Clone, Copy)]
 pub(crate) enum Outcome {
     /// The order with this index.
     Order(u32),
