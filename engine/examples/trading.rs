@@ -5,6 +5,7 @@
 //! 5,000 traders with two accounts each enter orders and cancel what is left of them: in each round one request of new
 //! orders, one of cancels. CROSSING_PERCENT of the orders are priced to trade at once, with orders of the round before.
 //! Only the time inside `Engine::apply` counts; making requests does not. One message is one event.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 use mizan_engine::{Engine, Output, Resolved};
 use mizan_wire::limits::EVENTS_MAX;

@@ -638,7 +638,8 @@ fn a_triggered_order_that_finds_no_level_ends_and_holds_nothing() {
         market.submit(SubmitOrder { kind: 3, stop_price: 1_000, ..buy(BUYER, id, 1, price) });
     }
     assert_eq!(market.held(BUYER), 9_100 + 9_110);
-    assert_eq!(market.submit(buy(THIRD, 2, 1, 1_000)).filled, 1);
+    let at_once = SubmitOrder { time_in_force: 3, ..buy(THIRD, 2, 1, 1_000) };
+    assert_eq!(market.submit(at_once).filled, 1);
     assert_eq!(market.order(BUYER, 1).state, OrderState::Open as u8);
     assert_eq!(market.order(BUYER, 2).reason, CancelReason::LevelsFull as u16);
     assert_eq!(market.held(BUYER), 9_100);
