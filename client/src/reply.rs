@@ -150,7 +150,9 @@ pub(crate) fn contradiction(
     if operation.is_create() {
         return exceptions_contradiction(frame, body);
     }
-    if operation.event_size() != 0 && frame.result_count > event_count {
+    // An operation that takes one event asks for a list.
+    let is_lookup = operation.event_size() != 0 && operation.event_count_range() != (1, 1);
+    if is_lookup && frame.result_count > event_count {
         return Some("a lookup found more than was asked for");
     }
     if operation == Operation::GetEngineStatus && frame.result_count != 1 {

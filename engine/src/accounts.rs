@@ -255,6 +255,23 @@ impl Accounts {
         line.balances(high)
     }
 
+    /// One of an account's balances.
+    #[inline(always)]
+    pub(crate) fn balance(&self, slot: u32, sum: Sum) -> u128 {
+        let line = self.line(slot);
+        let high = if line.is_wide() { self.rests[slot as usize].high[sum as usize] } else { 0 };
+        u128::from(line.low[sum as usize]) | u128::from(high) << 64
+    }
+
+    /// Stops the process rather than let an account be seen outside its limits.
+    #[inline(always)]
+    pub(crate) fn assert_within_limits(&self, slot: u32) {
+        assert!(
+            self.balances(slot).are_within(self.flags(slot)),
+            "invariant: no account stands outside its limits"
+        );
+    }
+
     /// The accounts in these slots, one after the other.
     #[inline(always)]
     pub(crate) fn range(

@@ -13,6 +13,7 @@ use crate::resolved::Resolved;
 use crate::sessions::{Admission, StoredReply};
 use mizan_wire::frame::{REPLY_COMPACT, REPLY_REPLAYED};
 use mizan_wire::limits::{TICK_ACTIONS_MAX, TIMESTAMP_MAX};
+use mizan_wire::trading::OrderResult;
 use mizan_wire::{
     CreateCode, CreateLedger, DigestRecord, Operation, RequestHeader, RequestStatus,
     ResultException,
@@ -35,7 +36,9 @@ enum Effect {
     None,
     /// The results in the scratch list of exceptions.
     Created,
-    /// The released holds in the scratch list.
+    /// The results of trading.
+    Traded,
+    /// The released holds and orders in the scratch list.
     Released,
     /// The number of the session that was opened or resumed.
     Registered(u64),
@@ -78,7 +81,7 @@ impl Engine {
                 (Effect::None, first)
             }
             Operation::Genesis => (Effect::None, first),
-            _ => self.create(&entry, resolved, output),
+            _ => self.write(&entry, resolved, output),
         };
         self.finish(&entry, &effect, last, output);
         Ok(())
@@ -126,7 +129,14 @@ impl Engine {
         header: &RequestHeader,
     ) -> Result<u64, ApplyError> {
         let numbers_max = match operation {
-            Operation::Tick => self.ledger.holds.count().min(TICK_ACTIONS_MAX as usize) as u64,
+            Operation::Tick => {
+                let timed = self.ledger.holds.count() + self.trading.due_count();
+                timed.min(TICK_ACTIONS_MAX as usize) as u64
+            }
+            // Every event and every transfer that trades may derive.
+            _ if operation.is_trading() => {
+                u64::from(header.event_count) + self.ledger.transfers.room()
+            }
             _ => header.event_count.into(),
         };
         let first = header.clock_reading.max(self.timestamp + 1);
@@ -159,7 +169,8 @@ impl Engine {
     }
 
     fn tick(&mut self, entry: &Entry<'_>, output: &mut Output) -> (Effect, u64) {
-        self.ledger.tick(entry.first, &mut self.scratch.released);
+        self.ledger.sequence = entry.sequence;
+        self.trading.tick(&mut self.ledger, entry.first, &mut self.scratch.released);
         let count = self.scratch.released.len() as u32;
         let last = last_timestamp(entry.first, count);
         output.event_count = count;
@@ -184,7 +195,7 @@ impl Engine {
         Ok(())
     }
 
-    fn create(
+    fn write(
         &mut self,
         entry: &Entry<'_>,
         resolved: &Resolved<'_>,
@@ -193,8 +204,8 @@ impl Engine {
         let header = entry.header;
         let mut place = None;
         if header.client != 0 {
-            let reply_size_max =
-                u64::from(header.event_count) * size_of::<ResultException>() as u64;
+            let result_size = entry.operation.result_size() as u64;
+            let reply_size_max = u64::from(header.event_count) * result_size;
             match self.sessions.admit(header, entry.first, Some(reply_size_max)) {
                 Admission::Execute(admitted) => place = Some(admitted),
                 Admission::Replay(reply) => {
@@ -207,11 +218,16 @@ impl Engine {
                 }
             }
         }
-        let last = last_timestamp(entry.first, header.event_count);
-        self.execute(entry, Numbers { first: entry.first, last }, resolved);
+        let (effect, last) = if entry.operation.is_trading() {
+            (Effect::Traded, self.trade(entry, output))
+        } else {
+            let last = last_timestamp(entry.first, header.event_count);
+            self.execute(entry, Numbers { first: entry.first, last }, resolved);
+            set_exceptions(&self.scratch.exceptions, output);
+            (Effect::Created, last)
+        };
         output.timestamp = last;
         output.event_count = header.event_count;
-        set_exceptions(&self.scratch.exceptions, output);
         if let Some(place) = place {
             let reply = StoredReply {
                 request: header.request,
@@ -219,15 +235,27 @@ impl Engine {
                 sequence: entry.sequence,
                 timestamp: last,
                 event_count: header.event_count,
-                exceptions: self.scratch.exceptions.as_slice().into(),
+                body: output.body().into(),
+                result_size: output.result_size,
+                flags: output.flags,
             };
             self.sessions.store(place, reply);
         }
-        (Effect::Created, last)
+        (effect, last)
+    }
+
+    /// Executes the events of a trading operation; gives the last timestamp.
+    fn trade(&mut self, entry: &Entry<'_>, output: &mut Output) -> u64 {
+        let Self { trading, ledger, .. } = self;
+        ledger.sequence = entry.sequence;
+        let session = entry.header.session;
+        let last = trading.execute(ledger, entry.operation, entry.body, session, entry.first);
+        output.set_records(trading.results.as_bytes(), size_of::<OrderResult>());
+        last
     }
 
     fn execute(&mut self, entry: &Entry<'_>, numbers: Numbers, resolved: &Resolved<'_>) {
-        let Self { ledger, codes, scratch, .. } = self;
+        let Self { ledger, codes, scratch, trading, .. } = self;
         ledger.sequence = entry.sequence;
         let exceptions = &mut scratch.exceptions;
         match entry.operation {
@@ -253,6 +281,12 @@ impl Engine {
                     register_code(codes, event, number)
                 });
             }
+            Operation::CreateInstruments => {
+                let events = events_of(entry.body, &mut scratch.instruments);
+                registry::execute(events, numbers.first, exceptions, |event, number| {
+                    trading.create_instrument(ledger, event, number)
+                });
+            }
             _ => unreachable!("invariant: all other operations are handled before"),
         }
     }
@@ -273,6 +307,15 @@ impl Engine {
             Effect::Created => {
                 let exceptions = &self.scratch.exceptions;
                 self.digest.absorb_results(entry.first, output.event_count, exceptions);
+                self.digest.scrub(&self.ledger, output.event_count);
+            }
+            Effect::Traded => {
+                for result in &self.trading.results {
+                    for word in result_words(result) {
+                        self.digest.absorb(word);
+                    }
+                }
+                self.digest.absorb(self.trading.desk.chain.value());
                 self.digest.scrub(&self.ledger, output.event_count);
             }
             Effect::Released => {
@@ -319,5 +362,14 @@ fn replay(reply: &StoredReply, output: &mut Output) {
     output.sequence = reply.sequence;
     output.timestamp = reply.timestamp;
     output.event_count = reply.event_count;
-    set_exceptions(&reply.exceptions, output);
+    output.flags |= reply.flags;
+    output.set_records(&reply.body, reply.result_size.into());
+}
+
+/// What the digest absorbs of a result; the books' reports, which it absorbs as well, have the rest.
+fn result_words(result: &OrderResult) -> [u128; 2] {
+    [
+        u128::from(result.timestamp) | u128::from(result.status) << 64,
+        u128::from(result.order_number) | u128::from(result.open) << 64,
+    ]
 }

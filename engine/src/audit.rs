@@ -7,15 +7,17 @@ use crate::error::InvariantError;
 use crate::ledger::LedgerState;
 use crate::ledgers::LedgerTotals;
 use crate::resolved::PendingState;
+use crate::trading::{self, Trading};
 use mizan_wire::TransferFlags;
 
 /// See [`crate::Engine::check_invariants`].
-pub(crate) fn check(ledger: &LedgerState) -> Result<(), InvariantError> {
+pub(crate) fn check(ledger: &LedgerState, trading: &Trading) -> Result<(), InvariantError> {
     check_totals(ledger)?;
     check_limits_and_ids(ledger)?;
     check_transfers(ledger)?;
     check_holds(ledger)?;
-    check_balances(ledger)
+    check_balances(ledger, trading)?;
+    trading::audit::check(trading, ledger)
 }
 
 fn ensure(condition: bool, what: impl FnOnce() -> String) -> Result<(), InvariantError> {
@@ -115,8 +117,8 @@ fn check_holds(ledger: &LedgerState) -> Result<(), InvariantError> {
     Ok(())
 }
 
-/// Computes all balances anew: pending sums from the open holds, posted sums from the transfers.
-fn check_balances(ledger: &LedgerState) -> Result<(), InvariantError> {
+/// Computes all balances anew: pending sums from the open holds and orders, posted sums from the transfers.
+fn check_balances(ledger: &LedgerState, trading: &Trading) -> Result<(), InvariantError> {
     let mut expected = vec![Balances::default(); ledger.accounts.count()];
     for record in &ledger.transfers.records {
         let (debit, credit) = (record.debit_slot as usize, record.credit_slot as usize);
@@ -129,6 +131,7 @@ fn check_balances(ledger: &LedgerState) -> Result<(), InvariantError> {
             add(&mut expected[credit].credits_posted, record.amount)?;
         }
     }
+    trading::audit::add_holds(trading, &mut expected);
     for (slot, expected) in (0u32..).zip(&expected) {
         ensure(ledger.accounts.balances(slot) == *expected, || {
             let id = ledger.accounts.id(slot);

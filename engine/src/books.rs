@@ -67,6 +67,7 @@ mod desk;
 mod ladder;
 mod levels;
 mod limits;
+mod lookup;
 mod matching;
 mod order;
 mod queue;

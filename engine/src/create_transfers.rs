@@ -104,12 +104,18 @@ impl LedgerState {
         let is_closed = |flags: u16| flags & AccountFlags::CLOSED != 0;
         refuse_if(is_closed(sides.debit_flags), Status::DebitAccountAlreadyClosed)?;
         refuse_if(is_closed(sides.credit_flags), Status::CreditAccountAlreadyClosed)?;
+        let closes = |flag: u16, slot: u32| event.flags & flag != 0 && self.is_trading(slot);
+        let closes_trader = closes(TransferFlags::CLOSING_DEBIT, sides.debit_slot)
+            || closes(TransferFlags::CLOSING_CREDIT, sides.credit_slot);
+        refuse_if(closes_trader, Status::AccountHasOpenOrders)?;
         let is_pending = event.flags & TransferFlags::PENDING != 0;
         refuse_if(is_pending && self.holds.is_full(), Status::HoldsFull)?;
         let debit = self.accounts.balances(sides.debit_slot);
         let credit = self.accounts.balances(sides.credit_slot);
         let amount = balanced_amount(event, &debit, &credit);
         let after = add_amount(&debit, &credit, amount, is_pending)?;
+        refuse_if(after.debits_total > self.sum_max, Status::OverflowsDebits)?;
+        refuse_if(after.credits_total > self.sum_max, Status::OverflowsCredits)?;
         let timeout_ns = u64::from(event.timeout) * NS_PER_S;
         refuse_if(timeout_ns > TIMESTAMP_MAX - number, Status::OverflowsTimeout)?;
         let is_limited = |flags: u16, limit: u16| flags & limit != 0;

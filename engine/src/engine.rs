@@ -7,8 +7,10 @@ use crate::genesis::check_genesis;
 use crate::ledger::LedgerState;
 use crate::registry::Codes;
 use crate::sessions::Sessions;
+use crate::trading::Trading;
 use mizan_memory::reserve_touched;
 use mizan_wire::limits::EVENTS_MAX;
+use mizan_wire::trading::CreateInstrument;
 use mizan_wire::{
     Account, DigestRecord, EngineStatus, Genesis, ResultException, SEMANTICS_VERSION, Transfer,
     TrialBalanceRow,
@@ -20,6 +22,7 @@ pub struct Engine {
     pub(crate) ledger: LedgerState,
     pub(crate) codes: Codes,
     pub(crate) sessions: Sessions,
+    pub(crate) trading: Trading,
     pub(crate) digest: DigestChain,
     pub(crate) sequence: u64,
     pub(crate) timestamp: u64,
@@ -32,6 +35,7 @@ pub(crate) struct Scratch {
     pub(crate) released: Vec<u64>,
     pub(crate) accounts: Vec<Account>,
     pub(crate) transfers: Vec<Transfer>,
+    pub(crate) instruments: Vec<CreateInstrument>,
 }
 
 impl Engine {
@@ -47,6 +51,7 @@ impl Engine {
             ledger: LedgerState::new(genesis),
             codes: Codes::new(genesis.code_count_max as usize),
             sessions: Sessions::new(genesis),
+            trading: Trading::new(genesis),
             digest: DigestChain::new(genesis.cluster, genesis.digest_interval),
             sequence: 0,
             timestamp: 0,
@@ -55,6 +60,7 @@ impl Engine {
                 released: reserve_touched(events),
                 accounts: reserve_touched(events),
                 transfers: reserve_touched(events),
+                instruments: Vec::new(),
             },
         })
     }
@@ -65,10 +71,12 @@ impl Engine {
         &self.genesis
     }
 
-    /// When the first open hold with a timeout ends, in nanoseconds since 1970.
+    /// When the first open hold or order with an end of its own ends, in nanoseconds since 1970.
     #[must_use]
     pub fn next_due_ns(&self) -> Option<u64> {
-        self.ledger.holds.first_due().map(|(expires_ns, _)| expires_ns)
+        let hold = self.ledger.holds.first_due().map(|(expires_ns, _)| expires_ns);
+        let order = self.trading.first_due().map(|(expires_ns, _)| expires_ns);
+        hold.into_iter().chain(order).min()
     }
 
     /// The newest digest that should go into the log and that no entry has confirmed yet.
@@ -143,6 +151,6 @@ impl Engine {
     /// # Errors
     /// The first contradiction. The state must not be used further.
     pub fn check_invariants(&self) -> Result<(), InvariantError> {
-        audit::check(&self.ledger)
+        audit::check(&self.ledger, &self.trading)
     }
 }

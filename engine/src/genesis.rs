@@ -3,7 +3,10 @@
 use crate::error::GenesisError;
 use crate::limits::{
     ACCOUNT_COUNT_MAX, CODE_COUNT_MAX, LEDGER_COUNT_MAX, SESSION_COUNT_MAX, TRANSFER_COUNT_MAX,
-    WINDOW_BYTES_MIN, WINDOW_REQUESTS_MAX,
+    WINDOW_BYTES_MIN, WINDOW_BYTES_TRADING_MIN, WINDOW_REQUESTS_MAX,
+};
+use crate::trading::limits::{
+    INSTRUMENT_COUNT_MAX, OPEN_ORDER_COUNT_MAX, ORDER_COUNT_MAX, REPORT_COUNT_MAX,
 };
 use mizan_wire::{Genesis, SEMANTICS_VERSION};
 
@@ -28,6 +31,7 @@ pub fn check_genesis(genesis: &Genesis) -> Result<(), GenesisError> {
         ("session_count_max", genesis.session_count_max.into(), 1, SESSION_COUNT_MAX.into()),
         ("window_requests", genesis.window_requests.into(), 1, WINDOW_REQUESTS_MAX.into()),
         ("window_bytes", genesis.window_bytes.into(), WINDOW_BYTES_MIN.into(), u32::MAX.into()),
+        ("instrument_count_max", genesis.instrument_count_max.into(), 0, INSTRUMENT_COUNT_MAX),
         ("digest_interval", genesis.digest_interval.into(), 1, u32::MAX.into()),
     ];
     for (field, found, min, max) in ranges {
@@ -35,8 +39,41 @@ pub fn check_genesis(genesis: &Genesis) -> Result<(), GenesisError> {
             return Err(GenesisError::OutOfRange { field, found, min, max });
         }
     }
-    if genesis.reserved != 0 || genesis.reserved_2 != [0; 5] {
+    check_trading(genesis)?;
+    if genesis.reserved != [0; 2] {
         return Err(GenesisError::ReservedNotZero);
+    }
+    Ok(())
+}
+
+/// A node without trading has none of its room, one with trading has some of each.
+fn check_trading(genesis: &Genesis) -> Result<(), GenesisError> {
+    let (min, window_min) = match genesis.has_trading() {
+        true => (1, u64::from(WINDOW_BYTES_TRADING_MIN)),
+        false => (0, 0),
+    };
+    let limit = |max: u64| if genesis.has_trading() { max } else { 0 };
+    let ranges = [
+        ("order_count_max", genesis.order_count_max, min, limit(ORDER_COUNT_MAX)),
+        ("report_count_max", genesis.report_count_max, min, limit(REPORT_COUNT_MAX)),
+        (
+            "open_order_count_max",
+            genesis.open_order_count_max.into(),
+            min,
+            limit(OPEN_ORDER_COUNT_MAX),
+        ),
+        (
+            "book_level_count_max",
+            genesis.book_level_count_max.into(),
+            min,
+            limit(OPEN_ORDER_COUNT_MAX),
+        ),
+        ("window_bytes", genesis.window_bytes.into(), window_min, u32::MAX.into()),
+    ];
+    for (field, found, min, max) in ranges {
+        if !(min..=max).contains(&found) {
+            return Err(GenesisError::OutOfRange { field, found, min, max });
+        }
     }
     Ok(())
 }
@@ -98,7 +135,7 @@ pub(crate) mod tests {
             check_genesis(&version),
             Err(GenesisError::SemanticsVersion { found: 2, expected: SEMANTICS_VERSION })
         );
-        let reserved = Genesis { reserved_2: [0, 0, 0, 0, 1], ..small_genesis() };
+        let reserved = Genesis { reserved: [0, 1], ..small_genesis() };
         assert_eq!(check_genesis(&reserved), Err(GenesisError::ReservedNotZero));
     }
 }

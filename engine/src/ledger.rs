@@ -11,6 +11,7 @@ use crate::id_table::IdHash;
 use crate::ledgers::Ledgers;
 use crate::look_ahead::LookAhead;
 use crate::resolved::PendingState;
+use crate::trading::limits::ORDINARY_SUM_MAX;
 use crate::transfers::{StoredTransfer, Transfers};
 use crate::undo::{UndoLog, UndoStep};
 use mizan_wire::{Account, AccountFlags, Genesis, Transfer};
@@ -25,6 +26,10 @@ pub(crate) struct LedgerState {
     pub(crate) look_ahead: LookAhead,
     /// The log entry that is being executed.
     pub(crate) sequence: u64,
+    /// By account slot: open orders, and whether it belongs to an instrument; empty without trading.
+    pub(crate) trading_uses: Vec<u32>,
+    /// What ordinary transfers may bring a sum to.
+    pub(crate) sum_max: u128,
 }
 
 impl LedgerState {
@@ -39,7 +44,20 @@ impl LedgerState {
             undo: UndoLog::new(),
             look_ahead: LookAhead::default(),
             sequence: 0,
+            trading_uses: match genesis.has_trading() {
+                true => vec![0; genesis.account_count_max as usize],
+                false => Vec::new(),
+            },
+            sum_max: match genesis.has_trading() {
+                true => ORDINARY_SUM_MAX,
+                false => u128::MAX,
+            },
         }
+    }
+
+    /// Whether an account has open orders or belongs to an instrument.
+    pub(crate) fn is_trading(&self, slot: u32) -> bool {
+        self.trading_uses.get(slot as usize).is_some_and(|uses| *uses != 0)
     }
 
     /// Stores a new balance of an account; the sum of its ledger follows.

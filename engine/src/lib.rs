@@ -1,4 +1,5 @@
-//! The deterministic core: one ledger, its sessions and its digest, as a pure function of the log.
+//! The deterministic core: one ledger, the order books that settle in it, its sessions and its digest, as a pure function
+//! of the log.
 //!
 //! `Engine::apply(sequence, header, body)` is the whole interface to change: the same genesis and the same entries
 //! give the same replies, balances and digest on every machine, for ever.
@@ -29,7 +30,6 @@ mod digest;
 mod engine;
 mod error;
 mod exists;
-mod expiry;
 mod genesis;
 mod heap;
 mod holds;
@@ -47,6 +47,7 @@ mod refusal;
 mod registry;
 mod resolved;
 mod sessions;
+mod trading;
 mod transfers;
 mod undo;
 

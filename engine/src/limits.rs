@@ -16,6 +16,8 @@ pub(crate) const SESSION_COUNT_MAX: u32 = 65_535;
 pub(crate) const WINDOW_REQUESTS_MAX: u32 = 65_536;
 /// The smallest window in bytes: one request whose every event fails must fit.
 pub(crate) const WINDOW_BYTES_MIN: u32 = EVENTS_MAX * 16;
+/// The smallest window in bytes of a node with trading: one request of orders must fit.
+pub(crate) const WINDOW_BYTES_TRADING_MIN: u32 = EVENTS_MAX * 64;
 /// Digests that are remembered to be compared with later log entries.
 pub(crate) const DIGESTS_REMEMBERED: usize = 64;
 

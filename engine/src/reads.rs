@@ -49,7 +49,10 @@ impl Engine {
                 rows.for_each(|row| output.push(row.as_bytes()));
             }
             Operation::GetEngineStatus => output.push(self.status().as_bytes()),
-            _ => unreachable!("invariant: checked to be a read"),
+            _ => {
+                let is_read = self.trading.read(&self.ledger, operation, body, output);
+                assert!(is_read, "invariant: checked to be a read");
+            }
         }
         Ok(())
     }

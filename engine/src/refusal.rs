@@ -18,6 +18,11 @@ impl Refusal {
         Self { status, stored_timestamp: None, burns: false }
     }
 
+    /// A failure that spends no id.
+    pub(crate) fn new(status: impl Status) -> Self {
+        Self::plain(status.number())
+    }
+
     /// The same account, transfer or registration is stored.
     pub(crate) fn exists(status: impl Status, stored_timestamp: u64) -> Self {
         Self { stored_timestamp: Some(stored_timestamp), ..Self::plain(status.number()) }

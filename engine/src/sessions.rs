@@ -5,14 +5,14 @@
 //! Invariants: a session's numbers have no gaps; a request is executed once; a stored reply is dropped only when its
 //! client has said that it arrived, or when the session ends; what is stored is bounded in replies and in bytes.
 //!
-//! What is absent: connections, authentication, and any reply's body other than the compact results of a create.
+//! What is absent: connections, authentication, and any reply's body other than the results of a write.
 
 use crate::id_table::IdTable;
 use mizan_memory::reserve_touched;
-use mizan_wire::{Genesis, RegisterRecord, RequestHeader, RequestStatus, ResultException};
+use mizan_wire::{Genesis, RegisterRecord, RequestHeader, RequestStatus};
 use std::collections::VecDeque;
 
-/// The reply to an executed create.
+/// The reply to an executed write.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredReply {
     pub(crate) request: u64,
@@ -20,12 +20,16 @@ pub(crate) struct StoredReply {
     pub(crate) sequence: u64,
     pub(crate) timestamp: u64,
     pub(crate) event_count: u32,
-    pub(crate) exceptions: Box<[ResultException]>,
+    /// The body, of records of one size.
+    pub(crate) body: Box<[u8]>,
+    pub(crate) result_size: u16,
+    /// `REPLY_COMPACT` or none.
+    pub(crate) flags: u32,
 }
 
 impl StoredReply {
     fn size(&self) -> u64 {
-        size_of_val::<[ResultException]>(&self.exceptions) as u64
+        self.body.len() as u64
     }
 }
 

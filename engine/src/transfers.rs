@@ -91,6 +91,11 @@ impl Transfers {
         self.records.len() + self.burnt.len() >= self.count_max
     }
 
+    /// How many more fit.
+    pub(crate) const fn room(&self) -> u64 {
+        (self.count_max - self.records.len() - self.burnt.len()) as u64
+    }
+
     #[inline]
     pub(crate) fn find(&self, id: u128, hash: IdHash) -> Option<KnownId> {
         let slot = self.table.find(hash, |slot| self.id_at(slot) == id)?;

@@ -149,7 +149,13 @@ pub struct GatewayCounters {
 pub(crate) fn reply_size_max(operation: Operation, event_count: u32) -> usize {
     use mizan_wire::limits::{BODY_SIZE_MAX, HEADER_SIZE};
     let records = match operation {
-        Operation::GetLedgers | Operation::GetCodes | Operation::TrialBalance => BODY_SIZE_MAX,
+        Operation::GetLedgers
+        | Operation::GetCodes
+        | Operation::TrialBalance
+        | Operation::GetInstruments
+        | Operation::GetOpenOrders
+        | Operation::GetExecutionReports
+        | Operation::GetDepth => BODY_SIZE_MAX,
         Operation::GetEngineStatus => operation.result_size(),
         _ => event_count as usize * operation.result_size(),
     };

@@ -51,7 +51,7 @@ impl Event for Transfer {
 
     fn after_failure(&self, ledger: &mut Ledger, status: u32) {
         // A reason that may pass: a late repetition of the transfer must not succeed by surprise.
-        const TRANSIENT: [S; 7] = [
+        const TRANSIENT: [S; 8] = [
             S::DebitAccountNotFound,
             S::CreditAccountNotFound,
             S::PendingTransferNotFound,
@@ -59,6 +59,7 @@ impl Event for Transfer {
             S::ExceedsDebits,
             S::DebitAccountAlreadyClosed,
             S::CreditAccountAlreadyClosed,
+            S::AccountHasOpenOrders,
         ];
         if TRANSIENT.iter().any(|transient| transient.number() == status) {
             ledger.burn(self.id);
@@ -96,12 +97,16 @@ fn transfer_or_hold(t: &Transfer, ledger: &mut Ledger, number: u64) -> Result<()
     }
     refuse_if(is_closed(&dr), S::DebitAccountAlreadyClosed)?;
     refuse_if(is_closed(&cr), S::CreditAccountAlreadyClosed)?;
+    let trades = |account: &Account| ledger.in_trading.contains(&account.id);
+    let closes_trader =
+        has(t, F::CLOSING_DEBIT) && trades(&dr) || has(t, F::CLOSING_CREDIT) && trades(&cr);
+    refuse_if(closes_trader, S::AccountHasOpenOrders)?;
     let holds_full = ledger.open_hold_count() >= ledger.genesis.hold_count_max;
     refuse_if(has(t, F::PENDING) && holds_full, S::HoldsFull)?;
 
     let timestamp = if t.is_imported() { t.timestamp } else { number };
     let stored = Transfer { amount: actual_amount(t, &dr, &cr), timestamp, ..*t };
-    check_overflow(&stored, &dr, &cr)?;
+    check_overflow(&stored, &dr, &cr, ledger)?;
     check_limits(stored.amount, &dr, &cr)?;
     store(&stored, dr, cr, ledger);
     Ok(())
@@ -158,7 +163,7 @@ fn actual_amount(t: &Transfer, dr: &Account, cr: &Account) -> u128 {
     amount
 }
 
-fn check_overflow(t: &Transfer, dr: &Account, cr: &Account) -> Result<(), S> {
+fn check_overflow(t: &Transfer, dr: &Account, cr: &Account, ledger: &Ledger) -> Result<(), S> {
     let overflows = |sum: u128| sum.checked_add(t.amount).is_none();
     if has(t, F::PENDING) {
         refuse_if(overflows(dr.debits_pending), S::OverflowsDebitsPending)?;
@@ -168,6 +173,11 @@ fn check_overflow(t: &Transfer, dr: &Account, cr: &Account) -> Result<(), S> {
     refuse_if(overflows(cr.credits_posted), S::OverflowsCreditsPosted)?;
     refuse_if(overflows(dr.debits_pending + dr.debits_posted), S::OverflowsDebits)?;
     refuse_if(overflows(cr.credits_pending + cr.credits_posted), S::OverflowsCredits)?;
+    if ledger.genesis.has_trading() {
+        let exceeds = |sum: u128| sum + t.amount >= 1 << 127;
+        refuse_if(exceeds(dr.debits_pending + dr.debits_posted), S::OverflowsDebits)?;
+        refuse_if(exceeds(cr.credits_pending + cr.credits_posted), S::OverflowsCredits)?;
+    }
     let due_ns = u128::from(t.timestamp) + u128::from(t.timeout) * u128::from(NS_PER_S);
     refuse_if(due_ns > u128::from(TIMESTAMP_MAX), S::OverflowsTimeout)
 }

@@ -47,6 +47,8 @@ pub(crate) struct Ledger {
     expiries: BTreeSet<(u64, u64, u128)>,
     ledgers: BTreeMap<u32, LedgerSlot>,
     codes: BTreeMap<u16, CreateCode>,
+    /// Accounts that have open orders or belong to an instrument.
+    pub(crate) in_trading: BTreeSet<u128>,
     changes: ChangeLog,
 }
 
@@ -71,6 +73,7 @@ impl Ledger {
             expiries: BTreeSet::new(),
             ledgers: BTreeMap::new(),
             codes: BTreeMap::new(),
+            in_trading: BTreeSet::new(),
             changes: ChangeLog::default(),
         }
     }

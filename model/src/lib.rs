@@ -29,6 +29,7 @@ mod registry;
 mod reply;
 mod sessions;
 mod tick;
+mod trading;
 mod undo;
 
 pub use error::{GenesisError, LogError};

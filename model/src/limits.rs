@@ -12,9 +12,13 @@ pub(crate) const CODE_COUNT_MAX: u32 = 8_000;
 pub(crate) const SESSION_COUNT_MAX: u32 = 65_535;
 /// Stored replies of a session that a genesis record may allow.
 pub(crate) const WINDOW_REQUESTS_MAX: u32 = 65_536;
-/// Bytes that a stored reply takes for each result that it lists.
-pub(crate) const EXCEPTION_SIZE: u64 = 16;
-/// A session's stored replies must have room for the worst single request.
-pub(crate) const WINDOW_BYTES_MIN: u32 = EVENTS_MAX * EXCEPTION_SIZE as u32;
+/// A session's stored replies must have room for the worst single create, at 16 bytes for each event.
+pub(crate) const WINDOW_BYTES_MIN: u32 = EVENTS_MAX * 16;
 /// Digests that are remembered, so that a later entry can be compared with them.
 pub(crate) const DIGESTS_REMEMBERED: usize = 64;
+/// Instruments that a genesis record may allow: all of them must fit in one reply.
+pub(crate) const INSTRUMENT_COUNT_MAX: u64 = 4_000;
+/// Execution reports that a genesis record may allow.
+pub(crate) const REPORT_COUNT_MAX: u64 = 1 << 40;
+/// A session's stored replies must have room for one request of orders, at 64 bytes for each.
+pub(crate) const WINDOW_BYTES_TRADING_MIN: u32 = EVENTS_MAX * 64;

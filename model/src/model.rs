@@ -6,16 +6,19 @@ use crate::batch::create_batch;
 use crate::digest::Digest;
 use crate::error::{GenesisError, LogError};
 use crate::genesis::check_genesis;
-use crate::ledger::{HoldState, Ledger};
+use crate::ledger::{HoldState, Ledger, expires_ns};
 use crate::reply::ModelReply;
 use crate::sessions::{Decision, Sessions, StoredReply};
+use crate::trading::Trading;
 use crate::{reads, registry, tick};
 use mizan_wire::frame::{REPLY_COMPACT, REPLY_REPLAYED};
-use mizan_wire::limits::TIMESTAMP_MAX;
+use mizan_wire::limits::{TICK_ACTIONS_MAX, TIMESTAMP_MAX};
+use mizan_wire::trading::CreateInstrument;
 use mizan_wire::{
     Account, CREATED, CreateResult, DigestRecord, EngineStatus, Genesis, Operation, RequestHeader,
     RequestStatus, ResultException, SEMANTICS_VERSION, Transfer, TrialBalanceRow,
 };
+use std::collections::BTreeSet;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// The state after some entries of a log.
@@ -24,6 +27,7 @@ pub struct Model {
     genesis: Genesis,
     ledger: Ledger,
     sessions: Sessions,
+    trading: Trading,
     digest: Digest,
     sequence: u64,
     timestamp: u64,
@@ -39,12 +43,19 @@ struct Plan {
 enum Action {
     Genesis,
     Digest { at_sequence: u64 },
-    Tick { due: Vec<Transfer> },
+    Tick { due: Vec<Due> },
     Register,
     Close,
     Create,
+    Trade,
     Refuse(RequestStatus),
     Replay(StoredReply),
+}
+
+/// A hold or an order that has come to its end.
+enum Due {
+    Hold(Transfer),
+    Order(usize),
 }
 
 /// What the digest learns from an entry, besides sequence, operation, status and time.
@@ -65,6 +76,7 @@ impl Model {
             genesis: *genesis,
             ledger: Ledger::new(genesis),
             sessions: Sessions::new(genesis),
+            trading: Trading::new(genesis),
             digest: Digest::new(genesis.cluster),
             sequence: 0,
             timestamp: 0,
@@ -89,8 +101,8 @@ impl Model {
             return Err(self.misplaced(header));
         }
         let plan = self.plan(sequence, operation, header, body)?;
-        let last = plan.last;
-        let (reply, traces) = self.execute(sequence, plan, operation, header, body);
+        let (reply, traces, last) = self.execute(sequence, plan, operation, header, body);
+        self.ledger.in_trading = self.accounts_in_trading();
 
         self.sequence = sequence;
         self.timestamp = last;
@@ -125,6 +137,7 @@ impl Model {
             Operation::GetCodes => reply.with_records(&reads::get_codes(ledger)),
             Operation::TrialBalance => reply.with_records(&reads::trial_balance(ledger)),
             Operation::GetEngineStatus => reply.with_records(&[self.status()]),
+            _ if operation.is_read() => self.trading.answer(ledger, operation, body, reply),
             _ => return Err(self.misplaced(header)),
         })
     }
@@ -181,15 +194,16 @@ impl Model {
             }
             Operation::Genesis => Action::Genesis,
             Operation::Digest => self.plan_digest(sequence, body)?,
-            Operation::Tick => Action::Tick { due: tick::due(&self.ledger, first) },
+            Operation::Tick => Action::Tick { due: self.due(first) },
             Operation::Register => Action::Register,
             Operation::CloseSession => self.plan_write(header, operation, Action::Close),
             // Internal writes have no session.
-            _ if header.client == 0 => Action::Create,
-            _ => self.plan_write(header, operation, Action::Create),
+            _ if header.client == 0 => creates(operation),
+            _ => self.plan_write(header, operation, creates(operation)),
         };
         let numbers = match &action {
             Action::Create => u64::from(header.event_count),
+            Action::Trade => u64::from(header.event_count) + self.trading.room(&self.ledger),
             Action::Tick { due } => due.len() as u64,
             _ => 1,
         };
@@ -228,19 +242,22 @@ impl Model {
         operation: Operation,
         header: &RequestHeader,
         body: &[u8],
-    ) -> (ModelReply, Traces) {
+    ) -> (ModelReply, Traces, u64) {
+        if matches!(plan.action, Action::Trade) {
+            return self.execute_trade(operation, header, body, sequence, plan.first);
+        }
         let (first, last) = (plan.first, plan.last);
         if operation != Operation::Register {
             self.sessions.touch(header, last);
         }
         let empty = ModelReply::empty(RequestStatus::Ok, sequence, last);
-        match plan.action {
+        let (reply, traces) = match plan.action {
             Action::Genesis => (empty, Traces::default()),
             Action::Digest { at_sequence } => {
                 self.digest.confirm(at_sequence);
                 (empty, Traces::default())
             }
-            Action::Tick { due } => self.execute_tick(&due, empty),
+            Action::Tick { due } => self.execute_tick(&due, first, empty),
             Action::Register => self.execute_register(header, sequence, first, empty),
             Action::Close => {
                 self.sessions.close(header.client);
@@ -249,14 +266,42 @@ impl Model {
             Action::Create => self.execute_create(operation, header, body, first, empty),
             Action::Refuse(status) => (ModelReply { status, ..empty }, Traces::default()),
             Action::Replay(stored) => (replayed(&stored), Traces::default()),
-        }
+            Action::Trade => unreachable!("handled above"),
+        };
+        (reply, traces, last)
     }
 
-    fn execute_tick(&mut self, due: &[Transfer], empty: ModelReply) -> (ModelReply, Traces) {
+    /// What a tick at `now` ends, holds and orders together, in the order of due time and timestamp.
+    fn due(&self, now: u64) -> Vec<Due> {
+        let holds = tick::due(&self.ledger, now).into_iter().map(|pending| {
+            let due_ns = expires_ns(&pending).expect("invariant: it is due");
+            (due_ns, pending.timestamp, Due::Hold(pending))
+        });
+        let orders = self.trading.expiries().into_iter();
+        let orders = orders.filter(|(due_ns, _, _)| *due_ns <= now);
+        let orders =
+            orders.map(|(due_ns, timestamp, order)| (due_ns, timestamp, Due::Order(order)));
+        let mut all: Vec<_> = holds.chain(orders).collect();
+        all.sort_by_key(|(due_ns, timestamp, _)| (*due_ns, *timestamp));
+        all.truncate(TICK_ACTIONS_MAX as usize);
+        all.into_iter().map(|(_, _, due)| due).collect()
+    }
+
+    fn execute_tick(&mut self, due: &[Due], first: u64, empty: ModelReply) -> (ModelReply, Traces) {
         let mut traces = Traces { words: Vec::new(), scrub_count: due.len() };
-        for pending in due {
-            tick::expire(pending, &mut self.ledger);
-            traces.words.push(u128::from(pending.timestamp));
+        for (index, due) in due.iter().enumerate() {
+            let timestamp = match due {
+                Due::Hold(pending) => {
+                    tick::expire(pending, &mut self.ledger);
+                    pending.timestamp
+                }
+                Due::Order(position) => {
+                    let now = first + index as u64;
+                    let sequence = self.sequence + 1;
+                    self.trading.expire(&mut self.ledger, *position, sequence, now)
+                }
+            };
+            traces.words.push(u128::from(timestamp));
         }
         (ModelReply { event_count: due.len() as u32, ..empty }, traces)
     }
@@ -277,6 +322,47 @@ impl Model {
         }
     }
 
+    fn execute_trade(
+        &mut self,
+        operation: Operation,
+        header: &RequestHeader,
+        body: &[u8],
+        sequence: u64,
+        first: u64,
+    ) -> (ModelReply, Traces, u64) {
+        let ledger = &mut self.ledger;
+        let session = header.session;
+        let (results, last) =
+            self.trading.execute(ledger, operation, body, session, sequence, first);
+        self.sessions.touch(header, last);
+        let empty = ModelReply::empty(RequestStatus::Ok, sequence, last);
+        let reply = ModelReply { event_count: header.event_count, ..empty }.with_records(&results);
+        self.store(header, &reply);
+        let words = self.trading.words(&results);
+        (reply, Traces { words, scrub_count: results.len() }, last)
+    }
+
+    fn store(&mut self, header: &RequestHeader, reply: &ModelReply) {
+        if header.client == 0 {
+            return;
+        }
+        let stored = StoredReply {
+            request_checksum: header.request_checksum,
+            sequence: reply.sequence,
+            timestamp: reply.timestamp,
+            event_count: reply.event_count,
+            flags: reply.flags,
+            result_size: reply.result_size,
+            body: reply.body.clone(),
+        };
+        self.sessions.store(header, stored);
+    }
+
+    fn accounts_in_trading(&self) -> BTreeSet<u128> {
+        let ids = self.ledger.accounts().iter().map(|account| account.id);
+        ids.filter(|id| self.trading.uses(*id)).collect()
+    }
+
     fn execute_create(
         &mut self,
         operation: Operation,
@@ -290,21 +376,15 @@ impl Model {
             Operation::CreateAccounts => create_batch::<Account>(ledger, &records(body), first),
             Operation::CreateTransfers => create_batch::<Transfer>(ledger, &records(body), first),
             Operation::CreateLedgers => registry::create_ledgers(ledger, &records(body), first),
+            Operation::CreateInstruments => {
+                create_instruments(&mut self.trading, ledger, body, first)
+            }
             _ => registry::create_codes(ledger, &records(body), first),
         };
         let exceptions = exceptions(&results, first);
         let reply = ModelReply { event_count: header.event_count, flags: REPLY_COMPACT, ..empty }
             .with_records(&exceptions);
-        if header.client != 0 {
-            let stored = StoredReply {
-                request_checksum: header.request_checksum,
-                sequence: reply.sequence,
-                timestamp: reply.timestamp,
-                event_count: reply.event_count,
-                exceptions,
-            };
-            self.sessions.store(header, stored);
-        }
+        self.store(header, &reply);
         let word = |(index, result): (usize, &CreateResult)| {
             u128::from(result.timestamp) | u128::from(result.status) << 64 | (index as u128) << 96
         };
@@ -373,10 +453,12 @@ impl Model {
         reads::trial_balance(&self.ledger)
     }
 
-    /// When the next open hold expires, in nanoseconds since 1970.
+    /// When the next open hold or order ends by itself, in nanoseconds since 1970.
     #[must_use]
     pub fn next_due_ns(&self) -> Option<u64> {
-        self.ledger.expiries().first().map(|(due_ns, _, _)| *due_ns)
+        let hold = self.ledger.expiries().first().map(|(due_ns, _, _)| *due_ns);
+        let order = self.trading.expiries().first().map(|(due_ns, _, _)| *due_ns);
+        hold.into_iter().chain(order).min()
     }
 
     /// Counters, limits and digest.
@@ -425,6 +507,35 @@ fn exceptions(results: &[CreateResult], first: u64) -> Vec<ResultException> {
 
 fn replayed(stored: &StoredReply) -> ModelReply {
     let reply = ModelReply::empty(RequestStatus::Ok, stored.sequence, stored.timestamp);
-    let flags = REPLY_COMPACT | REPLY_REPLAYED;
-    ModelReply { flags, event_count: stored.event_count, ..reply }.with_records(&stored.exceptions)
+    let result_size = stored.result_size;
+    ModelReply {
+        flags: stored.flags | REPLY_REPLAYED,
+        event_count: stored.event_count,
+        result_size,
+        result_count: (stored.body.len() / usize::from(result_size.max(1))) as u32,
+        body: stored.body.clone(),
+        ..reply
+    }
+}
+
+fn creates(operation: Operation) -> Action {
+    if operation.is_trading() { Action::Trade } else { Action::Create }
+}
+
+fn create_instruments(
+    trading: &mut Trading,
+    ledger: &Ledger,
+    body: &[u8],
+    first: u64,
+) -> Vec<CreateResult> {
+    let events = records::<CreateInstrument>(body);
+    let numbered = (first..).zip(&events);
+    let create = |(number, event): (u64, &CreateInstrument)| {
+        let (status, timestamp) = match trading.create(ledger, event, number) {
+            Ok(()) => (CREATED, number),
+            Err(refused) => refused,
+        };
+        CreateResult { timestamp, status, reserved: 0 }
+    };
+    numbered.map(create).collect()
 }

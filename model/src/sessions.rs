@@ -3,10 +3,7 @@
 //! Invariant: the stored replies of a session are those of the requests after its mark (`replies_received`) up to its
 //! last one, without gaps.
 
-use crate::limits::EXCEPTION_SIZE;
-use mizan_wire::{
-    Genesis, Operation, RegisterRecord, RequestHeader, RequestStatus, ResultException,
-};
+use mizan_wire::{Genesis, Operation, RegisterRecord, RequestHeader, RequestStatus};
 use std::collections::BTreeMap;
 
 /// What an executed request left behind, so that a repetition gets the same reply.
@@ -16,7 +13,10 @@ pub(crate) struct StoredReply {
     pub(crate) sequence: u64,
     pub(crate) timestamp: u64,
     pub(crate) event_count: u32,
-    pub(crate) exceptions: Vec<ResultException>,
+    /// `REPLY_COMPACT` or none.
+    pub(crate) flags: u32,
+    pub(crate) result_size: u16,
+    pub(crate) body: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,10 +51,10 @@ impl Session {
         self.replies_received.max(header.replies_received.min(self.request_last))
     }
 
-    fn window_is_full(&self, mark: u64, event_count: u32, genesis: &Genesis) -> bool {
+    fn window_is_full(&self, mark: u64, size_max: u64, genesis: &Genesis) -> bool {
         let kept: Vec<_> = self.replies.range(mark + 1..).map(|(_, reply)| reply).collect();
-        let exceptions: usize = kept.iter().map(|reply| reply.exceptions.len()).sum();
-        let bytes = EXCEPTION_SIZE * (exceptions as u64 + u64::from(event_count));
+        let stored: usize = kept.iter().map(|reply| reply.body.len()).sum();
+        let bytes = stored as u64 + size_max;
         kept.len() == genesis.window_requests as usize || bytes > u64::from(genesis.window_bytes)
     }
 }
@@ -135,8 +135,9 @@ impl Sessions {
         if request > session.request_last + 1 {
             return Decision::Refuse(RequestStatus::RequestNumberGap);
         }
+        let size_max = u64::from(header.event_count) * operation.result_size() as u64;
         let stores_a_reply = operation != Operation::CloseSession;
-        if stores_a_reply && session.window_is_full(mark, header.event_count, &self.genesis) {
+        if stores_a_reply && session.window_is_full(mark, size_max, &self.genesis) {
             return Decision::Refuse(RequestStatus::WindowFull);
         }
         Decision::Execute

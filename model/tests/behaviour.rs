@@ -24,8 +24,12 @@ const GENESIS: Genesis = Genesis {
     session_count_max: 1,
     window_requests: 2,
     window_bytes: EVENTS_MAX * 16,
-    reserved: 0,
-    reserved_2: [0; 5],
+    instrument_count_max: 0,
+    order_count_max: 0,
+    report_count_max: 0,
+    open_order_count_max: 0,
+    book_level_count_max: 0,
+    reserved: [0; 2],
 };
 
 fn header(operation: Operation, body: &[u8], clock_reading: u64) -> RequestHeader {
@@ -247,7 +251,7 @@ fn a_genesis_record_is_refused_field_by_field() {
     }
     let other = Genesis { semantics_version: SEMANTICS_VERSION + 1, ..GENESIS };
     assert!(matches!(Model::new(&other), Err(GenesisError::SemanticsVersion { .. })));
-    let reserved = Genesis { reserved_2: [0, 0, 0, 0, 1], ..GENESIS };
+    let reserved = Genesis { reserved: [0, 1], ..GENESIS };
     assert_eq!(Model::new(&reserved).err(), Some(GenesisError::ReservedNotZero));
 }
 

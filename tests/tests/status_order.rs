@@ -515,7 +515,9 @@ fn every_status_of_the_tables_is_reached_by_a_row() {
     let registry = [Operation::CreateLedgers, Operation::CreateCodes];
     for operations in [&[Operation::CreateAccounts][..], &[Operation::CreateTransfers], &registry] {
         let reached = statuses(operations);
-        for (number, name) in table(operations[0]) {
+        // Orders are needed for that: `engine/tests/trading.rs` has them.
+        let all = table(operations[0]).into_iter();
+        for (number, name) in all.filter(|(_, name)| *name != "account_has_open_orders") {
             assert!(reached.contains(&number), "{}: {name} is not reached", operations[0].name());
         }
     }

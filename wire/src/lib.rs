@@ -14,6 +14,7 @@ pub mod amount;
 pub mod frame;
 pub mod limits;
 pub mod orders;
+pub mod trading;
 
 mod account;
 mod checksum;

@@ -30,6 +30,30 @@ pub enum Operation {
     CloseSession = 262,
     /// Counters, limits and digest of the engine. Read.
     GetEngineStatus = 263,
+    /// Gives instruments a book and terms.
+    CreateInstruments = 264,
+    /// Enters orders, which reserve, match and settle.
+    SubmitOrders = 265,
+    /// Gives open orders new terms.
+    AmendOrders = 266,
+    /// Ends open orders.
+    CancelOrders = 267,
+    /// Ends all orders that meet some conditions.
+    MassCancelOrders = 268,
+    /// Halts and resumes instruments.
+    SetTradingStates = 269,
+    /// Ends the orders of the day.
+    CloseTradingSessions = 270,
+    /// All instruments. Read.
+    GetInstruments = 271,
+    /// Orders by account and client id. Read.
+    GetOrders = 272,
+    /// The open orders of an account. Read.
+    GetOpenOrders = 273,
+    /// The private reports of an account, from a number on. Read.
+    GetExecutionReports = 274,
+    /// The price levels of one side of a book. Read.
+    GetDepth = 275,
     /// Lets time pass: performs what is due. Internal.
     Tick = 512,
     /// Compares the state's digest at an earlier sequence. Internal.
@@ -42,7 +66,7 @@ pub enum Operation {
 
 impl Operation {
     /// All operations, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 28] = [
         Self::LookupAccounts,
         Self::LookupTransfers,
         Self::CreateAccounts,
@@ -55,6 +79,18 @@ impl Operation {
         Self::Register,
         Self::CloseSession,
         Self::GetEngineStatus,
+        Self::CreateInstruments,
+        Self::SubmitOrders,
+        Self::AmendOrders,
+        Self::CancelOrders,
+        Self::MassCancelOrders,
+        Self::SetTradingStates,
+        Self::CloseTradingSessions,
+        Self::GetInstruments,
+        Self::GetOrders,
+        Self::GetOpenOrders,
+        Self::GetExecutionReports,
+        Self::GetDepth,
         Self::Tick,
         Self::Digest,
         Self::Genesis,
@@ -89,6 +125,18 @@ impl Operation {
             Self::Register => "register",
             Self::CloseSession => "close_session",
             Self::GetEngineStatus => "get_engine_status",
+            Self::CreateInstruments => "create_instruments",
+            Self::SubmitOrders => "submit_orders",
+            Self::AmendOrders => "amend_orders",
+            Self::CancelOrders => "cancel_orders",
+            Self::MassCancelOrders => "mass_cancel_orders",
+            Self::SetTradingStates => "set_trading_states",
+            Self::CloseTradingSessions => "close_trading_sessions",
+            Self::GetInstruments => "get_instruments",
+            Self::GetOrders => "get_orders",
+            Self::GetOpenOrders => "get_open_orders",
+            Self::GetExecutionReports => "get_execution_reports",
+            Self::GetDepth => "get_depth",
             Self::Tick => "tick",
             Self::Digest => "digest",
             Self::Genesis => "genesis",
@@ -107,6 +155,11 @@ impl Operation {
                 | Self::GetCodes
                 | Self::TrialBalance
                 | Self::GetEngineStatus
+                | Self::GetInstruments
+                | Self::GetOrders
+                | Self::GetOpenOrders
+                | Self::GetExecutionReports
+                | Self::GetDepth
         )
     }
 
@@ -121,7 +174,25 @@ impl Operation {
     pub const fn is_create(self) -> bool {
         matches!(
             self,
-            Self::CreateAccounts | Self::CreateTransfers | Self::CreateLedgers | Self::CreateCodes
+            Self::CreateAccounts
+                | Self::CreateTransfers
+                | Self::CreateLedgers
+                | Self::CreateCodes
+                | Self::CreateInstruments
+        )
+    }
+
+    /// Whether it changes order books; its reply has an `OrderResult` for every event.
+    #[must_use]
+    pub const fn is_trading(self) -> bool {
+        matches!(
+            self,
+            Self::SubmitOrders
+                | Self::AmendOrders
+                | Self::CancelOrders
+                | Self::MassCancelOrders
+                | Self::SetTradingStates
+                | Self::CloseTradingSessions
         )
     }
 
@@ -133,7 +204,12 @@ impl Operation {
             Self::CreateAccounts
             | Self::CreateTransfers
             | Self::CreateLedgers
-            | Self::CreateCodes => 128,
+            | Self::CreateCodes
+            | Self::SubmitOrders => 128,
+            Self::CreateInstruments => 256,
+            Self::AmendOrders | Self::CancelOrders | Self::MassCancelOrders => 64,
+            Self::GetOrders | Self::GetOpenOrders | Self::GetExecutionReports => 32,
+            Self::SetTradingStates | Self::CloseTradingSessions | Self::GetDepth => 16,
             _ => 0,
         }
     }
@@ -142,12 +218,23 @@ impl Operation {
     #[must_use]
     pub const fn result_size(self) -> usize {
         match self {
-            Self::LookupAccounts | Self::LookupTransfers | Self::GetLedgers | Self::GetCodes => 128,
+            Self::LookupAccounts
+            | Self::LookupTransfers
+            | Self::GetLedgers
+            | Self::GetCodes
+            | Self::GetExecutionReports => 128,
             Self::CreateAccounts
             | Self::CreateTransfers
             | Self::CreateLedgers
-            | Self::CreateCodes => 16,
-            Self::TrialBalance | Self::GetEngineStatus => 256,
+            | Self::CreateCodes
+            | Self::CreateInstruments => 16,
+            Self::TrialBalance
+            | Self::GetEngineStatus
+            | Self::GetInstruments
+            | Self::GetOrders
+            | Self::GetOpenOrders => 256,
+            Self::GetDepth => 32,
+            _ if self.is_trading() => 64,
             _ => 0,
         }
     }
@@ -155,6 +242,12 @@ impl Operation {
     /// Smallest and largest number of events in a client's request.
     #[must_use]
     pub const fn event_count_range(self) -> (u32, u32) {
-        if self.event_size() == 0 { (0, 0) } else { (1, EVENTS_MAX) }
+        match self {
+            Self::GetOpenOrders | Self::GetExecutionReports | Self::GetDepth => (1, 1),
+            // Events, or their answers, of 256 bytes.
+            Self::CreateInstruments | Self::GetOrders => (1, EVENTS_MAX / 2),
+            _ if self.event_size() == 0 => (0, 0),
+            _ => (1, EVENTS_MAX),
+        }
     }
 }

@@ -163,10 +163,26 @@ pub struct Genesis {
     pub window_requests: u32,
     /// Bytes of a session's stored replies.
     pub window_bytes: u32,
+    /// Instruments that fit; 0, as all that follows, for a node without trading.
+    pub instrument_count_max: u32,
+    /// Orders that are remembered, for ever.
+    pub order_count_max: u64,
+    /// Execution reports that are kept, of all accounts together.
+    pub report_count_max: u64,
+    /// Open orders that fit, in all books together.
+    pub open_order_count_max: u32,
+    /// Price levels that fit, in all books together.
+    pub book_level_count_max: u32,
     /// Zero.
-    pub reserved: u32,
-    /// Zero.
-    pub reserved_2: [u64; 5],
+    pub reserved: [u64; 2],
+}
+
+impl Genesis {
+    /// Whether the node has order books.
+    #[must_use]
+    pub const fn has_trading(&self) -> bool {
+        self.instrument_count_max != 0
+    }
 }
 
 const _: () = {

@@ -1,8 +1,10 @@
 //! One face for all statuses: number, name, meaning, and what to do about it.
 
+use crate::orders::{CancelReason, OrderReject};
 use crate::status_tables::{
     CreateAccountStatus, CreateTransferStatus, RegistryStatus, RequestStatus,
 };
+use crate::trading::{InstrumentStatus, OrderStatus};
 
 /// What every table of statuses offers.
 pub trait Status: Copy + 'static {
@@ -46,6 +48,10 @@ pub fn explain(word: &str) -> Vec<Explanation> {
     collect::<CreateTransferStatus>(word, &mut found);
     collect::<RegistryStatus>(word, &mut found);
     collect::<RequestStatus>(word, &mut found);
+    collect::<InstrumentStatus>(word, &mut found);
+    collect::<OrderStatus>(word, &mut found);
+    collect::<OrderReject>(word, &mut found);
+    collect::<CancelReason>(word, &mut found);
     found
 }
 
@@ -82,16 +88,18 @@ mod tests {
     #[test]
     fn every_status_has_a_number_a_name_and_a_meaning_of_its_own() {
         check::<CreateAccountStatus>(30);
-        check::<CreateTransferStatus>(71);
+        check::<CreateTransferStatus>(72);
         check::<RegistryStatus>(15);
         check::<RequestStatus>(36);
+        check::<InstrumentStatus>(20);
+        check::<OrderStatus>(24);
     }
 
     #[test]
     fn a_status_is_found_by_name_and_by_number() {
         assert_eq!(explain("exceeds_credits")[0].number, 54);
         assert_eq!(explain("54")[0].name, "exceeds_credits");
-        assert_eq!(explain("exists").len(), 3);
+        assert_eq!(explain("exists").len(), 5);
         assert!(explain("nonsense").is_empty());
     }
 }

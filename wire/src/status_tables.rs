@@ -133,6 +133,7 @@ statuses! {
     ImportedEventTimeoutMustBeZero = 63, "imported_event_timeout_must_be_zero", "An imported pending transfer cannot expire.";
     DebitAccountAlreadyClosed = 65, "debit_account_already_closed", "The debit account is closed. Void the closing transfer to open it; use a new transfer id: this one is spent.";
     CreditAccountAlreadyClosed = 66, "credit_account_already_closed", "The credit account is closed. Void the closing transfer to open it; use a new transfer id: this one is spent.";
+    AccountHasOpenOrders = 1105, "account_has_open_orders", "An account that has open orders, or belongs to an instrument, cannot be closed. Cancel the orders first; use a new transfer id: this one is spent.";
     HoldsFull = 1104, "holds_full", "The node holds as many open pending transfers as were fixed at format. Post or void some, then try again.";
     OverflowsDebitsPending = 47, "overflows_debits_pending", "The debit account's pending debits would exceed 2^128-1.";
     OverflowsCreditsPending = 48, "overflows_credits_pending", "The credit account's pending credits would exceed 2^128-1.";
@@ -159,6 +160,7 @@ impl CreateTransferStatus {
                 | Self::ExceedsDebits
                 | Self::DebitAccountAlreadyClosed
                 | Self::CreditAccountAlreadyClosed
+                | Self::AccountHasOpenOrders
         )
     }
 }

@@ -1,0 +1,133 @@
+//! Execution reports: the last ones of all accounts in one ring, chained per account.
+//!
+//! Invariants: the reports of an account are numbered from 1 without gaps; those from `first` to `count` are kept.
+//!
+//! What is absent: reports of commands that were refused; the reply tells of them.
+
+use crate::trading::order::OpenList;
+use mizan_memory::reserve_touched;
+use mizan_wire::trading::ExecutionKind;
+
+/// What is kept of one report.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    pub(crate) fee: i128,
+    pub(crate) transfer_id: u128,
+    pub(crate) number: u64,
+    pub(crate) timestamp: u64,
+    pub(crate) sequence: u64,
+    pub(crate) price: u64,
+    pub(crate) quantity: u64,
+    pub(crate) open: u64,
+    pub(crate) filled: u64,
+    /// The account's report before it, as a count of all reports; meaningless for its first.
+    pub(crate) previous: u64,
+    pub(crate) order: u32,
+    pub(crate) trader: u32,
+    pub(crate) reason: u16,
+    pub(crate) kind: ExecutionKind,
+    pub(crate) marks: u8,
+}
+
+/// What trading knows of an account.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trader {
+    /// Reports given so far.
+    pub(crate) report_count: u64,
+    /// The first one that is kept.
+    pub(crate) report_first: u64,
+    /// The last one, as a count of all reports.
+    report_last: u64,
+    pub(crate) open: OpenList,
+}
+
+impl Trader {
+    pub(crate) const NEW: Self =
+        Self { report_count: 0, report_first: 1, report_last: 0, open: OpenList::EMPTY };
+}
+
+/// See the module.
+pub(crate) struct Reports {
+    ring: Vec<Report>,
+    count: u64,
+    count_max: u64,
+}
+
+impl Reports {
+    pub(crate) fn new(count_max: usize) -> Self {
+        Self { ring: reserve_touched(count_max), count: 0, count_max: count_max as u64 }
+    }
+
+    /// Numbers a report and keeps it, in the place of the oldest one if need be.
+    #[inline]
+    pub(crate) fn push(&mut self, mut report: Report, traders: &mut [Trader]) {
+        let trader = &mut traders[report.trader as usize];
+        trader.report_count += 1;
+        report.number = trader.report_count;
+        report.previous = std::mem::replace(&mut trader.report_last, self.count);
+        if self.count < self.count_max {
+            self.ring.push(report);
+        } else {
+            let place = (self.count % self.count_max) as usize;
+            let dropped = std::mem::replace(&mut self.ring[place], report);
+            traders[dropped.trader as usize].report_first = dropped.number + 1;
+        }
+        self.count += 1;
+    }
+
+    /// Adds an account's kept reports from a number on to a list, the last one first.
+    pub(crate) fn collect(&self, trader: &Trader, from: u64, found: &mut Vec<Report>) {
+        let from = from.max(trader.report_first);
+        let mut place = trader.report_last;
+        for _ in from..=trader.report_count {
+            let report = self.ring[(place % self.count_max) as usize];
+            found.push(report);
+            place = report.previous;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(trader: u32, order: u32) -> Report {
+        Report {
+            fee: 0,
+            transfer_id: 0,
+            number: 0,
+            timestamp: 0,
+            sequence: 0,
+            price: 0,
+            quantity: 0,
+            open: 0,
+            filled: 0,
+            previous: 0,
+            order,
+            trader,
+            reason: 0,
+            kind: ExecutionKind::New,
+            marks: 0,
+        }
+    }
+
+    #[test]
+    fn an_account_whose_reports_were_dropped_knows_the_first_that_is_left() {
+        let mut traders = [Trader::NEW; 3];
+        let mut reports = Reports::new(4);
+        for (order, trader) in [0, 0, 1, 0, 1, 0].into_iter().enumerate() {
+            reports.push(report(trader, order as u32), &mut traders);
+        }
+        let orders_of = |trader: usize, from: u64| {
+            let mut found = Vec::new();
+            reports.collect(&traders[trader], from, &mut found);
+            found.iter().map(|report| (report.number, report.order)).collect::<Vec<_>>()
+        };
+        assert_eq!(orders_of(0, 0), [(4, 5), (3, 3)]);
+        assert_eq!(orders_of(0, 4), [(4, 5)]);
+        assert_eq!(orders_of(1, 1), [(2, 4), (1, 2)]);
+        assert_eq!(orders_of(1, 3), []);
+        assert_eq!(orders_of(2, 0), []);
+        assert_eq!((traders[0].report_first, traders[1].report_first), (3, 1));
+    }
+}

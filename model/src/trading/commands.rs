@@ -1,0 +1,206 @@
+//! Everything else that happens to orders.
+
+use crate::ledger::Ledger;
+use crate::trading::order::TradingOrder;
+use crate::trading::submit::{covers, trades_max};
+use crate::trading::{Refused, Step, Trading, refuse_if};
+use mizan_wire::Status;
+use mizan_wire::orders::{
+    AmendOrder, BookCommand, CancelOrder, CancelReason, OrderHandle, OrderKind, OrderReject,
+    OrderReport, ReportKind, SLOT_NONE, TradingState,
+};
+use mizan_wire::trading::{
+    AmendOrderEvent, CancelOrderEvent, InstrumentCommand, MassCancelEvent, OrderState,
+    OrderStatus as S, decode_trading_state,
+};
+
+impl Trading {
+    fn find_open(
+        &self,
+        ledger: &Ledger,
+        account_id: u128,
+        client_order_id: u128,
+        number: u64,
+    ) -> Result<usize, Refused> {
+        let names = [client_order_id != 0, number != 0];
+        refuse_if(names[0] == names[1], S::OrderNameAmbiguous)?;
+        refuse_if(ledger.account(account_id).is_none(), S::AccountNotFound)?;
+        let position = if number == 0 {
+            *self.positions.get(&(account_id, client_order_id)).ok_or(S::OrderUnknown)?
+        } else {
+            refuse_if(number > self.orders.len() as u64, S::OrderUnknown)?;
+            number as usize - 1
+        };
+        let order = &self.orders[position];
+        refuse_if(order.quote_account != account_id, S::OwnerMismatch)?;
+        if order.is_open() { Ok(position) } else { Err(about(S::OrderEnded, position)) }
+    }
+
+    /// The owner as the book knows it, and the order's handle there.
+    fn handle(&self, ledger: &Ledger, order: &TradingOrder) -> (u32, OrderHandle) {
+        let owner = ledger.accounts().iter().position(|account| account.id == order.quote_account);
+        let owner = owner.expect("accounts never go") as u32;
+        (owner, OrderHandle { number: order.book_number, slot: SLOT_NONE })
+    }
+
+    pub(crate) fn amend(
+        &mut self,
+        ledger: &mut Ledger,
+        event: &AmendOrderEvent,
+        step: &mut Step,
+    ) -> Result<usize, Refused> {
+        let AmendOrderEvent { account_id, client_order_id, order_number, .. } = *event;
+        let position = self.find_open(ledger, account_id, client_order_id, order_number)?;
+        let order = self.orders[position].clone();
+        let instrument = order.event.instrument;
+        let (owner, handle) = self.handle(ledger, &order);
+        let AmendOrderEvent { price, stop_price, quantity, .. } = *event;
+        let mut after = self.markets[&instrument].book.clone();
+        let amend = AmendOrder { handle, owner, price, stop_price, quantity };
+        let reports = after.apply(&BookCommand::Amend(amend));
+        refuse_rejected(&reports, position)?;
+        let gone = order.quantity - order.open;
+        if quantity > gone {
+            let is_dormant = order.state == OrderState::Dormant;
+            let kind = if is_dormant { order.kind } else { OrderKind::Limit };
+            let has_limit = kind != OrderKind::Stop;
+            let changed = TradingOrder {
+                open: quantity - gone,
+                price_bound: if has_limit { price } else { order.price_bound },
+                ..order.clone()
+            };
+            let terms = self.markets[&instrument].record;
+            let hold = changed.hold(&terms).ok_or(about(S::AmountTooLarge, position))?;
+            let payer = ledger.account(order.paying_account()).expect("accounts never go");
+            if hold > order.held && !covers(payer, hold - order.held) {
+                return Err(about(S::InsufficientFunds, position));
+            }
+            let book = &self.markets[&instrument].book;
+            let trades = trades_max(book, order.side, kind, price, changed.open);
+            if self.room(ledger) < 4 * trades {
+                return Err(about(S::TransfersFull, position));
+            }
+        }
+        self.set_book(instrument, after);
+        self.settle(ledger, instrument, &reports, step);
+        Ok(position)
+    }
+
+    pub(crate) fn cancel(
+        &mut self,
+        ledger: &mut Ledger,
+        event: &CancelOrderEvent,
+        step: &mut Step,
+    ) -> Result<usize, Refused> {
+        refuse_if(event.reserved != [0; 3], S::ReservedField)?;
+        let CancelOrderEvent { account_id, client_order_id, order_number, .. } = *event;
+        let position = self.find_open(ledger, account_id, client_order_id, order_number)?;
+        let order = self.orders[position].clone();
+        let (owner, handle) = self.handle(ledger, &order);
+        let command = BookCommand::Cancel(CancelOrder { handle, owner });
+        let reports = self.book(order.event.instrument).apply(&command);
+        refuse_rejected(&reports, position)?;
+        self.settle(ledger, order.event.instrument, &reports, step);
+        Ok(position)
+    }
+
+    pub(crate) fn mass_cancel(
+        &mut self,
+        ledger: &mut Ledger,
+        event: &MassCancelEvent,
+        step: &mut Step,
+    ) -> Result<u64, Refused> {
+        let is_used = event.reserved != [0; 3] || event.reserved_2 != [0; 4];
+        refuse_if(is_used, S::ReservedField)?;
+        refuse_if(event.sides > 2, S::CodeUnknown)?;
+        let unknown = event.instrument != 0 && !self.markets.contains_key(&event.instrument);
+        refuse_if(unknown, S::InstrumentUnknown)?;
+        let unknown = event.account_id != 0 && ledger.account(event.account_id).is_none();
+        refuse_if(unknown, S::AccountNotFound)?;
+        let halted = |id: u32| self.markets[&id].book.state == TradingState::Halted;
+        if event.instrument != 0 && halted(event.instrument) {
+            return Err(OrderReject::Halted.into());
+        }
+        let is_meant = |order: &TradingOrder| {
+            order.is_open()
+                && (event.account_id == 0 || event.account_id == order.quote_account)
+                && (event.session == 0 || event.session == order.session)
+                && (event.instrument == 0 || event.instrument == order.event.instrument)
+                && (event.sides == 0 || event.sides == order.side as u8 + 1)
+                && !halted(order.event.instrument)
+        };
+        let all = 0..self.orders.len();
+        let meant: Vec<usize> = all.filter(|position| is_meant(&self.orders[*position])).collect();
+        for position in &meant {
+            self.end(ledger, *position, CancelReason::MassCancelled, step);
+        }
+        Ok(meant.len() as u64)
+    }
+
+    /// Ends an open order, whatever the state of its book.
+    pub(crate) fn end(
+        &mut self,
+        ledger: &mut Ledger,
+        position: usize,
+        reason: CancelReason,
+        step: &mut Step,
+    ) {
+        let order = &self.orders[position];
+        let (instrument, number) = (order.event.instrument, order.book_number);
+        let mut reports = Vec::new();
+        self.book(instrument).end(number, reason, &mut reports);
+        self.settle(ledger, instrument, &reports, step);
+    }
+
+    pub(crate) fn set_state(
+        &mut self,
+        ledger: &mut Ledger,
+        event: &InstrumentCommand,
+        step: &mut Step,
+    ) -> Result<u64, Refused> {
+        refuse_if(event.reserved != [0; 11], S::ReservedField)?;
+        let state = decode_trading_state(event.state).ok_or(S::CodeUnknown)?;
+        let instruments = self.named(event.instrument)?;
+        for id in &instruments {
+            let reports = self.book(*id).apply(&BookCommand::SetTradingState(state));
+            self.settle(ledger, *id, &reports, step);
+        }
+        Ok(instruments.len() as u64)
+    }
+
+    pub(crate) fn close_session(
+        &mut self,
+        ledger: &mut Ledger,
+        event: &InstrumentCommand,
+        step: &mut Step,
+    ) -> Result<u64, Refused> {
+        let is_used = event.reserved != [0; 11] || event.state != 0;
+        refuse_if(is_used, S::ReservedField)?;
+        let mut count = 0;
+        for id in self.named(event.instrument)? {
+            let reports = self.book(id).apply(&BookCommand::CloseSession);
+            count += self.settle(ledger, id, &reports, step);
+        }
+        Ok(count)
+    }
+
+    fn named(&self, id: u32) -> Result<Vec<u32>, Refused> {
+        refuse_if(id != 0 && !self.markets.contains_key(&id), S::InstrumentUnknown)?;
+        Ok(if id == 0 { self.markets.keys().copied().collect() } else { vec![id] })
+    }
+
+    fn book(&mut self, instrument: u32) -> &mut crate::books::ModelBook {
+        &mut self.markets.get_mut(&instrument).expect("the instrument was found").book
+    }
+}
+
+fn about(status: S, position: usize) -> Refused {
+    Refused { status: status.number(), position: Some(position) }
+}
+
+fn refuse_rejected(reports: &[OrderReport], position: usize) -> Result<(), Refused> {
+    if reports[0].is(ReportKind::Rejected) {
+        return Err(Refused { status: reports[0].reason.into(), position: Some(position) });
+    }
+    Ok(())
+}

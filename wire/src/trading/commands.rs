@@ -1,0 +1,140 @@
+//! The events of the operations that change books.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Bits of [`SubmitOrder::flags`].
+#[derive(Clone, Copy, Debug)]
+pub struct OrderFlags;
+
+impl OrderFlags {
+    /// Never allowed: undoing a chain would undo strangers' fills.
+    pub const LINKED: u32 = 1;
+    /// Refused if it would trade at once.
+    pub const POST_ONLY: u32 = 1 << 1;
+    /// Cancelled by a mass cancel that names the session it came by.
+    pub const CANCEL_ON_DISCONNECT: u32 = 1 << 2;
+    /// All bits that have a meaning.
+    pub const ALL: u32 = Self::LINKED | Self::POST_ONLY | Self::CANCEL_ON_DISCONNECT;
+}
+
+/// A new order: an event of `submit_orders`.
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct SubmitOrder {
+    /// The client's own id, unique per quote account for ever; not zero.
+    pub client_order_id: u128,
+    /// Pays for a buy, gets the proceeds of a sell. The order belongs to this account.
+    pub quote_account_id: u128,
+    /// Gets what is bought, gives what is sold.
+    pub base_account_id: u128,
+    /// What a market or stop order to buy may spend, in quote units without fees; 0 is what its band allows.
+    pub budget: u128,
+    /// The limit in ticks; 0 for market and stop orders.
+    pub price: u64,
+    /// The trigger in ticks; 0 for orders that are not dormant.
+    pub stop_price: u64,
+    /// Lots.
+    pub quantity: u64,
+    /// When it ends, nanoseconds since 1970; 0 unless it is good till a date.
+    pub expires_ns: u64,
+    /// The client's own; given back with the order.
+    pub user_data_64: u64,
+    /// Which instrument.
+    pub instrument: u32,
+    /// See [`OrderFlags`].
+    pub flags: u32,
+    /// See [`super::decode_side`].
+    pub side: u8,
+    /// See [`super::decode_kind`].
+    pub kind: u8,
+    /// See [`super::decode_time_in_force`].
+    pub time_in_force: u8,
+    /// See [`super::decode_self_trade`]; 0 is the instrument's default.
+    pub self_trade: u8,
+    /// Zero.
+    pub reserved: [u8; 4],
+    /// Zero; the engine gives it.
+    pub timestamp: u64,
+}
+
+/// New terms for an open order, all of them as they shall be: an event of `amend_orders`.
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct AmendOrderEvent {
+    /// The order's quote account.
+    pub account_id: u128,
+    /// The order's client id; 0 if `order_number` names it.
+    pub client_order_id: u128,
+    /// The order's number; 0 if `client_order_id` names it.
+    pub order_number: u64,
+    /// The new limit in ticks; 0 for an untriggered stop order.
+    pub price: u64,
+    /// The new trigger in ticks; 0 for orders that are not dormant (any more).
+    pub stop_price: u64,
+    /// The new total in lots, what is filled included. No more than that cancels the order.
+    pub quantity: u64,
+}
+
+/// The end of an order: an event of `cancel_orders`.
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct CancelOrderEvent {
+    /// The order's quote account.
+    pub account_id: u128,
+    /// The order's client id; 0 if `order_number` names it.
+    pub client_order_id: u128,
+    /// The order's number; 0 if `client_order_id` names it.
+    pub order_number: u64,
+    /// Zero.
+    pub reserved: [u64; 3],
+}
+
+/// The end of all orders that meet every condition, in the order of their numbers: an event of `mass_cancel_orders`.
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct MassCancelEvent {
+    /// Only this quote account's; 0 for all.
+    pub account_id: u128,
+    /// Only those with `CANCEL_ON_DISCONNECT` that came by this session; 0 for all.
+    pub session: u64,
+    /// Only this instrument's; 0 for all (those that are halted keep their orders).
+    pub instrument: u32,
+    /// 0 both sides, 1 buys, 2 sells.
+    pub sides: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+    /// Zero.
+    pub reserved_2: [u64; 4],
+}
+
+/// An event of `set_trading_states` and of `close_trading_sessions`.
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct InstrumentCommand {
+    /// Which instrument; 0 for all.
+    pub instrument: u32,
+    /// See [`super::decode_trading_state`]; 0 for `close_trading_sessions`.
+    pub state: u8,
+    /// Zero.
+    pub reserved: [u8; 11],
+}
+
+const _: () = {
+    assert!(size_of::<SubmitOrder>() == 128);
+    assert!(std::mem::offset_of!(SubmitOrder, price) == 64);
+    assert!(std::mem::offset_of!(SubmitOrder, side) == 112);
+    assert!(size_of::<AmendOrderEvent>() == 64);
+    assert!(size_of::<CancelOrderEvent>() == 64);
+    assert!(size_of::<MassCancelEvent>() == 64);
+    assert!(size_of::<InstrumentCommand>() == 16);
+};
