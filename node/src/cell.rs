@@ -72,6 +72,12 @@ pub(crate) struct Entries<'a, H> {
     header: std::marker::PhantomData<H>,
 }
 
+impl<H> Clone for Entries<'_, H> {
+    fn clone(&self) -> Self {
+        Self { slices: self.slices, position: self.position, header: std::marker::PhantomData }
+    }
+}
+
 impl<'a, H: EntryHeader> Entries<'a, H> {
     pub(crate) fn new(batch: &Batch<'a, Cell>) -> Self {
         let (first, second) = batch.slices();
