@@ -85,7 +85,7 @@ impl EngineStage {
             events += u64::from(header.event_count.max(1));
             done = entry.end;
             let reply = outgoing(&self.engine, header, &self.output, entry.end);
-            publish(&mut self.outputs, &reply, self.output.body()).map_err(unroomy)?;
+            publish(&mut self.outputs, reply, self.output.body()).map_err(unroomy)?;
             announce_digest(&self.engine, &mut self.outputs, &mut self.announced, entry.end)?;
         }
         let worked = done > self.requests.released_position();
@@ -131,6 +131,7 @@ fn has_room(outputs: &SingleProducer<Cell>, released: &CursorReader) -> bool {
     free_cells(OUTPUT_RING_CELLS, published, released, OUTPUT_CELLS_MAX) >= OUTPUT_CELLS_MAX
 }
 
+#[inline(always)]
 fn outgoing(
     engine: &Engine,
     header: &RequestHeader,
@@ -178,7 +179,7 @@ fn announce_digest(
         body_size: size_of::<DigestRecord>() as u32,
         ..OutputHeader::default()
     };
-    publish(outputs, &header, digest.as_bytes()).map_err(unroomy)?;
+    publish(outputs, header, digest.as_bytes()).map_err(unroomy)?;
     Ok(())
 }
 
