@@ -77,7 +77,8 @@ impl Engine {
     /// Asks for the lines in which the ids of a request's first events are looked for. Changes nothing.
     ///
     /// For a request that will be applied a few hundred nanoseconds from now. Anything but a create of transfers with
-    /// an aligned body does nothing. Cost: about 10 ns per event, of 8 at the most.
+    /// an aligned body does nothing. Cost: 30 to 60 ns per event, of 8 at the most, nearly all of it the translation of
+    /// addresses that nobody used lately.
     #[inline]
     pub fn look_ahead_ids(&self, header: &RequestHeader, body: &[u8]) {
         for event in first_transfers(header, body) {
@@ -87,7 +88,7 @@ impl Engine {
 
     /// Asks for the records that the lines of [`Engine::look_ahead_ids`] name. Changes nothing.
     ///
-    /// To be called when those lines have come, some 100 ns after they were asked for. Cost: as there.
+    /// To be called when those lines have come, some 100 ns after they were asked for. Cost: about 20 ns per event.
     #[inline]
     pub fn look_ahead_records(&self, header: &RequestHeader, body: &[u8]) {
         for event in first_transfers(header, body) {

@@ -19,8 +19,8 @@ const OUTPUT_CELLS_MAX: usize = cells_of(BODY_SIZE_MAX) + cells_of(size_of::<Dig
 /// Cells of the output ring: several full replies.
 pub(crate) const OUTPUT_RING_CELLS: usize = 32_768;
 
-/// Requests between the first look at a request's ids and its turn: the line of an id takes about 100 ns to come, a
-/// request of one event about 150 ns.
+/// Requests between the first look at a request's ids and its turn: a line takes 100 ns and more to come, and a
+/// request of one event about 200 ns.
 const AHEAD_IDS: usize = 8;
 /// Requests between the fetch of a request's records and its turn.
 const AHEAD_RECORDS: usize = 4;
