@@ -39,8 +39,13 @@ pub(crate) struct Remembered {
 pub(crate) struct DigestChain {
     value: u128,
     scrub_position: u64,
+    /// The slot of that position among `scrub_count` accounts, so that it need not be divided again.
+    scrub_slot: usize,
+    scrub_count: usize,
     interval: u64,
     remembered: VecDeque<Remembered>,
+    /// The newest that no entry has confirmed: asked for after every entry.
+    due: Option<DigestRecord>,
 }
 
 impl DigestChain {
@@ -48,8 +53,11 @@ impl DigestChain {
         Self {
             value: cluster,
             scrub_position: 0,
+            scrub_slot: 0,
+            scrub_count: 0,
             interval: interval.into(),
             remembered: VecDeque::with_capacity(DIGESTS_REMEMBERED + 1),
+            due: None,
         }
     }
 
@@ -94,7 +102,11 @@ impl DigestChain {
         if account_count == 0 {
             return;
         }
-        let mut slot = (self.scrub_position % account_count as u64) as usize;
+        if account_count != self.scrub_count {
+            self.scrub_count = account_count;
+            self.scrub_slot = (self.scrub_position % account_count as u64) as usize;
+        }
+        let mut slot = self.scrub_slot;
         let mut left = count as usize;
         while left > 0 {
             let end = account_count.min(slot + left);
@@ -105,9 +117,14 @@ impl DigestChain {
                 value = absorbed(value, fold(&meta, &balances, number));
             }
             self.value = value;
-            slot = 0;
+            slot = if end == account_count { 0 } else { end };
         }
-        self.scrub_position = self.scrub_position.wrapping_add(count.into());
+        self.scrub_slot = slot;
+        let (position, has_wrapped) = self.scrub_position.overflowing_add(count.into());
+        self.scrub_position = position;
+        if has_wrapped {
+            self.scrub_count = 0;
+        }
     }
 
     /// Remembers the digest if the entry just finished is one of those to be compared later.
@@ -120,6 +137,7 @@ impl DigestChain {
         }
         let record = DigestRecord { digest: self.value, at_sequence: sequence, reserved: 0 };
         self.remembered.push_back(Remembered { record, is_confirmed: false });
+        self.due = Some(record);
     }
 
     /// The digest of a sequence, if it is remembered.
@@ -133,12 +151,13 @@ impl DigestChain {
         for known in &mut self.remembered {
             known.is_confirmed |= known.record.at_sequence == at_sequence;
         }
+        let newest = self.remembered.iter().rev().find(|known| !known.is_confirmed);
+        self.due = newest.map(|known| known.record);
     }
 
     /// The newest digest that no entry has confirmed yet.
-    pub(crate) fn due(&self) -> Option<DigestRecord> {
-        let newest = self.remembered.iter().rev().find(|known| !known.is_confirmed);
-        newest.map(|known| known.record)
+    pub(crate) const fn due(&self) -> Option<DigestRecord> {
+        self.due
     }
 }
 

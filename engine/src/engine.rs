@@ -81,7 +81,7 @@ impl Engine {
 
     /// The newest digest that should go into the log and that no entry has confirmed yet.
     #[must_use]
-    pub fn digest_due(&self) -> Option<DigestRecord> {
+    pub const fn digest_due(&self) -> Option<DigestRecord> {
         self.digest.due()
     }
 

@@ -35,6 +35,9 @@ pub(crate) const LOOK_AHEAD_PENDING: usize = 4;
 /// Size of the ring of looked-up events: a power of two above the look-ahead.
 pub(crate) const LOOK_AHEAD_RING: usize = 32;
 
+/// Events of a request that are looked at before the request's turn: those that its own look-ahead comes late for.
+pub(crate) const LOOK_AHEAD_OF_REQUEST: usize = LOOK_AHEAD_RECORDS;
+
 /// Steps that one event of a chain can leave in the undo log: four sums, two flags, a hold, a record.
 pub(crate) const UNDO_STEPS_PER_EVENT: usize = 8;
 

@@ -4,12 +4,20 @@
 //! are fetched; then, for a post or void, the pending transfer names accounts and hold, which are fetched. By the time
 //! of its execution an event finds nearly everything in the nearest cache.
 //!
+//! A request of few events has none to look ahead of. So whoever sees the requests that follow may have their first
+//! events looked at, too, while earlier requests are applied: [`Engine::look_ahead_ids`] and then
+//! [`Engine::look_ahead_records`] leave nothing behind but cache lines.
+//!
 //! Invariant: what is found here is a guess. Execution verifies each, so that no result depends on this file.
 
+use crate::engine::Engine;
 use crate::id_table::IdHash;
 use crate::ledger::LedgerState;
-use crate::limits::{LOOK_AHEAD_IDS, LOOK_AHEAD_PENDING, LOOK_AHEAD_RECORDS, LOOK_AHEAD_RING};
-use mizan_wire::{Account, Transfer, TransferFlags};
+use crate::limits::{
+    LOOK_AHEAD_IDS, LOOK_AHEAD_OF_REQUEST, LOOK_AHEAD_PENDING, LOOK_AHEAD_RECORDS, LOOK_AHEAD_RING,
+};
+use mizan_wire::{Account, Operation, RequestHeader, Transfer, TransferFlags};
+use zerocopy::FromBytes;
 
 /// A slot that no account has.
 const NO_GUESS: u32 = u32::MAX;
@@ -65,7 +73,65 @@ pub(crate) const fn resolves_hold(event: &Transfer) -> bool {
     event.flags & (TransferFlags::POST_PENDING | TransferFlags::VOID_PENDING) != 0
 }
 
+impl Engine {
+    /// Asks for the lines in which the ids of a request's first events are looked for. Changes nothing.
+    ///
+    /// For a request that will be applied a few hundred nanoseconds from now. Anything but a create of transfers with
+    /// an aligned body does nothing. Cost: 30 to 60 ns per event, of 8 at the most, nearly all of it the translation of
+    /// addresses that nobody used lately.
+    #[inline]
+    pub fn look_ahead_ids(&self, header: &RequestHeader, body: &[u8]) {
+        for event in first_transfers(header, body) {
+            self.ledger.fetch_ids(event);
+        }
+    }
+
+    /// Asks for the records that the lines of [`Engine::look_ahead_ids`] name. Changes nothing.
+    ///
+    /// To be called when those lines have come, some 100 ns after they were asked for. Cost: about 20 ns per event.
+    #[inline]
+    pub fn look_ahead_records(&self, header: &RequestHeader, body: &[u8]) {
+        for event in first_transfers(header, body) {
+            self.ledger.fetch_records(event);
+        }
+    }
+}
+
+/// The first events of a request, if it creates transfers and they can be read in place.
+#[inline]
+fn first_transfers<'a>(header: &RequestHeader, body: &'a [u8]) -> &'a [Transfer] {
+    if header.operation != Operation::CreateTransfers.number() {
+        return &[];
+    }
+    let events = <[Transfer]>::ref_from_bytes(body).unwrap_or_default();
+    &events[..events.len().min(LOOK_AHEAD_OF_REQUEST)]
+}
+
 impl LedgerState {
+    #[inline]
+    fn fetch_ids(&self, event: &Transfer) {
+        let (accounts, transfers) = (&self.accounts.table, &self.transfers.table);
+        transfers.prefetch(transfers.hash(event.id));
+        if resolves_hold(event) {
+            transfers.prefetch(transfers.hash(event.pending_id));
+        } else {
+            accounts.prefetch(accounts.hash(event.debit_account_id));
+            accounts.prefetch(accounts.hash(event.credit_account_id));
+        }
+    }
+
+    #[inline]
+    fn fetch_records(&self, event: &Transfer) {
+        let (accounts, transfers) = (&self.accounts, &self.transfers);
+        transfers.prefetch_candidate(transfers.table.hash(event.id));
+        if resolves_hold(event) {
+            transfers.prefetch_candidate(transfers.table.hash(event.pending_id));
+        } else {
+            accounts.prefetch_candidates(accounts.table.hash(event.debit_account_id));
+            accounts.prefetch_candidates(accounts.table.hash(event.credit_account_id));
+        }
+    }
+
     /// Looks at the first events of a batch; [`LedgerState::look_ahead_transfers`] follows before each event.
     pub(crate) fn look_ahead_first_transfers(&mut self, events: &[Transfer]) {
         for index in 0..LOOK_AHEAD_IDS.min(events.len()) {

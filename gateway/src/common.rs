@@ -129,6 +129,8 @@ impl Common {
         }
     }
 
+    // Inlined, so that the entry is written once, and not copied from where it has just been written.
+    #[inline(always)]
     pub(crate) fn push_in_flight(&mut self, connection: &mut Connection, entry: InFlight) {
         if connection.in_flight.capacity() == 0 {
             connection.in_flight = self.spare_queues.pop().unwrap_or_default();

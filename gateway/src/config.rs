@@ -70,7 +70,8 @@ impl Default for GatewayConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7117)),
             connection_count_max: 16_384,
-            read_bytes_max: 256 * 1024,
+            // A round of 256 requests of one event: with more, what is read first waits long for the rest to be taken.
+            read_bytes_max: 64 * 1024,
             buffer_small_count: 1024,
             buffer_full_count: 32,
             in_flight_max: 16_384,

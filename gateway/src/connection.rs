@@ -23,16 +23,18 @@ pub(crate) enum Phase {
     Closing,
 }
 
-/// A request that is to be answered.
+/// A request that is to be answered. Two words, so that it is handed over in registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InFlight {
     pub(crate) request: u64,
     /// Bytes that its reply may take.
     pub(crate) reserve: u32,
     /// For a refusal that waits for the replies before it: the status, else 0.
-    pub(crate) refusal: u32,
+    pub(crate) refusal: u16,
     pub(crate) operation: u16,
 }
+
+const _: () = assert!(size_of::<InFlight>() == 16, "a connection may have thousands in flight");
 
 /// Bytes in a pooled buffer, beginning with a frame.
 #[derive(Debug)]

@@ -111,7 +111,7 @@ fn send_refusals(connection: &mut Connection, common: &mut Common) {
     {
         connection.in_flight.pop_front();
         connection.reserved_bytes -= entry.reserve as usize;
-        common.push_refusal(connection, entry.request, entry.operation, entry.refusal);
+        common.push_refusal(connection, entry.request, entry.operation, entry.refusal.into());
     }
 }
 

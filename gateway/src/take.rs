@@ -209,6 +209,8 @@ impl<S: RequestSink> Taking<'_, S> {
         self.common.refusal(is_read).map_or(Ok(operation), Err)
     }
 
+    // Inlined with what follows it, so that the header is first written where the sink wants it.
+    #[inline(always)]
     fn request_entry(&self, request: &Request, operation: Operation) -> RequestHeader {
         let replies_received =
             if operation.is_read() { request.min_sequence } else { request.replies_received };
@@ -232,6 +234,7 @@ impl<S: RequestSink> Taking<'_, S> {
         entry
     }
 
+    #[inline(always)]
     fn submit(&mut self, entry: &RequestHeader, body: &[u8]) -> Submission {
         let Some(room) = self.room.checked_sub(entry.entry_size()) else {
             return Submission::Busy;
@@ -254,7 +257,9 @@ impl<S: RequestSink> Taking<'_, S> {
             return;
         }
         let reserve = HEADER_SIZE as u32;
-        let entry = InFlight { request: number, reserve, refusal: status.number(), operation };
+        let refusal = u16::try_from(status.number())
+            .expect("invariant: the numbers of statuses of requests have 16 bits");
+        let entry = InFlight { request: number, reserve, refusal, operation };
         self.common.push_in_flight(self.connection, entry);
     }
 

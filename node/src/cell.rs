@@ -72,6 +72,12 @@ pub(crate) struct Entries<'a, H> {
     header: std::marker::PhantomData<H>,
 }
 
+impl<H> Clone for Entries<'_, H> {
+    fn clone(&self) -> Self {
+        Self { slices: self.slices, position: self.position, header: std::marker::PhantomData }
+    }
+}
+
 impl<'a, H: EntryHeader> Entries<'a, H> {
     pub(crate) fn new(batch: &Batch<'a, Cell>) -> Self {
         let (first, second) = batch.slices();
@@ -98,33 +104,57 @@ impl<'a, H: EntryHeader + 'a> Iterator for Entries<'a, H> {
     }
 }
 
+// Inlined, so that the fields of a header that was just made go from registers into its cell. Made elsewhere and copied
+// in wider words, they would be waited for until all stores before them are in the cache.
 /// Publishes an entry, behind padding if it would wrap. Returns the position after it.
 ///
 /// # Errors
 /// [`ClaimError::Full`]: nothing of the entry was published, but padding may have been.
+#[inline(always)]
 pub(crate) fn publish<H: EntryHeader>(
     ring: &mut SingleProducer<Cell>,
-    header: &H,
+    header: H,
     body: &[u8],
 ) -> Result<u64, ClaimError> {
     let cells = cells_of(body.len());
-    let room = ring.contiguous_room();
-    if room < cells {
-        let mut span = ring.try_claim(room)?;
-        let (filler, _) = span.slices_mut();
-        let padding = H::padding((room - 1) * HEADER_SIZE);
-        filler[0].0.copy_from_slice(padding.as_bytes());
-        span.publish();
+    if ring.contiguous_room() < cells {
+        pad::<H>(ring)?;
     }
     let mut span = ring.try_claim(cells)?;
     let end = span.start() + cells as u64;
     let (entry, _) = span.slices_mut();
-    entry[0].0.copy_from_slice(header.as_bytes());
-    let target = entry[1..].as_mut_bytes();
-    target[..body.len()].copy_from_slice(body);
-    target[body.len()..].fill(0);
+    *H::mut_from_bytes(&mut entry[0].0)
+        .expect("invariant: a cell is as large and as aligned as a header") = header;
+    if !body.is_empty() {
+        copy_padded(body, &mut entry[1..]);
+    }
     span.publish();
     Ok(end)
+}
+
+/// Fills the end of the ring with an entry that means nothing.
+#[cold]
+#[inline(never)]
+fn pad<H: EntryHeader>(ring: &mut SingleProducer<Cell>) -> Result<(), ClaimError> {
+    let room = ring.contiguous_room();
+    let mut span = ring.try_claim(room)?;
+    let (filler, _) = span.slices_mut();
+    let padding = H::padding((room - 1) * HEADER_SIZE);
+    filler[0].0.copy_from_slice(padding.as_bytes());
+    span.publish();
+    Ok(())
+}
+
+#[inline]
+fn copy_padded(body: &[u8], cells: &mut [Cell]) {
+    // A cell's worth is the usual size, and needs no call.
+    if let (Ok(whole), [cell]) = (<&[u8; HEADER_SIZE]>::try_from(body), &mut *cells) {
+        cell.0 = *whole;
+        return;
+    }
+    let target = cells.as_mut_bytes();
+    target[..body.len()].copy_from_slice(body);
+    target[body.len()..].fill(0);
 }
 
 /// Cells that can surely be taken by entries now, whatever padding the wrap costs.
@@ -155,7 +185,7 @@ mod tests {
                 body_size: body.len() as u32,
                 ..RequestHeader::default()
             };
-            let end = publish(&mut producer, &header, &body).unwrap();
+            let end = publish(&mut producer, header, &body).unwrap();
             let batch = consumer.available().unwrap();
             for entry in Entries::<RequestHeader>::new(&batch) {
                 if entry.header.is_padding() {
@@ -180,8 +210,8 @@ mod tests {
         let mut consumer = setup.consumer("test").add();
         let mut producer = setup.single_producer().unwrap();
         let header = RequestHeader { body_size: 512, ..RequestHeader::default() };
-        publish(&mut producer, &header, &[1; 512]).unwrap();
-        assert!(matches!(publish(&mut producer, &header, &[2; 512]), Err(ClaimError::Full { .. })));
+        publish(&mut producer, header, &[1; 512]).unwrap();
+        assert!(matches!(publish(&mut producer, header, &[2; 512]), Err(ClaimError::Full { .. })));
         let batch = consumer.available().unwrap();
         let bodies: Vec<u8> = Entries::<RequestHeader>::new(&batch)
             .filter(|entry| !entry.header.is_padding())

@@ -145,7 +145,7 @@ impl Ingress {
             ..RequestHeader::default()
         };
         header.request_checksum = header.identity(checksum(body));
-        match publish(&mut self.ring, &header, body) {
+        match publish(&mut self.ring, header, body) {
             Ok(end) => {
                 self.sequence += 1;
                 self.own_entry_end = end;
@@ -164,6 +164,7 @@ impl RequestSink for Ingress {
         free_cells(self.ring_cells, self.ring.position(), released, entry_max) * HEADER_SIZE
     }
 
+    #[inline(always)]
     fn submit(&mut self, header: &RequestHeader, body: &[u8]) -> Submission {
         let is_read = header.operation().is_some_and(Operation::is_read);
         if let Some(status) = self.refuse_writes.filter(|_| !is_read) {
@@ -173,7 +174,7 @@ impl RequestSink for Ingress {
             self.read_clock();
         }
         let stamped = RequestHeader { clock_reading: self.clock_reading, ..*header };
-        match publish(&mut self.ring, &stamped, body) {
+        match publish(&mut self.ring, stamped, body) {
             Ok(_) => {
                 self.sequence += u64::from(!is_read);
                 Submission::Accepted

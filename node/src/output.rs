@@ -26,16 +26,18 @@ pub(crate) struct OutputHeader {
     pub(crate) timestamp: u64,
     /// When the next hold expires; `u64::MAX` for never.
     pub(crate) next_due_ns: u64,
+    // Not in the order of the engine's output: what it has just written word by word would be read in one piece, and
+    // that waits until all stores before it are in the cache.
+    pub(crate) status: u32,
+    pub(crate) body_size: u32,
+    pub(crate) flags: u32,
     pub(crate) operation: u16,
     pub(crate) result_size: u16,
-    pub(crate) status: u32,
-    pub(crate) flags: u32,
-    pub(crate) event_count: u32,
     pub(crate) result_count: u32,
-    pub(crate) body_size: u32,
-    pub(crate) reserved: u64,
-    pub(crate) reserved_2: u64,
-    pub(crate) reserved_3: u64,
+    pub(crate) reserved: u32,
+    pub(crate) event_count: u32,
+    pub(crate) reserved_2: u32,
+    pub(crate) reserved_3: [u64; 2],
 }
 
 const _: () = assert!(size_of::<OutputHeader>() == HEADER_SIZE);

@@ -81,6 +81,7 @@ impl RequestHeader {
     ///
     /// Not part of it: what may differ between a request and its repetition (clock, replies received, origin).
     #[must_use]
+    #[inline]
     pub fn identity(&self, body_checksum: u128) -> u128 {
         let mut bytes = [0u8; 32];
         bytes[0..2].copy_from_slice(&self.operation.to_le_bytes());
