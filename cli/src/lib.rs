@@ -35,6 +35,7 @@ use clap::Parser;
 use config::{Environment, Settings};
 use error::CliError;
 use output::Output;
+use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::rc::Rc;
 
@@ -93,7 +94,9 @@ fn show_parse_error(output: &mut Output, error: &clap::Error) -> Result<u8, CliE
     if error.use_stderr() {
         output.note(text)?;
         if output.is_json() {
-            output.json(&error_json(exit::USAGE, exit::name(exit::USAGE), text))?;
+            output.json(
+                &json!({ "error": error_value(exit::USAGE, exit::name(exit::USAGE), text) }),
+            )?;
         }
         Ok(exit::USAGE)
     } else {
@@ -110,16 +113,20 @@ pub(crate) fn report(output: &mut Output, result: Result<u8, CliError>) -> u8 {
         Err(error) => {
             // Nobody is left to be told if the streams are gone, too.
             let _ = output.note(format!("error: {error}"));
-            if output.is_json() {
-                let value = error_json(error.exit_code(), error.name(), &error.to_string());
-                let _ = output.json(&value);
+            // A verb that has told its part has told its failure in it.
+            if output.is_json() && !output.has_json() {
+                let _ = output.json(&json!({ "error": error_json(&error) }));
             }
             error.exit_code()
         }
     }
 }
 
-/// What a failed verb leaves on standard output under `--json`; the words stand on standard error as ever.
-fn error_json(code: u8, name: &str, message: &str) -> serde_json::Value {
-    serde_json::json!({ "error": { "code": code, "name": name, "message": message } })
+/// What a failed verb leaves under `error` on standard output with `--json`; the words stand on standard error as ever.
+pub(crate) fn error_json(error: &CliError) -> Value {
+    error_value(error.exit_code(), error.name(), &error.to_string())
+}
+
+fn error_value(code: u8, name: &str, message: &str) -> Value {
+    json!({ "code": code, "name": name, "message": message })
 }

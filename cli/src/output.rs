@@ -14,6 +14,8 @@ pub struct Output {
     data: Box<dyn Write>,
     talk: Box<dyn Write>,
     is_json: bool,
+    /// The verb has written its value.
+    has_json: bool,
     has_progress: bool,
 }
 
@@ -26,6 +28,7 @@ impl Output {
             data: Box::new(io::stdout()),
             talk: Box::new(io::stderr()),
             is_json: false,
+            has_json: false,
             has_progress,
         }
     }
@@ -33,7 +36,7 @@ impl Output {
     /// Other streams, without progress bars: for tests and for programs that embed the command line.
     #[must_use]
     pub fn new(data: Box<dyn Write>, talk: Box<dyn Write>) -> Self {
-        Self { data, talk, is_json: false, has_progress: false }
+        Self { data, talk, is_json: false, has_json: false, has_progress: false }
     }
 
     /// Streams that swallow everything.
@@ -48,9 +51,16 @@ impl Output {
         self.is_json
     }
 
-    /// Chooses between JSON and text.
+    /// Whether JSON was written since it was last chosen: a failure after that is told by what was written.
+    #[must_use]
+    pub const fn has_json(&self) -> bool {
+        self.has_json
+    }
+
+    /// Chooses between JSON and text, for the verb that follows.
     pub const fn set_json(&mut self, is_json: bool) {
         self.is_json = is_json;
+        self.has_json = false;
     }
 
     /// Writes one line of data.
@@ -86,6 +96,7 @@ impl Output {
     /// # Errors
     /// The stream cannot be written.
     pub fn json(&mut self, value: &Value) -> Result<(), CliError> {
+        self.has_json = true;
         self.line(value.to_string())
     }
 

@@ -145,7 +145,7 @@ impl Tally {
             "accounts_created": self.accounts_created,
             "trial_balance": row.map(trial_balance::row_json),
             "complete": failure.is_none(),
-            "error": failure.map(ToString::to_string),
+            "error": failure.map(crate::error_json),
         })
     }
 }
