@@ -1,7 +1,7 @@
 //! The bytes of messages: an 80-byte header and a body, all numbers little-endian.
 //!
 //! Invariants: decoding never panics and never allocates more than the message is long; what decodes encodes to the
-//! same bytes. Authentication is in [`crate::connection`]. `docs/reference/replication-protocol.md` draws the bytes.
+//! same bytes. Authentication is in `connection`. `docs/reference/replication-protocol.md` draws the bytes.
 
 use crate::constants::{EPOCHS_MAX, MESSAGE_SIZE_MAX, PROTOCOL_VERSION};
 use crate::error::MessageError;
