@@ -308,7 +308,7 @@ impl<S: Storage> ClusterNode<S> {
                     stop,
                     cluster,
                 };
-                lead(assembly, &adopted)
+                lead(assembly, &adopted, &state)
             }
             Ok(StandbyEnd::Stopped | StandbyEnd::Ended) => {
                 gateway.close_all();
@@ -327,10 +327,12 @@ impl<S: Storage> ClusterNode<S> {
 fn lead<S: Storage>(
     assembly: Assembly<'_, S>,
     adopted: &Sender<SharedJournal<S>>,
+    state: &ClusterState,
 ) -> Result<(), NodeError> {
     let node = assembly.assemble()?;
     // The other side is gone only if it has ended, and then the front is fenced.
     let _ = adopted.send(node.journal());
+    state.wake();
     node.run()
 }
 

@@ -96,6 +96,8 @@ pub(crate) struct Replication<S: Storage> {
     adopted: Option<Receiver<SharedJournal<S>>>,
     operators: Operators,
     promotion: Option<Promotion>,
+    /// The first frame of the epoch, until the pipeline runs.
+    started: Option<FrameEnd>,
     status: ClusterStatus,
     status_ns: u64,
     alarms: Vec<(Alarm, AlarmView)>,
@@ -121,6 +123,7 @@ impl<S: Storage> Replication<S> {
             adopted: Some(parts.adopted),
             operators: parts.operators,
             promotion: None,
+            started: None,
             status: parts.status,
             status_ns: 0,
             alarms: Vec::new(),
@@ -216,7 +219,16 @@ impl<S: Storage> Replication<S> {
                 }
                 worker.durable()
             }
-            Seat::Primary { .. } => {
+            Seat::Primary { journal, adopted } => {
+                if journal.is_none() {
+                    *journal = adopted.try_recv().ok();
+                }
+                // Not before clients are served here.
+                if journal.is_some()
+                    && let Some(start) = self.started.take()
+                {
+                    self.answer_promotion(start);
+                }
                 let appended = self.state.take_appended();
                 for (end, control) in appended.ends {
                     self.replica.handle_appended(end, control);
@@ -352,7 +364,7 @@ impl<S: Storage> Replication<S> {
         // Whoever waits for it may have been stopped meanwhile; then the journal is closed by its end.
         let _ = self.handover.send(Handover { journal, engine: *engine });
         self.state.wake_front();
-        self.answer_promotion(start);
+        self.started = Some(start);
         Ok(())
     }
 
