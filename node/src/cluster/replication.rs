@@ -276,6 +276,7 @@ impl<S: Storage> Replication<S> {
             Output::PersistEpoch(epoch) => self.persist_epoch(epoch)?,
             Output::Append { frames, commit } => {
                 if let Seat::Standby { worker, pending, .. } = &mut self.seat {
+                    let frames = Arc::new(frames);
                     pending.push_received(&frames);
                     worker.append(frames, commit);
                 }
