@@ -9,7 +9,7 @@ use crate::clock::Reading;
 use crate::cluster::admin::{AdminReply, AdminRequest, nonce};
 use crate::cluster::links::{LinkEvent, Links};
 use crate::cluster::operator::{Operators, Promotion};
-use crate::cluster::pending::Pending;
+use crate::cluster::pending::{Pending, apply_frame, received_frames};
 use crate::cluster::record::policy_name;
 use crate::cluster::state::ClusterState;
 use crate::cluster::status::{AlarmView, ClusterStatus, PeerView};
@@ -32,6 +32,8 @@ const TICK: Duration = Duration::from_millis(20);
 const TICK_CANDIDATE: Duration = Duration::from_millis(2);
 /// How often the status that others see is renewed.
 const STATUS_INTERVAL_NS: u64 = 100_000_000;
+/// Bytes of the log applied at once by a promotion of a node that only kept it.
+const APPLY_READ_SIZE: usize = 8 << 20;
 /// Alarms kept for the status at the most.
 const ALARMS_MAX: usize = 16;
 
@@ -57,13 +59,11 @@ enum Seat<S: Storage> {
     Standby {
         worker: JournalWorker<S>,
         engine: Box<Engine>,
-        pending: Pending,
+        /// `None`: the node only keeps the log, and applies it when it is promoted.
+        pending: Option<Pending>,
     },
     /// At the pipeline, or on the way there.
-    Primary {
-        journal: Option<SharedJournal<S>>,
-        adopted: Receiver<SharedJournal<S>>,
-    },
+    Primary { journal: Option<SharedJournal<S>>, adopted: Receiver<SharedJournal<S>> },
     /// Between the two, and after an error.
     Empty,
 }
@@ -74,7 +74,7 @@ pub(crate) struct ReplicationParts<S: Storage> {
     pub(crate) links: Links,
     pub(crate) worker: JournalWorker<S>,
     pub(crate) engine: Engine,
-    pub(crate) pending: Pending,
+    pub(crate) pending: Option<Pending>,
     pub(crate) reader: LogReader<S>,
     pub(crate) state: Arc<ClusterState>,
     pub(crate) stopped: Arc<AtomicBool>,
@@ -277,7 +277,9 @@ impl<S: Storage> Replication<S> {
             Output::Append { frames, commit } => {
                 if let Seat::Standby { worker, pending, .. } = &mut self.seat {
                     let frames = Arc::new(frames);
-                    pending.push_received(&frames);
+                    if let Some(pending) = pending {
+                        pending.push_received(&frames);
+                    }
                     worker.append(frames, commit);
                 }
             }
@@ -345,9 +347,16 @@ impl<S: Storage> Replication<S> {
     /// The last steps of a promotion: apply the whole log, begin the epoch durably, hand over.
     fn begin_epoch(&mut self, control: &Control, epoch: u64) -> Result<(), NodeError> {
         let seat = std::mem::replace(&mut self.seat, Seat::Empty);
-        let Seat::Standby { worker, mut engine, mut pending } = seat else { return Ok(()) };
-        let end = self.replica.status().end;
-        pending.apply_to(end.sequence, &mut engine, &mut self.output)?;
+        let Seat::Standby { worker, mut engine, pending } = seat else { return Ok(()) };
+        let end = self.replica.status().end.sequence;
+        match pending {
+            Some(mut pending) => pending.apply_to(end, &mut engine, &mut self.output)?,
+            None => {
+                // What is on its way to the files is waited for.
+                worker.note_epoch(0)?;
+                self.apply_from_files(end, &mut engine)?;
+            }
+        }
         let clock_reading = Reading::now().realtime_ns;
         let start = worker.begin_epoch(control, epoch, clock_reading)?;
         let entry = control.entry(clock_reading);
@@ -369,9 +378,25 @@ impl<S: Storage> Replication<S> {
         Ok(())
     }
 
+    /// Applies what the files hold behind the engine's state.
+    fn apply_from_files(&mut self, end: u64, engine: &mut Engine) -> Result<(), NodeError> {
+        while engine.sequence() < end {
+            let mut frames = std::mem::take(&mut self.frames);
+            frames.clear();
+            self.reader.read_after(engine.sequence(), end, APPLY_READ_SIZE, &mut frames)?;
+            for (header, payload) in received_frames(&frames) {
+                let (sequence, count) = (header.sequence, header.count);
+                apply_frame(sequence, count, &frames[payload], engine, &mut self.output)?;
+            }
+            self.frames = frames;
+        }
+        Ok(())
+    }
+
     fn note_commit(&mut self, sequence: u64) -> Result<(), NodeError> {
         match &mut self.seat {
-            Seat::Standby { engine, pending, .. } => {
+            Seat::Standby { pending: None, .. } => {}
+            Seat::Standby { engine, pending: Some(pending), .. } => {
                 match pending.apply_to(sequence, engine, &mut self.output) {
                     Ok(()) => self.replica.handle_applied(engine.sequence()),
                     Err(NodeError::Apply { sequence, source }) => {

@@ -40,6 +40,8 @@ pub(crate) struct Cluster {
     clients: Vec<SocketAddr>,
     nodes: Vec<SocketAddr>,
     running: Vec<Option<Running>>,
+    /// Nodes that are started from now on only keep the log while they follow.
+    pub(crate) journal_only: bool,
 }
 
 /// Addresses that were free a moment ago.
@@ -58,6 +60,7 @@ impl Cluster {
             clients: clients.to_vec(),
             nodes: nodes.to_vec(),
             running: (0..count).map(|_| None).collect(),
+            journal_only: false,
         };
         let options = FormatOptions {
             account_count_max: 1_000,
@@ -112,7 +115,8 @@ impl Cluster {
         };
         let mut peers = self.nodes.clone();
         let listen = peers.remove(node);
-        let cluster = ClusterOptions { listen, peers, secret: Some(SECRET) };
+        let cluster =
+            ClusterOptions { listen, peers, secret: Some(SECRET), journal_only: self.journal_only };
         let stop = Arc::new(Mutex::new(None));
         let handle = Arc::clone(&stop);
         let (told, tell) = std::sync::mpsc::channel();

@@ -93,6 +93,25 @@ fn what_was_acknowledged_outlives_its_primary_and_a_repetition_is_not_applied_ag
 }
 
 #[test]
+fn a_node_that_only_keeps_the_log_applies_it_when_it_is_promoted() {
+    let mut cluster = Cluster::start(2, Policy::TwoDisks);
+    cluster.promote(0, promote(false));
+    cluster.stop(1);
+    cluster.journal_only = true;
+    cluster.restart(1);
+    let mut client = cluster.client();
+    fixture::accounts(&mut client);
+    (1..=50).for_each(|id| assert!(transfer(&mut client, id)));
+    let status = cluster.status(1).expect("it runs");
+    assert!(status.applied < 10 && status.durable > 50, "{status:?}");
+    cluster.stop(0);
+    cluster.promote(1, promote(true));
+    (1..=60).for_each(|id| assert!(transfer(&mut client, id)));
+    assert_eq!(client.engine_status().expect("a read").transfer_count, 60);
+    cluster.stop_all();
+}
+
+#[test]
 fn a_primary_that_hears_of_a_higher_epoch_answers_nothing_more_and_follows() {
     let mut cluster = Cluster::start(2, Policy::TwoDisks);
     cluster.promote(0, promote(false));
