@@ -167,7 +167,8 @@ impl<S: Storage> ClusterNode<S> {
         let addresses = addresses(&record, cluster)?;
         check_listen(options.gateway.listen)?;
         let secret = cluster.secret.unwrap_or_default();
-        let link_options = LinkOptions { index: record.node, listen: cluster.listen, addresses };
+        let link_options =
+            LinkOptions { index: record.node, listen: cluster.listen, secret, addresses };
         let links = Links::bind(link_options)?;
         let genesis = read_genesis(&place, &superblock.genesis)?;
         let recovered = recover(&storage, &superblock, &record, &genesis, secret, progress)?;

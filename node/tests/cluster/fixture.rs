@@ -98,6 +98,10 @@ impl Cluster {
         self.clients[node]
     }
 
+    pub(crate) fn node_address(&self, node: usize) -> SocketAddr {
+        self.nodes[node]
+    }
+
     /// Replaces a node's disk by a new one, described by another node that runs.
     pub(crate) fn wipe(&mut self, node: usize, source: usize) {
         let data = self.data(node);
