@@ -206,6 +206,25 @@ fn a_wiped_disk_comes_back_empty_catches_up_and_is_admitted() {
 }
 
 #[test]
+fn a_wiped_disk_comes_back_also_while_one_copy_suffices() {
+    let mut cluster = Cluster::start(2, Policy::TwoDisks);
+    cluster.stop(1);
+    cluster.promote(0, promote(true));
+    let mut client = cluster.client();
+    fixture::accounts(&mut client);
+    (1..=30).for_each(|id| assert!(transfer(&mut client, id)));
+    cluster.wipe(1, 0);
+    cluster.restart(1);
+    wait_until("two copies", || {
+        cluster.status(0).is_some_and(|status| status.min_sync == 2 && status.is_ready)
+    });
+    assert!(transfer(&mut client, 31));
+    settle(&cluster, 0);
+    cluster.stop_all();
+    assert_eq!(digest_of(cluster.data(0)), digest_of(cluster.data(1)));
+}
+
+#[test]
 fn a_promotion_is_refused_with_the_reason_and_changes_no_role() {
     let mut cluster = Cluster::start(3, Policy::TwoDisks);
     cluster.promote(0, promote(false));
