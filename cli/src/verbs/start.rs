@@ -14,7 +14,8 @@ use crate::files::{JournalProgress, count_text, node_error, running_node_error, 
 use crate::output::Output;
 use crate::secret;
 use crate::signals::Signals;
-use mizan_node::cluster::{ClusterNode, ClusterOptions, RunEnd};
+use crate::units::parse_size;
+use mizan_node::cluster::{CATCH_UP_RATE, ClusterNode, ClusterOptions, RunEnd};
 use mizan_node::{Layout, Node, NodeError, NodeOptions, StopHandle};
 use serde_json::json;
 use std::io::Read;
@@ -71,7 +72,13 @@ fn cluster_options(
             "{listen} can be reached from other machines, and whoever reaches it without a secret can promote nodes and forge acknowledgements: give --secret-file, or add --insecure if the network is trusted"
         )));
     }
-    Ok(Some(ClusterOptions { listen, peers, secret, journal_only: args.journal_only }))
+    let catch_up_rate = match &args.catch_up_rate {
+        None => CATCH_UP_RATE,
+        Some(text) => parse_size(text)
+            .map_err(|error| CliError::Usage(format!("--catch-up-rate is `{text}`: {error}")))?,
+    };
+    let journal_only = args.journal_only;
+    Ok(Some(ClusterOptions { listen, peers, secret, journal_only, catch_up_rate }))
 }
 
 /// Runs a node of a cluster. Fenced, or cut back, it starts again from its files in the same process.

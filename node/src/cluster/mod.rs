@@ -16,6 +16,7 @@ mod format;
 mod links;
 mod node;
 mod operator;
+mod pace;
 mod pending;
 mod record;
 mod recovery;
@@ -27,7 +28,7 @@ mod worker;
 
 pub use admin::{AdminReply, AdminRequest, AskError, JoinInfo, ask};
 pub use format::{format_first, format_join};
-pub use node::{ClusterNode, ClusterOptions, RunEnd};
+pub use node::{CATCH_UP_RATE, ClusterNode, ClusterOptions, RunEnd};
 pub use record::{ClusterRecord, policy_from_name, policy_name};
 pub(crate) use state::ClusterState;
 pub use status::{AlarmView, ClusterStatus, PeerView};

@@ -41,7 +41,12 @@ pub struct ClusterOptions {
     /// Keeps the log without applying it, until the node is promoted: cheaper, but a promotion then takes as long as
     /// that does, and the node's state is not compared with the primary's.
     pub journal_only: bool,
+    /// Bytes per second that a node that lags is sent, so that clients do not notice.
+    pub catch_up_rate: u64,
 }
+
+/// The default of [`ClusterOptions::catch_up_rate`].
+pub const CATCH_UP_RATE: u64 = 128 << 20;
 
 /// Why a node ended in order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -225,6 +230,7 @@ impl<S: Storage> ClusterNode<S> {
                 adopted: adopted_receiver,
                 operators: Operators::new(secret, facts),
                 status,
+                catch_up_rate: cluster.catch_up_rate,
             },
             storage,
             state,

@@ -2,8 +2,8 @@
 
 use mizan_client::{Client, ClientConfig};
 use mizan_node::cluster::{
-    AdminReply, AdminRequest, AskError, ClusterNode, ClusterOptions, ClusterStatus, Policy, RunEnd,
-    Secret, ask, format_first, format_join,
+    AdminReply, AdminRequest, AskError, CATCH_UP_RATE, ClusterNode, ClusterOptions, ClusterStatus,
+    Policy, RunEnd, Secret, ask, format_first, format_join,
 };
 use mizan_node::{FormatOptions, GatewayConfig, NodeError, NodeOptions, StopHandle, offline};
 use mizan_wire::{Account, CREATED, CreateTransferStatus, Status, Transfer};
@@ -119,8 +119,13 @@ impl Cluster {
         };
         let mut peers = self.nodes.clone();
         let listen = peers.remove(node);
-        let cluster =
-            ClusterOptions { listen, peers, secret: Some(SECRET), journal_only: self.journal_only };
+        let cluster = ClusterOptions {
+            listen,
+            peers,
+            secret: Some(SECRET),
+            journal_only: self.journal_only,
+            catch_up_rate: CATCH_UP_RATE,
+        };
         let stop = Arc::new(Mutex::new(None));
         let handle = Arc::clone(&stop);
         let (told, tell) = std::sync::mpsc::channel();
