@@ -6,6 +6,10 @@
 use mizan_replica::constants::NODES_MAX;
 use std::time::Duration;
 
+/// Bytes sent at once to a node that lags, if a frame is not larger: it syncs what it gets, and where two nodes share a
+/// disk every sync waits for the one before.
+const PACED_READ_SIZE: u64 = 256 << 10;
+
 /// A read that is put off.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Delayed {
@@ -51,6 +55,11 @@ impl Pace {
         }
         self.delayed[place] = Some(Delayed { peer, after, size_max, due_ns });
         false
+    }
+
+    /// How much may be read at once.
+    pub(crate) fn size_max(&self, peer: u8, size_max: u64) -> u64 {
+        if self.is_live[usize::from(peer)] { size_max } else { size_max.min(PACED_READ_SIZE) }
     }
 
     /// A peer was sent so many bytes, and has everything or not.

@@ -337,6 +337,7 @@ impl<S: Storage> Replication<S> {
         }
         let up_to = self.replica.status().end.sequence;
         self.frames.clear();
+        let size_max = self.pace.size_max(peer, size_max);
         let size_max = usize::try_from(size_max).unwrap_or(usize::MAX);
         match self.reader.read_after(after, up_to, size_max, &mut self.frames) {
             Ok(last) => self.pace.note(peer, self.frames.len(), last == up_to, self.now_ns),
