@@ -13,6 +13,7 @@ use mizan_wire::{Operation, RequestHeader};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 use zerocopy::IntoBytes;
 
 /// Bytes after which a group is synced although more entries wait: a group's sync time is its entries' latency.
@@ -29,8 +30,12 @@ pub(crate) struct JournalState {
     pub(crate) commit_sequence: AtomicU64,
     /// Highest sequence that is durable.
     pub(crate) durable_sequence: AtomicU64,
+    /// Highest sequence that was written, synced or not.
+    pub(crate) appended_sequence: AtomicU64,
     /// Groups synced.
     pub(crate) groups: AtomicU64,
+    /// Nanoseconds in their syncs.
+    pub(crate) sync_ns: AtomicU64,
     /// Of these, groups that the front's thread wrote itself.
     pub(crate) groups_inline: AtomicU64,
 }
@@ -55,6 +60,7 @@ impl<S: Storage> JournalStage<S> {
         state: Arc<JournalState>,
     ) -> Self {
         state.durable_sequence.store(sequence_next - 1, Ordering::Relaxed);
+        state.appended_sequence.store(sequence_next - 1, Ordering::Relaxed);
         Self { journal, requests, durable, sequence_next, frame: Frame::default(), state }
     }
 
@@ -101,7 +107,11 @@ impl<S: Storage> JournalStage<S> {
             outcome?;
         }
         if wrote {
+            self.state.appended_sequence.store(self.sequence_next - 1, Ordering::Relaxed);
+            let started = Instant::now();
             let durable_sequence = self.journal.sync()?;
+            let sync_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.state.sync_ns.fetch_add(sync_ns, Ordering::Relaxed);
             self.state.durable_sequence.store(durable_sequence, Ordering::Relaxed);
             self.state.groups.fetch_add(1, Ordering::Relaxed);
         }

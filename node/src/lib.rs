@@ -26,6 +26,7 @@ mod node;
 pub mod offline;
 mod output;
 mod recover;
+pub mod status;
 
 pub use cursors::{Cursors, CursorsReader};
 pub use error::{Failure, NodeError, journal_failure};

@@ -11,6 +11,7 @@ use crate::ingress::Ingress;
 use crate::journal_stage::{JournalStage, JournalState};
 use crate::layout::{Layout, Shared, StopHandle, run_front, run_stage};
 use crate::recover::{RecoveryProgress, Replay, read_genesis};
+use crate::status::{ClusterCounters, EngineReport, FrontBeat, NodeStatus, StatusReporter};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use mizan_engine::Engine;
 use mizan_gateway::{Gateway, GatewayConfig};
@@ -46,6 +47,8 @@ pub struct NodeOptions {
     pub layout: Option<Layout>,
     /// How patient idle stages are.
     pub idle: IdleStrategy,
+    /// Where to answer `/metrics`, `/livez` and `/readyz`; `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// Lets the front's thread make small groups durable itself, in the fused layout. A disk that hangs then also
     /// delays what needs no disk: pings, and the first look at requests.
     pub inline_commit: bool,
@@ -60,6 +63,7 @@ impl NodeOptions {
             gateway: GatewayConfig { listen, ..GatewayConfig::default() },
             layout: None,
             idle: IdleStrategy::default(),
+            metrics: None,
             inline_commit: true,
         }
     }
@@ -85,6 +89,7 @@ pub struct Node<S: Storage = FileStorage> {
     recovery: RecoveryReport,
     recovered: EngineStatus,
     cursors: CursorsReader,
+    reporter: StatusReporter,
 }
 
 impl Node<FileStorage> {
@@ -98,12 +103,14 @@ impl Node<FileStorage> {
     ) -> Result<Self, NodeError> {
         let storage = FileStorage::new(&options.data);
         let journal_io = Superblock::read(&storage)?.journal_io;
-        Self::open_storage(Arc::new(storage.with_journal_io(journal_io)), options, progress)
+        let storage = Arc::new(storage.with_journal_io(journal_io));
+        let reporter = StatusReporter::for_directory(&options.data, options.metrics)?;
+        Self::open_reporting(storage, options, reporter, progress)
     }
 }
 
 impl<S: Storage> Node<S> {
-    /// As [`Node::open`], on any storage.
+    /// As [`Node::open`], on any storage; there is no file of counters.
     ///
     /// # Errors
     /// As [`Node::open`].
@@ -112,10 +119,25 @@ impl<S: Storage> Node<S> {
         options: &NodeOptions,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
+        let reporter = StatusReporter::in_memory(options.metrics)?;
+        Self::open_reporting(storage, options, reporter, progress)
+    }
+
+    fn open_reporting(
+        storage: Arc<S>,
+        options: &NodeOptions,
+        reporter: StatusReporter,
+        progress: &mut dyn FnMut(RecoveryProgress),
+    ) -> Result<Self, NodeError> {
         let superblock = Superblock::read(&*storage)?;
         check_listen(options.gateway.listen)?;
+        reporter.identify(&superblock, options.gateway.listen);
         let genesis = read_genesis(&storage.describe(), &superblock.genesis)?;
-        let mut replay = Replay::new(&genesis, progress)?;
+        let mut report = |step| {
+            reporter.recovering(&step);
+            progress(step);
+        };
+        let mut replay = Replay::new(&genesis, &mut report)?;
         let (mut journal, recovery) =
             Journal::open(storage, &journal_options(&superblock), &mut replay)?;
         if journal.next_sequence() == 1 {
@@ -137,7 +159,8 @@ impl<S: Storage> Node<S> {
                 return Err(error.into());
             }
         };
-        Assembly { options, genesis, journal, engine, gateway, recovery }.assemble()
+        reporter.opened(options.layout(), &engine.status());
+        Assembly { options, genesis, journal, engine, gateway, recovery, reporter }.assemble()
     }
 
     /// The address that clients reach.
@@ -156,6 +179,24 @@ impl<S: Storage> Node<S> {
     #[must_use]
     pub fn cursors(&self) -> CursorsReader {
         self.cursors.clone()
+    }
+
+    /// Where scrapers are answered, if anywhere.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.reporter.metrics_addr()
+    }
+
+    /// What the node shows of itself. Cost: a copy of one page.
+    #[must_use]
+    pub fn status(&self) -> NodeStatus {
+        self.reporter.status()
+    }
+
+    /// Where the part that replicates stores its figures; a node for which nobody does is a single one.
+    #[must_use]
+    pub fn cluster_counters(&self) -> ClusterCounters {
+        self.reporter.cluster_counters()
     }
 
     /// What recovery found in the journal.
@@ -182,26 +223,38 @@ impl<S: Storage> Node<S> {
     /// # Errors
     /// The first stage's failure. What is durable is then decided by the next recovery.
     pub fn run(self) -> Result<(), NodeError> {
-        let Self { front, engine, journal, stop, shared, layout, .. } = self;
+        let Self { front, engine, journal, stop, shared, layout, reporter, .. } = self;
+        reporter.running();
+        let outcome = Self::run_stages(front, engine, journal, &stop, &shared, layout);
+        reporter.ended(outcome.is_ok());
+        outcome
+    }
+
+    fn run_stages(
+        front: Front,
+        engine: EngineStage,
+        journal: SharedJournal<S>,
+        stop: &StopHandle,
+        shared: &Shared,
+        layout: Layout,
+    ) -> Result<(), NodeError> {
         let (ended, ends) = bounded(2);
-        let mut spawned = spawn("mizan-journal", &shared, ended.clone(), move |shared| {
-            run_stage(journal, shared)
-        });
+        let mut spawned =
+            spawn("mizan-journal", shared, ended.clone(), move |shared| run_stage(journal, shared));
         let mut threads = usize::from(spawned.is_ok());
         let mut fused = Some(engine);
         if layout == Layout::Split
             && spawned.is_ok()
             && let Some(engine) = fused.take()
         {
-            spawned =
-                spawn("mizan-engine", &shared, ended, move |shared| run_stage(engine, shared));
+            spawned = spawn("mizan-engine", shared, ended, move |shared| run_stage(engine, shared));
             threads += usize::from(spawned.is_ok());
         }
         if let Err(error) = spawned {
             shared.poison.raise(&error.to_string());
             return await_ends(&ends, threads, Err(error));
         }
-        let front = run_front(front, fused, &stop, &shared);
+        let front = run_front(front, fused, stop, shared);
         await_ends(&ends, threads, front)
     }
 }
@@ -274,6 +327,7 @@ struct Assembly<'o, S: Storage> {
     engine: Engine,
     gateway: Gateway,
     recovery: RecoveryReport,
+    reporter: StatusReporter,
 }
 
 impl<S: Storage> Assembly<'_, S> {
@@ -318,6 +372,8 @@ impl<S: Storage> Assembly<'_, S> {
             journal: Arc::clone(&state),
             progress: Arc::clone(&progress),
         };
+        let board = self.reporter.board();
+        let report = EngineReport::new(Arc::clone(&board));
         let recovered = self.engine.status();
         let next_due_ns = self.engine.next_due_ns().unwrap_or(u64::MAX);
         let local_addr = self.gateway.local_addr();
@@ -356,10 +412,17 @@ impl<S: Storage> Assembly<'_, S> {
             commit_sequence: sequence_next - 1,
             next_due_ns,
             timestamp: recovered.timestamp,
+            beat: FrontBeat::new(board, cursors.clone()),
         });
         Ok(Node {
             front,
-            engine: EngineStage::new(self.engine, engine_requests, outputs, outputs_released),
+            engine: EngineStage::new(
+                self.engine,
+                engine_requests,
+                outputs,
+                outputs_released,
+                report,
+            ),
             journal,
             stop: StopHandle::new(front_signal),
             shared,
@@ -368,6 +431,7 @@ impl<S: Storage> Assembly<'_, S> {
             recovery: self.recovery,
             recovered,
             cursors,
+            reporter: self.reporter,
         })
     }
 }
