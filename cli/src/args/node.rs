@@ -195,8 +195,12 @@ lost by that either. When the node is ready it prints one line to standard outpu
 `listening 127.0.0.1:7117`, or with --json {\"listening\":\"127.0.0.1:7117\"}. With port 0 the system
 chooses the port.
 
+With --metrics a second listener answers http://ADDR/metrics in the Prometheus text format, /livez, and
+/readyz with 200 or 503 and the reason, from the first moment on; standard error, or the JSON line, says where.
+
 Examples:
   mizan start --data /var/lib/mizan
+  mizan start --data /var/lib/mizan --metrics 127.0.0.1:9464
   mizan start --data ./node --listen 127.0.0.1:0")]
 pub struct StartArgs {
     /// The files.
@@ -205,6 +209,9 @@ pub struct StartArgs {
     /// Where to listen; port 0 takes a free one [env: MIZAN_LISTEN] [default: 127.0.0.1:7117]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
+    /// Where to answer scrapers and probers over HTTP; port 0 takes a free one [env: MIZAN_METRICS] [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
     /// How the stages are mounted on threads: fused or split [env: MIZAN_LAYOUT] [default: by the machine]
     #[arg(long, value_name = "LAYOUT")]
     pub layout: Option<String>,

@@ -36,7 +36,12 @@ pub fn run(context: &mut Context, args: &StartArgs) -> Result<u8, CliError> {
         stop_with_standard_input(node.stop_handle());
     }
     if context.output.is_json() {
-        context.output.json(&json!({ "listening": node.local_addr().to_string() }))?;
+        let metrics = node.metrics_addr().map(|address| address.to_string());
+        let mut value = json!({ "listening": node.local_addr().to_string() });
+        if let Some(metrics) = metrics {
+            value["metrics"] = json!(metrics);
+        }
+        context.output.json(&value)?;
     } else {
         context.output.line(format!("listening {}", node.local_addr()))?;
     }
@@ -49,8 +54,10 @@ fn options(settings: &Settings, args: &StartArgs) -> Result<NodeOptions, CliErro
     let data = settings.data(args.data.data.as_deref())?;
     let listen = settings.listen(args.listen.as_deref())?;
     check_reach(listen, args.insecure)?;
+    let metrics = settings.metrics(args.metrics.as_deref())?;
+    metrics.map_or(Ok(()), |listen| check_reach(listen, args.insecure))?;
     let layout = layout(settings, args.layout.as_deref())?;
-    Ok(NodeOptions { layout, ..NodeOptions::new(data, listen) })
+    Ok(NodeOptions { layout, metrics, ..NodeOptions::new(data, listen) })
 }
 
 pub(crate) fn check_reach(listen: SocketAddr, insecure: bool) -> Result<(), CliError> {
@@ -95,6 +102,9 @@ pub(crate) fn open(
     drop(bar);
     let node = node.map_err(|error| node_error(&error))?;
     tell_recovery(&node, begin.elapsed(), output)?;
+    if let Some(metrics) = node.metrics_addr() {
+        output.note(format!("metrics at http://{metrics}/metrics"))?;
+    }
     if !options.gateway.listen.ip().is_loopback() {
         tracing::warn!(
             "listening on {} without authentication and encryption: whoever reaches it can move money",
