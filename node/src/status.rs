@@ -14,6 +14,8 @@ mod alarm;
 mod beat;
 mod board;
 mod cluster;
+#[cfg(test)]
+mod golden;
 mod health;
 mod http;
 mod layout;
