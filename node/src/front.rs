@@ -116,6 +116,7 @@ impl Front {
         let figures = FrontFigures {
             epoch: parts.epoch,
             published_sequence: parts.ingress.sequence(),
+            commit_sequence: parts.commit_sequence,
             is_clock_held_back: parts.ingress.is_clock_held_back(),
             digest: self.digest,
             gateway: parts.gateway.counters(),

@@ -18,6 +18,7 @@ const BEAT_INTERVAL_NS: u64 = 100_000_000;
 pub(crate) struct FrontFigures {
     pub(crate) epoch: u64,
     pub(crate) published_sequence: u64,
+    pub(crate) commit_sequence: u64,
     pub(crate) is_clock_held_back: bool,
     pub(crate) digest: DigestRecord,
     pub(crate) gateway: GatewayCounters,
@@ -70,7 +71,7 @@ fn store_progress(board: &Board, cursors: &CursorsReader, figures: &FrontFigures
         board.set(word::EPOCH, figures.epoch);
     }
     if role.takes_requests() {
-        let applied = board.get(word::APPLIED).max(now.commit_sequence);
+        let applied = board.get(word::APPLIED).max(figures.commit_sequence);
         store_sequences(
             board,
             &Sequences {
@@ -79,7 +80,7 @@ fn store_progress(board: &Board, cursors: &CursorsReader, figures: &FrontFigures
                 durable: now.durable_sequence,
                 // The engine's own word comes once between two beats.
                 applied,
-                commit: now.commit_sequence,
+                commit: figures.commit_sequence,
             },
         );
     }
