@@ -89,7 +89,7 @@ pub struct Node<S: Storage = FileStorage> {
     recovery: RecoveryReport,
     recovered: EngineStatus,
     cursors: CursorsReader,
-    reporter: StatusReporter,
+    reporter: Arc<StatusReporter>,
 }
 
 impl Node<FileStorage> {
@@ -105,7 +105,7 @@ impl Node<FileStorage> {
         let journal_io = Superblock::read(&storage)?.journal_io;
         let storage = Arc::new(storage.with_journal_io(journal_io));
         let reporter = StatusReporter::for_directory(&options.data, options.metrics)?;
-        Self::open_reporting(storage, options, reporter, progress)
+        Self::open_reporting(storage, options, Arc::new(reporter), progress)
     }
 }
 
@@ -120,13 +120,13 @@ impl<S: Storage> Node<S> {
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
         let reporter = StatusReporter::in_memory(options.metrics)?;
-        Self::open_reporting(storage, options, reporter, progress)
+        Self::open_reporting(storage, options, Arc::new(reporter), progress)
     }
 
     fn open_reporting(
         storage: Arc<S>,
         options: &NodeOptions,
-        reporter: StatusReporter,
+        reporter: Arc<StatusReporter>,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
         let superblock = Superblock::read(&*storage)?;
@@ -327,7 +327,7 @@ struct Assembly<'o, S: Storage> {
     engine: Engine,
     gateway: Gateway,
     recovery: RecoveryReport,
-    reporter: StatusReporter,
+    reporter: Arc<StatusReporter>,
 }
 
 impl<S: Storage> Assembly<'_, S> {

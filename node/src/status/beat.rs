@@ -57,6 +57,18 @@ impl FrontBeat {
     }
 }
 
+/// The sign of life of a front without rings, that of a standby, if one is due.
+pub(super) fn beat_standby(board: &Board, gateway: &GatewayCounters) {
+    let reading = Reading::now();
+    if reading.monotonic_ns < board.get(word::BEAT_MONOTONIC).saturating_add(BEAT_INTERVAL_NS) {
+        return;
+    }
+    board.update(|board| {
+        store_gateway(board, gateway);
+        store_beat(board, reading);
+    });
+}
+
 /// Counts a sign of life.
 pub(super) fn store_beat(board: &Board, reading: Reading) {
     board.set(word::BEATS, board.get(word::BEATS).wrapping_add(1));
@@ -155,26 +167,31 @@ impl EngineReport {
         is_due
     }
 
-    /// Stores how full the engine is.
+    /// Stores how full the engine is, and how far.
     pub(crate) fn store(&self, engine: &EngineStatus) {
-        let transfers = engine.transfer_count.saturating_add(engine.burnt_id_count);
-        for (index, value) in [
-            (word::ACCOUNTS, engine.account_count),
-            (word::ACCOUNTS_MAX, engine.account_count_max),
-            (word::TRANSFERS, transfers),
-            (word::TRANSFERS_MAX, engine.transfer_count_max),
-            (word::HOLDS, engine.hold_count),
-            (word::HOLDS_MAX, engine.hold_count_max),
-            (word::SESSIONS, engine.session_count.into()),
-            (word::SESSIONS_MAX, engine.session_count_max.into()),
-            (word::LEDGERS, engine.ledger_count.into()),
-            (word::LEDGERS_MAX, engine.ledger_count_max.into()),
-            (word::ENGINE_TIMESTAMP, engine.timestamp),
-        ] {
-            self.board.set(index, value);
-        }
+        store_engine(&self.board, engine);
         if NodeRole::from_word(self.board.get(word::ROLE)).takes_requests() {
             self.board.set(word::APPLIED, engine.sequence);
         }
+    }
+}
+
+/// Stores how full the engine is.
+pub(super) fn store_engine(board: &Board, engine: &EngineStatus) {
+    let transfers = engine.transfer_count.saturating_add(engine.burnt_id_count);
+    for (index, value) in [
+        (word::ACCOUNTS, engine.account_count),
+        (word::ACCOUNTS_MAX, engine.account_count_max),
+        (word::TRANSFERS, transfers),
+        (word::TRANSFERS_MAX, engine.transfer_count_max),
+        (word::HOLDS, engine.hold_count),
+        (word::HOLDS_MAX, engine.hold_count_max),
+        (word::SESSIONS, engine.session_count.into()),
+        (word::SESSIONS_MAX, engine.session_count_max.into()),
+        (word::LEDGERS, engine.ledger_count.into()),
+        (word::LEDGERS_MAX, engine.ledger_count_max.into()),
+        (word::ENGINE_TIMESTAMP, engine.timestamp),
+    ] {
+        board.set(index, value);
     }
 }
