@@ -4,10 +4,12 @@
 //! come from the environment or the configuration is an `Option` here, and [`crate::config`] says what it becomes;
 //! every verb's help ends with an example.
 
+mod cluster;
 mod import;
 mod ledger;
 mod node;
 
+pub use cluster::{DetachArgs, OperatorArgs, PromoteArgs};
 pub use import::ImportArgs;
 pub use ledger::{
     AccountArgs, AccountsArgs, AccountsVerb, CreateAccountsArgs, CreateLedgerArgs, ExplainArgs,
@@ -93,6 +95,10 @@ pub enum Verb {
     Format(FormatArgs),
     /// Runs a node in the foreground
     Start(StartArgs),
+    /// Makes a node of a cluster the primary
+    Promote(PromoteArgs),
+    /// Lets a primary go on without a node that is gone
+    Detach(DetachArgs),
     /// Checks a node's files: every frame, the chain, digests, trial balance
     Verify(VerifyArgs),
     /// Shows what is in a node's files

@@ -95,6 +95,10 @@ keys! {
         listen Listen "MIZAN_LISTEN" "Where a node listens.",
         metrics Metrics "MIZAN_METRICS" "Where a node answers scrapers and probers.",
         layout Layout "MIZAN_LAYOUT" "How a node's stages are mounted on threads.",
+        replicate Replicate "MIZAN_REPLICATE" "Where a node of a cluster listens for the others.",
+        peers Peers "MIZAN_PEERS" "The other nodes' replication addresses, in the order of their numbers.",
+        replica Replica "MIZAN_REPLICA" "The replication addresses that an operator asks.",
+        secret_file SecretFile "MIZAN_SECRET_FILE" "The file with the cluster's secret.",
         cluster Cluster "MIZAN_CLUSTER" "The cluster's number; 0 for any.",
         connect_timeout ConnectTimeout "MIZAN_CONNECT_TIMEOUT" "How long an attempt to connect may take.",
         request_timeout RequestTimeout "MIZAN_REQUEST_TIMEOUT" "How long a reply may take.",
@@ -270,16 +274,36 @@ impl Settings {
     /// # Errors
     /// A name that does not resolve, or no port.
     pub fn addresses(&self, flag: Option<&str>) -> Result<Vec<SocketAddr>, CliError> {
-        let setting = self.pick(Key::Address, flag);
-        let text = setting.as_ref().map_or(ADDRESS_DEFAULT, |setting| setting.text.as_str());
-        resolve(text).map_err(|error| {
-            let origin = setting.as_ref().map_or("the default", |setting| setting.origin.as_str());
+        Ok(match self.address_list(Key::Address, flag)? {
+            Some(addresses) => addresses,
+            None => resolve(ADDRESS_DEFAULT).map_err(|error| CliError::Usage(error.to_string()))?,
+        })
+    }
+
+    /// Addresses with commas between them; `None` if no place has the setting.
+    ///
+    /// # Errors
+    /// A name that does not resolve, or no port.
+    pub fn address_list(
+        &self,
+        key: Key,
+        flag: Option<&str>,
+    ) -> Result<Option<Vec<SocketAddr>>, CliError> {
+        let Some(Setting { text, origin, .. }) = self.pick(key, flag) else { return Ok(None) };
+        resolve(&text).map(Some).map_err(|error| {
             let words = format!("{origin} is `{text}`: {error}");
             match error {
                 AddressError::Malformed(_) => CliError::Usage(words),
                 AddressError::Unknown(_) => CliError::failed(exit::UNREACHABLE, words),
             }
         })
+    }
+
+    /// A file that is named, if one is.
+    #[must_use]
+    pub fn file(&self, key: Key, flag: Option<&Path>) -> Option<PathBuf> {
+        let flag = flag.map(|path| path.display().to_string());
+        self.pick(key, flag.as_deref()).map(|setting| PathBuf::from(setting.text))
     }
 
     /// Where to listen.

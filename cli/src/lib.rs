@@ -24,6 +24,7 @@ pub mod null_server;
 pub mod output;
 pub mod recorded_load;
 pub mod scratch;
+pub mod secret;
 pub mod signals;
 pub mod units;
 pub mod verbs;

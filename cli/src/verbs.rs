@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod bench;
+pub mod cluster;
 pub mod create;
 pub mod demo;
 pub mod dev;
@@ -52,6 +53,8 @@ pub fn dispatch(context: &mut Context, verb: &Verb) -> Result<u8, CliError> {
         Verb::Bench(args) => bench::run(context, args),
         Verb::Format(args) => format::run(context, args),
         Verb::Start(args) => start::run(context, args),
+        Verb::Promote(args) => cluster::run_promote(context, args),
+        Verb::Detach(args) => cluster::run_detach(context, args),
         Verb::Verify(args) => verify::run(context, args),
         Verb::Inspect(args) => inspect::run(context, args),
     }

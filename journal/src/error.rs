@@ -123,6 +123,18 @@ pub enum JournalError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// A frame of the log that a peer lacks is damaged, or the segment after it is not there.
+    #[error(
+        "{file} cannot be read at offset {offset} (entries from sequence {sequence}); verify this node's files"
+    )]
+    LogUnreadable {
+        /// The file.
+        file: String,
+        /// Byte offset of the frame.
+        offset: u64,
+        /// Sequence that was to follow.
+        sequence: u64,
+    },
     /// A file belongs to another cluster.
     #[error(
         "{file} belongs to cluster {found:032x}, not to {expected:032x}; put it back where it came from"

@@ -33,6 +33,7 @@ mod shared;
 pub mod sim;
 mod storage;
 mod superblock;
+mod tail;
 mod uring;
 mod writer;
 
@@ -52,4 +53,5 @@ pub use segment::{QUARANTINE_DIRECTORY, SegmentHeader, segment_name};
 pub use shared::{SHARED_HEADER_SIZE, SharedHeader};
 pub use storage::{Entry, LockError, Segment, Storage};
 pub use superblock::{CopyState, Superblock};
+pub use tail::LogReader;
 pub use writer::FrameWriter;

@@ -4,7 +4,7 @@ mod common;
 
 use common::{CLUSTER, SEGMENT_SIZE, append, format_options, inline, open, payload, try_open};
 use mizan_journal::sim::{SimRandom, SimStorage};
-use mizan_journal::{Frame, Journal, JournalError, SharedHeader, cut_back};
+use mizan_journal::{Frame, Journal, JournalError, LogReader, SharedHeader, Storage, cut_back};
 
 /// A frame as it is sent.
 type Sent = (SharedHeader, Vec<u8>);
@@ -144,4 +144,99 @@ fn power_lost_anywhere_in_a_cut_leaves_a_log_that_opens_with_a_prefix() {
         let left = sent(&storage.restart());
         assert!(left.len() >= keep && left == frames[..left.len()], "operation {at}");
     }
+}
+
+/// The shared bytes of all frames behind `after`, read in pieces of at most `size_max`.
+fn read_all(
+    reader: &mut LogReader<SimStorage>,
+    mut after: u64,
+    up_to: u64,
+    size_max: usize,
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while after < up_to {
+        let begin = bytes.len();
+        let last = reader.read_after(after, up_to, size_max, &mut bytes).unwrap();
+        assert!(last > after && bytes.len() > begin, "a call reads one frame at the least");
+        after = last;
+    }
+    bytes
+}
+
+#[test]
+fn a_log_is_read_from_any_frame_on_in_pieces_of_any_size() {
+    for seed in 0..4 {
+        let storage = source(seed, 60);
+        let frames = sent(&storage);
+        let up_to = frames.last().unwrap().0.last_sequence();
+        for from in [0, 1, 7, frames.len() / 2, frames.len() - 1] {
+            let after = from.checked_sub(1).map_or(0, |last| frames[last].0.last_sequence());
+            let expected: Vec<u8> = frames[from..]
+                .iter()
+                .flat_map(|(header, payload)| [&header.encode()[..], payload].concat())
+                .collect();
+            for size_max in [1, 10_000, 700_000, 1 << 30] {
+                let mut reader = LogReader::new(storage.clone().into(), CLUSTER, SEGMENT_SIZE);
+                assert!(read_all(&mut reader, after, up_to, size_max) == expected, "seed {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reader_follows_a_journal_that_is_being_written() {
+    let storage = formatted();
+    let mut opened = open(storage.clone());
+    let mut reader = LogReader::new(storage.into(), CLUSTER, SEGMENT_SIZE);
+    let mut random = SimRandom::new(5);
+    let (mut read, mut after, mut payloads) = (Vec::new(), 0, Vec::new());
+    for number in 0..300 {
+        let size = random.below(40_000) as usize;
+        let bytes = payload(&mut random, size);
+        append(&mut opened.journal, 1, &bytes).unwrap();
+        payloads.push(bytes);
+        let up_to = opened.journal.next_sequence() - 1;
+        if number % 3 == 0 {
+            opened.journal.sync().unwrap();
+        }
+        if number % 2 == 0 {
+            read.extend(read_all(&mut reader, after, up_to, 100_000));
+            after = up_to;
+        }
+    }
+    assert_eq!(reader.read_after(after, after, 1, &mut Vec::new()).unwrap(), after);
+    let up_to = opened.journal.next_sequence() - 1;
+    read.extend(read_all(&mut reader, after, up_to, 100_000));
+    let mut rest = read.as_slice();
+    for payload in &payloads {
+        let header = SharedHeader::decode(rest.first_chunk().unwrap()).unwrap();
+        let (head, behind) = rest.split_at(mizan_journal::SHARED_HEADER_SIZE + payload.len());
+        assert!(head.ends_with(payload) && header.length as usize == payload.len());
+        rest = behind;
+    }
+    assert!(rest.is_empty());
+}
+
+#[test]
+fn a_damaged_frame_is_not_sent() {
+    let storage = source(3, 30);
+    let frames = sent(&storage);
+    let up_to = frames.last().unwrap().0.last_sequence();
+    let at = frames.iter().position(|(_, payload)| payload.len() > 5_000).unwrap();
+    let name = mizan_journal::segment_name(0);
+    let mut whole = vec![0; SEGMENT_SIZE as usize];
+    storage.read(&name, 0, &mut whole).unwrap();
+    let payload = &frames[at].1;
+    let place = whole.windows(payload.len()).position(|window| window == payload).unwrap();
+    storage.write(&name, place as u64 + 4_000, &[!payload[4_000]]).unwrap();
+    let mut reader = LogReader::new(storage.into(), CLUSTER, SEGMENT_SIZE);
+    let (mut after, mut bytes) = (0, Vec::new());
+    let error = loop {
+        match reader.read_after(after, up_to, 1, &mut bytes) {
+            Ok(last) => after = last,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(after + 1, frames[at].0.sequence, "everything before it is read");
+    assert!(matches!(error, JournalError::LogUnreadable { .. }), "{error}");
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with a node, told apart by what to do about it.
 
+use crate::recover::EntryError;
 use mizan_engine::{ApplyError, GenesisError};
 use mizan_gateway::GatewayError;
 use mizan_journal::JournalError;
@@ -27,6 +28,9 @@ pub enum NodeError {
         /// What the engine said.
         source: ApplyError,
     },
+    /// A frame's payload is not a sequence of entries.
+    #[error("{0}; run `mizan verify` on the files")]
+    Entry(#[from] EntryError),
     /// The engine refused an entry while the node ran.
     #[error(
         "the engine stopped: {0}; run `mizan verify` on the files before the node is started again"
@@ -67,6 +71,15 @@ pub enum NodeError {
     /// An option is outside its limits.
     #[error("{0}")]
     Options(String),
+    /// The node is no primary any more; nothing that waited is answered here.
+    #[error("another node was promoted; this one follows it")]
+    Fenced,
+    /// The node stopped with an alarm, so that somebody looks before anything else happens.
+    #[error("{text}")]
+    Stopped {
+        /// The alarm.
+        text: String,
+    },
 }
 
 /// The sorts of failure that the command line's exit codes tell apart.
@@ -91,10 +104,12 @@ impl NodeError {
         match self {
             Self::Journal(error) => journal_failure(error),
             Self::Genesis(_) | Self::Options(_) => Failure::Usage,
-            Self::Apply { .. } | Self::Engine(_) => Failure::Corrupt,
+            Self::Apply { .. } | Self::Entry(_) | Self::Engine(_) | Self::Stopped { .. } => {
+                Failure::Corrupt
+            }
             Self::GenesisRecord { .. } => Failure::Version,
             Self::AddressInUse { .. } => Failure::WrongState,
-            Self::Gateway(_) | Self::Stage(_) | Self::Ring(_) | Self::Io { .. } => {
+            Self::Fenced | Self::Gateway(_) | Self::Stage(_) | Self::Ring(_) | Self::Io { .. } => {
                 Failure::Resource
             }
         }

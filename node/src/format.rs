@@ -69,7 +69,7 @@ impl FormatOptions {
         }
     }
 
-    fn genesis(&self) -> Result<Genesis, NodeError> {
+    pub(crate) fn genesis(&self) -> Result<Genesis, NodeError> {
         let drawn: u128 = random()?;
         Ok(Genesis {
             cluster: self.cluster.unwrap_or(drawn | 1),
@@ -120,20 +120,63 @@ pub fn format_storage<S: Storage>(
     let genesis = options.genesis()?;
     // The limits are checked by the one who lives by them, on a node too small to cost memory where that is possible.
     mizan_engine::check_genesis(&genesis)?;
+    let place = Place {
+        journal_io: options.journal_io,
+        segment_size: options.segment_size,
+        node: 1,
+        incarnation: 1,
+        record: Vec::new(),
+    };
+    make(storage, &place, &genesis, Some(&genesis_entry(&genesis)))?;
+    Ok(genesis.cluster)
+}
+
+/// What the superblock says beside the limits.
+pub(crate) struct Place {
+    pub(crate) journal_io: JournalIo,
+    pub(crate) segment_size: u64,
+    pub(crate) node: u64,
+    pub(crate) incarnation: u64,
+    /// The cluster's record; empty for a node of its own.
+    pub(crate) record: Vec<u8>,
+}
+
+/// Makes the files; with the log's first entry, or with an empty log.
+///
+/// # Errors
+/// A directory that is in use, and whatever the disk says.
+pub(crate) fn make<S: Storage>(
+    storage: Arc<S>,
+    place: &Place,
+    genesis: &Genesis,
+    first_entry: Option<&[u8]>,
+) -> Result<(), NodeError> {
     Journal::format(
         &*storage,
         &mizan_journal::FormatOptions {
-            segment_size: options.segment_size,
-            journal_io: options.journal_io,
+            segment_size: place.segment_size,
+            journal_io: place.journal_io,
+            incarnation: place.incarnation,
+            config: place.record.clone(),
             genesis: genesis.as_bytes().to_vec(),
-            ..mizan_journal::FormatOptions::new(genesis.cluster, 1)
+            ..mizan_journal::FormatOptions::new(genesis.cluster, place.node)
         },
     )?;
-    let mut nothing = |_: &mizan_journal::Frame<'_>| Ok(());
-    let (mut journal, _) = Journal::<S>::open(storage, &OpenOptions::default(), &mut nothing)?;
-    append_genesis(&mut journal, &genesis)?;
-    journal.close()?;
-    Ok(genesis.cluster)
+    if let Some(entry) = first_entry {
+        let mut nothing = |_: &mizan_journal::Frame<'_>| Ok(());
+        let (mut journal, _) = Journal::<S>::open(storage, &OpenOptions::default(), &mut nothing)?;
+        append_first(&mut journal, entry)?;
+        journal.close()?;
+    }
+    Ok(())
+}
+
+fn append_first<S: Storage>(journal: &mut Journal<S>, entry: &[u8]) -> Result<(), NodeError> {
+    let mut frame = journal.begin(1, entry.len())?;
+    frame.put(entry)?;
+    frame.finish(1, 0)?;
+    journal.sync()?;
+    Ok(())
 }
 
 /// Makes the first log entry durable and returns it.
@@ -145,15 +188,12 @@ pub(crate) fn append_genesis<S: Storage>(
     genesis: &Genesis,
 ) -> Result<[u8; 2 * HEADER_SIZE], NodeError> {
     let entry = genesis_entry(genesis);
-    let mut frame = journal.begin(1, entry.len())?;
-    frame.put(&entry)?;
-    frame.finish(1, 0)?;
-    journal.sync()?;
+    append_first(journal, &entry)?;
     Ok(entry)
 }
 
 /// The first log entry: header and body, as the journal keeps them.
-fn genesis_entry(genesis: &Genesis) -> [u8; 2 * HEADER_SIZE] {
+pub(crate) fn genesis_entry(genesis: &Genesis) -> [u8; 2 * HEADER_SIZE] {
     let mut header = RequestHeader {
         operation: Operation::Genesis.number(),
         body_size: size_of::<Genesis>() as u32,
@@ -167,7 +207,8 @@ fn genesis_entry(genesis: &Genesis) -> [u8; 2 * HEADER_SIZE] {
     entry
 }
 
-fn random<T: zerocopy::FromBytes + IntoBytes + zerocopy::FromZeros>() -> Result<T, NodeError> {
+pub(crate) fn random<T: zerocopy::FromBytes + IntoBytes + zerocopy::FromZeros>()
+-> Result<T, NodeError> {
     let mut value = T::new_zeroed();
     getrandom(value.as_mut_bytes(), GetRandomFlags::empty()).map_err(|error| NodeError::Io {
         what: "failed to draw random bytes".to_owned(),

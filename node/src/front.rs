@@ -2,12 +2,14 @@
 
 use crate::cell::{Cell, Entries, EntryHeader};
 use crate::clock::Reading;
+use crate::cluster::ClusterState;
 use crate::commit::{INLINE_SYNC_MAX, InlineCommit};
 use crate::cursors::Progress;
 use crate::error::NodeError;
 use crate::ingress::Ingress;
 use crate::journal_stage::JournalState;
 use crate::output::OutputHeader;
+use crate::release::Release;
 use crate::status::{FrontBeat, FrontFigures};
 use mizan_gateway::{Accepting, Clock, Gateway, NodeView, OutgoingReply};
 use mizan_ring::{Consumer, CursorReader, Signal};
@@ -46,6 +48,8 @@ pub(crate) struct FrontParts {
     pub(crate) timestamp: u64,
     /// Where the front shows that it lives.
     pub(crate) beat: FrontBeat,
+    /// What replication says of commits and reads; `None` for a node of its own.
+    pub(crate) cluster_state: Option<Arc<ClusterState>>,
 }
 
 /// Ingress and reply stage.
@@ -100,6 +104,12 @@ impl Front {
             parts.ingress.expect_wait();
         }
         let worked = parts.gateway.poll(timeout, &view, &clock, &mut parts.ingress)?;
+        if let Some(cluster) = &parts.cluster_state
+            && let Some(control) = cluster.control()
+            && parts.ingress.emit_control(&control)?
+        {
+            cluster.control_is_placed();
+        }
         let is_due = self.time_to_due_ns() == 0;
         self.parts.ingress.emit_own_entries(is_due, self.answered)?;
         let published = self.parts.ingress.published();
@@ -163,22 +173,30 @@ impl Front {
     /// Hands replies up to the commit point to their connections.
     pub(crate) fn poll_replies(&mut self) -> Result<bool, NodeError> {
         let commit = self.committed();
+        let mut release = self.release();
         let parts = &mut self.parts;
+        let copies = parts.cluster_state.as_ref().map_or(COPIES, |cluster| cluster.copies());
         let batch = parts.outputs.available()?;
         let mut done = batch.start();
-        for entry in Entries::<OutputHeader>::new(&batch) {
+        let mut entries = Entries::<OutputHeader>::new(&batch);
+        while let Some(entry) = entries.next() {
             if entry.header.is_padding() {
                 done = entry.end;
                 continue;
             }
-            if entry.header.position > commit {
+            if !release.admits(entry.header) && !release.look_ahead(entry.header, entries.clone()) {
+                if let Some(cluster) = &parts.cluster_state
+                    && release.waits_for_round(entry.header)
+                {
+                    cluster.want_reads(entry.header.position);
+                }
                 break;
             }
             self.answered = entry.header.position;
             parts.commit_sequence = parts.commit_sequence.max(entry.header.applied_sequence);
             parts.next_due_ns = entry.header.next_due_ns;
             parts.timestamp = parts.timestamp.max(entry.header.timestamp);
-            if !deliver(&mut parts.gateway, parts.epoch, parts.commit_sequence, &entry)
+            if !deliver(&mut parts.gateway, parts.epoch, parts.commit_sequence, copies, &entry)
                 && let Some(digest) = digest_of(&entry)
             {
                 parts.ingress.record_digest(digest);
@@ -198,6 +216,24 @@ impl Front {
         Ok(parts.gateway.flush() | worked)
     }
 
+    /// What may be answered now.
+    fn release(&self) -> Release {
+        let position = self.committed();
+        match &self.parts.cluster_state {
+            None => Release::of_one_node(position),
+            // Fenced: what waits is never answered by this node.
+            Some(cluster) if cluster.is_fenced() => Release::of_one_node(0),
+            Some(cluster) => {
+                Release { position, sequence: cluster.commit(), reads: cluster.reads_confirmed() }
+            }
+        }
+    }
+
+    /// Whether another node was promoted.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.parts.cluster_state.as_ref().is_some_and(|cluster| cluster.is_fenced())
+    }
+
     /// Position up to which everything is durable and applied.
     pub(crate) fn committed(&self) -> u64 {
         self.parts.durable.get().min(self.parts.applied.get())
@@ -210,10 +246,13 @@ impl Front {
 
     /// Whether outputs wait whose commit has come.
     pub(crate) fn has_replies(&mut self) -> Result<bool, NodeError> {
-        let commit = self.committed();
+        let mut release = self.release();
         let batch = self.parts.outputs.available()?;
-        let next = Entries::<OutputHeader>::new(&batch).next();
-        Ok(next.is_some_and(|entry| entry.header.position <= commit))
+        let mut entries = Entries::<OutputHeader>::new(&batch);
+        let next = entries.by_ref().find(|entry| !entry.header.is_padding());
+        Ok(next.is_some_and(|entry| {
+            release.admits(entry.header) || release.look_ahead(entry.header, entries)
+        }))
     }
 
     /// How long the front may block before time itself gives it work.
@@ -312,6 +351,7 @@ fn deliver(
     gateway: &mut Gateway,
     epoch: u64,
     commit: u64,
+    copies_durable: u8,
     entry: &crate::cell::Entry<'_, OutputHeader>,
 ) -> bool {
     let header = entry.header;
@@ -336,7 +376,7 @@ fn deliver(
         event_count: header.event_count,
         result_size: header.result_size,
         result_count: header.result_count,
-        copies_durable: COPIES,
+        copies_durable,
         body: entry.body,
     });
     true

@@ -7,6 +7,7 @@ use crate::cell::{Cell, cells_of, free_cells, publish};
 use crate::clock::{ClockGuard, Reading};
 use crate::error::NodeError;
 use mizan_gateway::{RequestSink, Submission};
+use mizan_replica::Control;
 use mizan_ring::{ClaimError, CursorReader, SingleProducer};
 use mizan_wire::limits::{BODY_SIZE_MAX, HEADER_SIZE};
 use mizan_wire::{DigestRecord, Operation, RequestHeader, RequestStatus, checksum};
@@ -145,6 +146,21 @@ impl Ingress {
     /// How many newer digests fall due before a record of this one could be applied.
     const fn age(&self, digest: &DigestRecord) -> u64 {
         self.sequence.saturating_sub(digest.at_sequence) / self.digest_interval
+    }
+
+    /// Puts a config record into the ring; false while there is no room even for the node's own entries.
+    ///
+    /// # Errors
+    /// Another stage's death.
+    pub(crate) fn emit_control(&mut self, control: &Control) -> Result<bool, NodeError> {
+        match publish(&mut self.ring, control.entry(self.clock_reading), &[]) {
+            Ok(_) => {
+                self.sequence += 1;
+                Ok(true)
+            }
+            Err(ClaimError::Poisoned(poisoned)) => Err(poisoned.into()),
+            Err(_) => Ok(false),
+        }
     }
 
     fn emit(&mut self, operation: Operation, body: &[u8]) -> Result<bool, NodeError> {

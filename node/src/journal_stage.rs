@@ -3,10 +3,12 @@
 //! The cells of a write entry go into the frame as they are. Reads and padding are passed over: what is durable up to
 //! the write before them is durable up to them.
 
-use crate::cell::{Cell, Entries, EntryHeader};
+use crate::cell::{Cell, Entries, Entry, EntryHeader};
+use crate::cluster::ClusterState;
 use crate::error::NodeError;
 use mizan_journal::constants::PAYLOAD_SIZE_MAX;
 use mizan_journal::{Journal, JournalError, Space, Storage};
+use mizan_replica::{Control, FrameEnd};
 use mizan_ring::{Batch, Consumer, CursorWriter};
 use mizan_wire::limits::HEADER_SIZE;
 use mizan_wire::{Operation, RequestHeader};
@@ -49,6 +51,8 @@ pub(crate) struct JournalStage<S: Storage> {
     /// Kept for its memory.
     frame: Frame,
     state: Arc<JournalState>,
+    /// Is told of every frame before it is synced, and of every sync.
+    cluster: Option<Arc<ClusterState>>,
 }
 
 impl<S: Storage> JournalStage<S> {
@@ -58,10 +62,20 @@ impl<S: Storage> JournalStage<S> {
         durable: CursorWriter,
         sequence_next: u64,
         state: Arc<JournalState>,
+        cluster: Option<Arc<ClusterState>>,
     ) -> Self {
         state.durable_sequence.store(sequence_next - 1, Ordering::Relaxed);
         state.appended_sequence.store(sequence_next - 1, Ordering::Relaxed);
-        Self { journal, requests, durable, sequence_next, frame: Frame::default(), state }
+        let frame = Frame::default();
+        Self { journal, requests, durable, sequence_next, frame, state, cluster }
+    }
+
+    /// Persists the highest epoch seen; frames go on in the one that they are in.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub(crate) fn note_epoch(&mut self, epoch: u64) -> Result<(), NodeError> {
+        Ok(self.journal.note_epoch(epoch)?)
     }
 
     /// Whether there is something to do, and space to do it.
@@ -89,6 +103,7 @@ impl<S: Storage> JournalStage<S> {
             journal: &mut self.journal,
             sequence_next: &mut self.sequence_next,
             frame: &mut self.frame,
+            cluster: self.cluster.as_deref(),
             commit,
             size: 0,
             done: batch.start(),
@@ -108,10 +123,18 @@ impl<S: Storage> JournalStage<S> {
         }
         if wrote {
             self.state.appended_sequence.store(self.sequence_next - 1, Ordering::Relaxed);
+            // The peers receive while this disk syncs.
+            if let Some(cluster) = &self.cluster {
+                cluster.wake();
+            }
             let started = Instant::now();
             let durable_sequence = self.journal.sync()?;
             let sync_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
             self.state.sync_ns.fetch_add(sync_ns, Ordering::Relaxed);
+            if let Some(cluster) = &self.cluster {
+                cluster.note_durable(durable_sequence);
+                cluster.wake();
+            }
             self.state.durable_sequence.store(durable_sequence, Ordering::Relaxed);
             self.state.groups.fetch_add(1, Ordering::Relaxed);
         }
@@ -135,6 +158,7 @@ struct Group<'a, S: Storage> {
     journal: &'a mut Journal<S>,
     sequence_next: &'a mut u64,
     frame: &'a mut Frame,
+    cluster: Option<&'a ClusterState>,
     commit: u64,
     size: usize,
     /// Position in the ring up to which entries are in the group.
@@ -147,8 +171,10 @@ impl<S: Storage> Group<'_, S> {
         let mut end = self.done;
         for entry in Entries::<RequestHeader>::new(batch) {
             let is_write = is_journaled(entry.header);
-            if is_write && self.frame.size + entry.bytes.len() > PAYLOAD_SIZE_MAX {
-                self.write_frame(batch, end)?;
+            let control = self.control(&entry);
+            let is_full = self.frame.size + entry.bytes.len() > PAYLOAD_SIZE_MAX;
+            if is_write && (is_full || control.is_some()) {
+                self.write_frame(batch, end, None)?;
                 if self.size >= GROUP_SIZE_MAX {
                     return Ok(());
                 }
@@ -157,11 +183,25 @@ impl<S: Storage> Group<'_, S> {
                 self.frame.add(end, entry.end);
             }
             end = entry.end;
+            if control.is_some() {
+                self.write_frame(batch, end, control)?;
+            }
         }
-        self.write_frame(batch, end)
+        self.write_frame(batch, end, None)
     }
 
-    fn write_frame(&mut self, batch: &Batch<'_, Cell>, end: u64) -> Result<(), JournalError> {
+    /// The config record that an entry is, if it is one: that is alone in its frame.
+    fn control(&self, entry: &Entry<'_, RequestHeader>) -> Option<Control> {
+        let is_own_tick = entry.header.operation == Operation::Tick.number();
+        (self.cluster.is_some() && is_own_tick).then(|| Control::from_payload(1, entry.bytes))?
+    }
+
+    fn write_frame(
+        &mut self,
+        batch: &Batch<'_, Cell>,
+        end: u64,
+        control: Option<Control>,
+    ) -> Result<(), JournalError> {
         let count = self.frame.count;
         if count > 0 {
             let mut frame = self.journal.begin(*self.sequence_next, self.frame.size)?;
@@ -173,6 +213,11 @@ impl<S: Storage> Group<'_, S> {
             frame.finish(count, self.commit)?;
             *self.sequence_next += u64::from(count);
             self.size += self.frame.size;
+            if let Some(cluster) = self.cluster {
+                let (epoch, hash) = (self.journal.epoch(), self.journal.last_hash());
+                let sequence = *self.sequence_next - 1;
+                cluster.note_appended(FrameEnd { epoch, sequence, hash }, control);
+            }
         }
         self.frame.clear();
         self.done = end;

@@ -75,7 +75,7 @@ impl StopHandle {
         self.front_signal.notify();
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.state.load(Ordering::Acquire) == STOPPING
     }
 }
@@ -130,6 +130,9 @@ fn poll_until_stopped(
     let mut idle = Idle::new(idle_of(shared.idle, FRONT_RANK, shared.cores));
     let mut drain_since = None;
     loop {
+        if front.is_fenced() {
+            return Err(NodeError::Fenced);
+        }
         if drain_since.is_none() && stop.is_stopping() {
             front.begin_shutdown();
             drain_since = Some(Instant::now());
@@ -147,6 +150,7 @@ fn poll_until_stopped(
             let has_work = front.poll_ingress(Some(Duration::ZERO))?
                 || engine.as_mut().map_or(Ok(false), EngineStage::has_work)?
                 || front.has_replies()?
+                || front.is_fenced()
                 || stop.is_stopping() != drain_since.is_some();
             let block_time = front.block_time(BLOCK_MAX);
             if !has_work && take_round(front, engine, block_time)? {

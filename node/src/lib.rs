@@ -13,6 +13,7 @@
 
 mod cell;
 mod clock;
+pub mod cluster;
 mod commit;
 mod cursors;
 mod engine_stage;
@@ -26,6 +27,7 @@ mod node;
 pub mod offline;
 mod output;
 mod recover;
+mod release;
 pub mod status;
 
 pub use cursors::{Cursors, CursorsReader};

@@ -1,6 +1,7 @@
 //! A node: recovery, then the stages on their threads, until it is stopped.
 
 use crate::cell::Cell;
+use crate::cluster::{ClusterRecord, ClusterState};
 use crate::commit::{InlineCommit, SharedJournal};
 use crate::cursors::{CursorsReader, Progress};
 use crate::engine_stage::{EngineStage, OUTPUT_RING_CELLS};
@@ -68,7 +69,7 @@ impl NodeOptions {
         }
     }
 
-    fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Layout {
         self.layout.unwrap_or_else(|| Layout::for_cores(cores()))
     }
 }
@@ -130,6 +131,14 @@ impl<S: Storage> Node<S> {
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
         let superblock = Superblock::read(&*storage)?;
+        if let Some(record) = ClusterRecord::decode(&storage.describe(), &superblock.config)? {
+            return Err(NodeError::Options(format!(
+                "{} belongs to node {} of a cluster of {}: it cannot run alone; start it with --replicate and --peers",
+                storage.describe(),
+                record.node,
+                record.config.node_count
+            )));
+        }
         check_listen(options.gateway.listen)?;
         reporter.identify(&superblock, options.gateway.listen);
         let genesis = read_genesis(&storage.describe(), &superblock.genesis)?;
@@ -160,7 +169,21 @@ impl<S: Storage> Node<S> {
             }
         };
         reporter.opened(options.layout(), &engine.status());
-        Assembly { options, genesis, journal, engine, gateway, recovery, reporter }.assemble()
+        let (front_signal, stop) = front_signal(&gateway);
+        let cluster = None;
+        Assembly {
+            options,
+            genesis,
+            journal,
+            engine,
+            gateway,
+            recovery,
+            front_signal,
+            stop,
+            cluster,
+            reporter,
+        }
+        .assemble()
     }
 
     /// The address that clients reach.
@@ -173,6 +196,11 @@ impl<S: Storage> Node<S> {
     #[must_use]
     pub fn stop_handle(&self) -> StopHandle {
         self.stop.clone()
+    }
+
+    /// The journal, as the replication thread reaches it.
+    pub(crate) fn journal(&self) -> SharedJournal<S> {
+        Arc::clone(&self.journal)
     }
 
     /// Watches the node from any thread.
@@ -298,7 +326,7 @@ fn await_ends(ends: &Receiver<Outcome>, threads: usize, front: Outcome) -> Outco
 }
 
 /// Finds out before a long replay whether the address is taken. Between this and the real bind it may still be.
-fn check_listen(listen: SocketAddr) -> Result<(), NodeError> {
+pub(crate) fn check_listen(listen: SocketAddr) -> Result<(), NodeError> {
     match std::net::TcpListener::bind(listen) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
@@ -309,7 +337,7 @@ fn check_listen(listen: SocketAddr) -> Result<(), NodeError> {
     }
 }
 
-fn journal_options(superblock: &Superblock) -> OpenOptions {
+pub(crate) fn journal_options(superblock: &Superblock) -> OpenOptions {
     let ahead = RING_BYTES.div_ceil(superblock.segment_size) as usize;
     OpenOptions {
         cluster: Some(superblock.cluster),
@@ -320,21 +348,31 @@ fn journal_options(superblock: &Superblock) -> OpenOptions {
 }
 
 /// The parts of a node, before they are joined.
-struct Assembly<'o, S: Storage> {
-    options: &'o NodeOptions,
-    genesis: Genesis,
-    journal: Journal<S>,
-    engine: Engine,
-    gateway: Gateway,
-    recovery: RecoveryReport,
-    reporter: Arc<StatusReporter>,
+pub(crate) struct Assembly<'o, S: Storage> {
+    pub(crate) options: &'o NodeOptions,
+    pub(crate) genesis: Genesis,
+    pub(crate) journal: Journal<S>,
+    pub(crate) engine: Engine,
+    pub(crate) gateway: Gateway,
+    pub(crate) recovery: RecoveryReport,
+    pub(crate) front_signal: Signal,
+    pub(crate) stop: StopHandle,
+    pub(crate) cluster: Option<Arc<ClusterState>>,
+    pub(crate) reporter: Arc<StatusReporter>,
+}
+
+/// The signal that wakes the front out of its wait for sockets, and the handle that stops it.
+pub(crate) fn front_signal(gateway: &Gateway) -> (Signal, StopHandle) {
+    let waker = gateway.waker();
+    // A lost wake only costs the time that the front blocks at the most.
+    let signal = Signal::with_wake_hook(move || drop(waker.wake()));
+    let stop = StopHandle::new(signal.clone());
+    (signal, stop)
 }
 
 impl<S: Storage> Assembly<'_, S> {
-    fn assemble(self) -> Result<Node<S>, NodeError> {
-        let waker = self.gateway.waker();
-        // A lost wake only costs the time that the front blocks at the most.
-        let front_signal = Signal::with_wake_hook(move || drop(waker.wake()));
+    pub(crate) fn assemble(self) -> Result<Node<S>, NodeError> {
+        let front_signal = self.front_signal;
         let stage_signal = Signal::new();
         let poison = Poison::new();
         poison.wake_on(&front_signal);
@@ -386,6 +424,7 @@ impl<S: Storage> Assembly<'_, S> {
             durable_writer,
             sequence_next,
             Arc::clone(&state),
+            self.cluster.clone(),
         ))));
         let inline_commit = (self.options.inline_commit && layout == Layout::Fused)
             .then(|| InlineCommit::new(Box::new(Arc::clone(&journal)), Arc::clone(&state)));
@@ -409,7 +448,11 @@ impl<S: Storage> Assembly<'_, S> {
             progress,
             cluster: self.genesis.cluster,
             epoch,
-            commit_sequence: sequence_next - 1,
+            commit_sequence: match &self.cluster {
+                None => sequence_next - 1,
+                Some(cluster) => cluster.commit().min(sequence_next - 1),
+            },
+            cluster_state: self.cluster,
             next_due_ns,
             timestamp: recovered.timestamp,
             beat: FrontBeat::new(board, cursors.clone()),
@@ -424,7 +467,7 @@ impl<S: Storage> Assembly<'_, S> {
                 report,
             ),
             journal,
-            stop: StopHandle::new(front_signal),
+            stop: self.stop,
             shared,
             layout,
             local_addr,
@@ -437,7 +480,7 @@ impl<S: Storage> Assembly<'_, S> {
 }
 
 /// What a hello's reply tells clients.
-fn limits(genesis: &Genesis, gateway: &GatewayConfig) -> NodeLimits {
+pub(crate) fn limits(genesis: &Genesis, gateway: &GatewayConfig) -> NodeLimits {
     let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     NodeLimits {
         frame_size_max: FRAME_SIZE_MAX as u32,

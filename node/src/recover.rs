@@ -48,10 +48,19 @@ pub enum EntryError {
 /// [`EntryError`], or what `each` says.
 pub fn for_each_entry<E: From<EntryError>>(
     frame: &Frame<'_>,
+    each: impl FnMut(u64, &RequestHeader, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    for_each_entry_in(frame.sequence, frame.count, frame.payload, each)
+}
+
+/// As [`for_each_entry`], of a frame with `count` entries from `sequence` on.
+pub(crate) fn for_each_entry_in<E: From<EntryError>>(
+    sequence: u64,
+    count: u32,
+    payload: &[u8],
     mut each: impl FnMut(u64, &RequestHeader, &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let sequence = frame.sequence;
-    let mut rest = frame.payload;
+    let mut rest = payload;
     let mut held = 0u32;
     while !rest.is_empty() {
         let (header, _) =
@@ -62,10 +71,10 @@ pub fn for_each_entry<E: From<EntryError>>(
         held += 1;
         rest = &rest[entry.len()..];
     }
-    if held == frame.count {
+    if held == count {
         Ok(())
     } else {
-        Err(EntryError::Count { sequence, said: frame.count, held }.into())
+        Err(EntryError::Count { sequence, said: count, held }.into())
     }
 }
 

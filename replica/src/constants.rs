@@ -13,6 +13,8 @@ pub const HEARTBEAT_INTERVAL_NS: u64 = 50_000_000;
 pub const SUSPECT_AFTER_NS: u64 = 300_000_000;
 /// Silence after which a connection is given up.
 pub const PEER_TIMEOUT_NS: u64 = 2_000_000_000;
+/// Who was heard within this time is waited for by a candidate: three heartbeats.
+pub const ALIVE_WITHIN_NS: u64 = 150_000_000;
 /// How long a candidate waits for reachable peers once it has what it needs, or for grants at all.
 pub const GRANT_WAIT_NS: u64 = 300_000_000;
 /// How long a candidate may take in all.

@@ -14,6 +14,7 @@
 //! writes them), and automatic failover: [`Arbiter`] is only its interface.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 mod arbiter;
 mod config;
 mod connection;
@@ -29,7 +30,7 @@ pub use config::{Config, Control, ControlKind, Policy};
 pub use connection::Secret;
 pub use error::MessageError;
 pub use log::{FrameEnd, LogIndex};
-pub use output::{Alarm, Command, Output, Refusal, Role, Status};
+pub use output::{Alarm, Command, Output, PeerStatus, Refusal, Role, Status};
 #[cfg(feature = "unsafe-faults")]
 pub use replica::Fault;
 pub use replica::{Options, Replica};

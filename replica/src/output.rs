@@ -193,3 +193,28 @@ pub struct Status {
     /// Whether this disk's incarnation is the admitted one.
     pub is_admitted: bool,
 }
+
+/// Where a peer stands, as far as this node knows.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PeerStatus {
+    /// Its index.
+    pub peer: u8,
+    /// Whether there is a connection on which it proved the secret.
+    pub is_connected: bool,
+    /// Whether its disk is the one that the config record names.
+    pub is_admitted: bool,
+    /// Whether it says that it is the primary.
+    pub is_primary: bool,
+    /// Whether this node sends it frames, and it has taken them up.
+    pub is_following: bool,
+    /// Last sequence of its log, as it said.
+    pub end: u64,
+    /// Highest sequence that it has received, if this node sends it frames.
+    pub received: u64,
+    /// Of these, durable.
+    pub durable: u64,
+    /// Of these, applied.
+    pub applied: u64,
+    /// When something came from it last, by the clock of the calls; 0 for never.
+    pub last_heard_ns: u64,
+}

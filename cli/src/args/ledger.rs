@@ -299,7 +299,8 @@ more than a note; 5 if files are damaged.
 Examples:
   mizan status
   mizan status --address 127.0.0.1:7117 --json
-  mizan status --data /var/lib/mizan")]
+  mizan status --data /var/lib/mizan
+  mizan status --replica 127.0.0.1:7217,127.0.0.1:7218")]
 pub struct StatusArgs {
     /// The node.
     #[command(flatten)]
@@ -307,4 +308,10 @@ pub struct StatusArgs {
     /// Reads the files of a node instead, whether or not it runs [env: MIZAN_DATA]
     #[arg(long, value_name = "DIR", conflicts_with = "address")]
     pub data: Option<PathBuf>,
+    /// Asks nodes of a cluster at their replication addresses: roles, epochs, lag, who is in sync
+    #[arg(long, value_name = "ADDRS", conflicts_with_all = ["address", "data"])]
+    pub replica: Option<String>,
+    /// The file with the cluster's secret [env: MIZAN_SECRET_FILE]
+    #[arg(long, value_name = "FILE", requires = "replica")]
+    pub secret_file: Option<PathBuf>,
 }

@@ -140,7 +140,9 @@ configuration. The directory must be empty or not exist.
 
 Examples:
   mizan format --data /var/lib/mizan
-  mizan format --data ./node --cluster 7 --accounts 1000000 --transfers 100000000 --segment-size 64MiB")]
+  mizan format --data ./node --cluster 7 --accounts 1000000 --transfers 100000000 --segment-size 64MiB
+  mizan format --data ./node-0 --nodes 3 --secret-file ./secret
+  mizan format --data ./node-1 --join 127.0.0.1:7217 --secret-file ./secret")]
 pub struct FormatArgs {
     /// The files.
     #[command(flatten)]
@@ -148,6 +150,21 @@ pub struct FormatArgs {
     /// The cluster's number [env: MIZAN_CLUSTER] [default: random]
     #[arg(long, value_name = "N")]
     pub cluster: Option<String>,
+    /// Makes node 0 of a cluster of 2 or 3; the others join it
+    #[arg(long, value_name = "N", help_heading = "Cluster", value_parser = value_parser!(u8).range(2..=3))]
+    pub nodes: Option<u8>,
+    /// What an acknowledgement means: two-disks, disk or disk+ram [default: two-disks]
+    #[arg(long, value_name = "POLICY", help_heading = "Cluster", requires = "nodes")]
+    pub policy: Option<String>,
+    /// Makes a new disk of the cluster that this node belongs to; the limits are the cluster's
+    #[arg(long, value_name = "ADDR", help_heading = "Cluster", conflicts_with_all = ["nodes", "cluster"])]
+    pub join: Option<String>,
+    /// The number of the node that the disk is for [default: the lowest that does not run]
+    #[arg(long, value_name = "N", help_heading = "Cluster", requires = "join")]
+    pub node: Option<u8>,
+    /// The file with the cluster's secret; with --nodes it is made if it is not there [env: MIZAN_SECRET_FILE]
+    #[arg(long, value_name = "FILE", help_heading = "Cluster")]
+    pub secret_file: Option<PathBuf>,
     /// Accounts that fit
     #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
     pub accounts: Option<String>,
@@ -198,10 +215,16 @@ chooses the port.
 With --metrics a second listener answers http://ADDR/metrics in the Prometheus text format, /livez, and
 /readyz with 200 or 503 and the reason, from the first moment on; standard error, or the JSON line, says where.
 
+A node of a cluster also needs --replicate, and --peers with the other nodes' replication addresses in
+the order of their numbers. It prints `replicating ADDR` before `listening ADDR`. Which node is
+primary follows from the log alone: after the first start, and when a primary is gone, somebody says
+`mizan promote`.
+
 Examples:
   mizan start --data /var/lib/mizan
   mizan start --data /var/lib/mizan --metrics 127.0.0.1:9464
-  mizan start --data ./node --listen 127.0.0.1:0")]
+  mizan start --data ./node --listen 127.0.0.1:0
+  mizan start --data ./node-0 --replicate 127.0.0.1:7217 --peers 127.0.0.1:7218,127.0.0.1:7219 --secret-file ./secret")]
 pub struct StartArgs {
     /// The files.
     #[command(flatten)]
@@ -215,6 +238,18 @@ pub struct StartArgs {
     /// How the stages are mounted on threads: fused or split [env: MIZAN_LAYOUT] [default: by the machine]
     #[arg(long, value_name = "LAYOUT")]
     pub layout: Option<String>,
+    /// Where to listen for the cluster's nodes and operators [env: MIZAN_REPLICATE]
+    #[arg(long, value_name = "ADDR", help_heading = "Cluster")]
+    pub replicate: Option<String>,
+    /// The other nodes' replication addresses, in the order of their numbers [env: MIZAN_PEERS]
+    #[arg(long, value_name = "ADDRS", help_heading = "Cluster")]
+    pub peers: Option<String>,
+    /// The file with the cluster's secret [env: MIZAN_SECRET_FILE]
+    #[arg(long, value_name = "FILE", help_heading = "Cluster")]
+    pub secret_file: Option<PathBuf>,
+    /// Keeps the primary's log without applying it: cheaper, but a promotion then waits for that
+    #[arg(long, help_heading = "Cluster", requires = "replicate")]
+    pub journal_only: bool,
     /// Allows to listen beyond this machine: there is no authentication and no encryption yet
     #[arg(long)]
     pub insecure: bool,

@@ -12,8 +12,11 @@ use crate::error::CliError;
 use crate::exit;
 use crate::files::{count_text, node_error, size_text};
 use crate::output::Table;
+use crate::secret;
+use crate::verbs::cluster::{ask_to_join, secret_of};
 use mizan_journal::JournalIo;
 use mizan_node::FormatOptions;
+use mizan_node::cluster::{Policy, format_first, policy_from_name};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -35,15 +38,68 @@ const PAGE_SIZE: u64 = mizan_journal::constants::PAGE_SIZE;
 /// # Errors
 /// Limits that make no sense, a directory that is in use, no room.
 pub fn run(context: &mut Context, args: &FormatArgs) -> Result<u8, CliError> {
+    let secret_file = context.settings.file(Key::SecretFile, args.secret_file.as_deref());
+    if let Some(join) = &args.join {
+        return format_join(context, args, join);
+    }
     let options = options(&context.settings, args)?;
-    let cluster = mizan_node::format(&options).map_err(|error| node_error(&error))?;
+    let cluster = match args.nodes {
+        None => mizan_node::format(&options),
+        Some(nodes) => {
+            if let Some(path) = &secret_file {
+                secret::read_or_make(path)?;
+            }
+            format_first(&options, nodes, policy(args.policy.as_deref())?)
+        }
+    };
+    let cluster = cluster.map_err(|error| node_error(&error))?;
     if context.output.is_json() {
         context.output.json(&as_json(&options, cluster))?;
     } else {
         let data = options.data.display();
         context.output.line(format!("formatted {data}"))?;
         context.output.table(&table(&options, cluster))?;
-        context.output.note(format!("start the node with: mizan start --data {data}"))?;
+        let how = if args.nodes.is_some() { " --replicate ADDR --peers ADDRS" } else { "" };
+        context.output.note(format!("start the node with: mizan start --data {data}{how}"))?;
+    }
+    Ok(exit::OK)
+}
+
+fn policy(flag: Option<&str>) -> Result<Policy, CliError> {
+    let name = flag.unwrap_or("two-disks");
+    policy_from_name(name).ok_or_else(|| {
+        CliError::Usage(format!("{name} is no policy: write two-disks, disk or disk+ram"))
+    })
+}
+
+/// A disk for a node of a cluster that runs.
+fn format_join(context: &mut Context, args: &FormatArgs, join: &str) -> Result<u8, CliError> {
+    let settings = &context.settings;
+    let data = settings.data(args.data.data.as_deref())?;
+    let addresses = settings.address_list(Key::Replica, Some(join))?.unwrap_or_default();
+    let [address] = addresses[..] else {
+        return Err(CliError::Usage("--join takes one replication address".to_owned()));
+    };
+    let secret = secret_of(settings, args.secret_file.as_deref())?;
+    let journal_io = journal_io(settings, args.journal_io.as_deref())?;
+    let info = ask_to_join(address, secret, args.node)?;
+    let record =
+        mizan_node::cluster::format_join(&data, journal_io, &info).map_err(|e| node_error(&e))?;
+    let (node, nodes) = (record.node, record.config.node_count);
+    if context.output.is_json() {
+        context.output.json(&json!({
+            "data": data.display().to_string(), "cluster": info.cluster, "node": node,
+            "nodes": nodes, "is_first_disk": info.is_first_disk,
+        }))?;
+    } else {
+        let data = data.display();
+        context.output.line(format!("formatted {data} as node {node} of {nodes}"))?;
+        if !info.is_first_disk {
+            context.output.note("the disk is new to the cluster: it counts once it has caught up and the primary has admitted it")?;
+        }
+        context.output.note(format!(
+            "start the node with: mizan start --data {data} --replicate ADDR --peers ADDRS"
+        ))?;
     }
     Ok(exit::OK)
 }

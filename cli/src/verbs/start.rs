@@ -12,12 +12,15 @@ use crate::error::CliError;
 use crate::exit;
 use crate::files::{JournalProgress, count_text, node_error, running_node_error, size_text};
 use crate::output::Output;
+use crate::secret;
 use crate::signals::Signals;
-use mizan_node::{Layout, Node, NodeOptions, StopHandle};
+use mizan_node::cluster::{ClusterNode, ClusterOptions, RunEnd};
+use mizan_node::{Layout, Node, NodeError, NodeOptions, StopHandle};
 use serde_json::json;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a running node looks for signals; a signal itself wakes it at once.
@@ -31,6 +34,9 @@ pub fn run(context: &mut Context, args: &StartArgs) -> Result<u8, CliError> {
     let options = options(&context.settings, args)?;
     crate::log::to_standard_error();
     let signals = Signals::install()?;
+    if let Some(cluster) = cluster_options(&context.settings, args)? {
+        return run_cluster(context, args, options, cluster, &signals);
+    }
     let node = open(&options, &signals, &mut context.output)?;
     if args.stop_with_stdin {
         stop_with_standard_input(node.stop_handle());
@@ -48,6 +54,96 @@ pub fn run(context: &mut Context, args: &StartArgs) -> Result<u8, CliError> {
     serve(node, &signals)?;
     context.output.note("stopped: everything that was accepted is answered and durable")?;
     Ok(exit::OK)
+}
+
+fn cluster_options(
+    settings: &Settings,
+    args: &StartArgs,
+) -> Result<Option<ClusterOptions>, CliError> {
+    let Some(listen) = settings.address_list(Key::Replicate, args.replicate.as_deref())? else {
+        return Ok(None);
+    };
+    let [listen] = listen[..] else {
+        return Err(CliError::Usage("--replicate takes one address".to_owned()));
+    };
+    let peers = settings.address_list(Key::Peers, args.peers.as_deref())?.unwrap_or_default();
+    let secret = match settings.file(Key::SecretFile, args.secret_file.as_deref()) {
+        Some(path) => Some(secret::read(&path)?),
+        None => None,
+    };
+    if !listen.ip().is_loopback() && secret.is_none() && !args.insecure {
+        return Err(CliError::Usage(format!(
+            "{listen} can be reached from other machines, and whoever reaches it without a secret can promote nodes and forge acknowledgements: give --secret-file, or add --insecure if the network is trusted"
+        )));
+    }
+    Ok(Some(ClusterOptions { listen, peers, secret, journal_only: args.journal_only }))
+}
+
+/// Runs a node of a cluster. Fenced, or cut back, it starts again from its files in the same process.
+fn run_cluster(
+    context: &mut Context,
+    args: &StartArgs,
+    mut options: NodeOptions,
+    mut cluster: ClusterOptions,
+    signals: &Signals,
+) -> Result<u8, CliError> {
+    let mut latest: Option<Arc<Mutex<StopHandle>>> = None;
+    loop {
+        let begin = Instant::now();
+        let output = &mut context.output;
+        let bar = JournalProgress::new(output, "recovering");
+        let node = ClusterNode::open(&options, &cluster, &mut |progress| bar.show(progress));
+        drop(bar);
+        let node = node.map_err(|error| node_error(&error))?;
+        // Port 0 means a free one once, and the same one from then on.
+        options.gateway.listen = node.local_addr();
+        cluster.listen = node.cluster_addr();
+        options.metrics = node.metrics_addr();
+        let record = node.record();
+        output.note(format!(
+            "node {} of {}: recovered {} entries in {} ms, sequence {} is known to be committed",
+            record.node,
+            record.config.node_count,
+            count_text(node.recovery().entries),
+            begin.elapsed().as_millis(),
+            node.recovered().sequence,
+        ))?;
+        if let Some(latest) = &latest {
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = node.stop_handle();
+        } else {
+            tell_addresses(output, &node)?;
+            let stop = Arc::new(Mutex::new(node.stop_handle()));
+            if args.stop_with_stdin {
+                stop_latest_with_standard_input(Arc::clone(&stop));
+            }
+            latest = Some(stop);
+        }
+        match serve_with(node.stop_handle(), signals, || node.run())? {
+            RunEnd::Stopped => break,
+            RunEnd::Again if signals.is_asked() => break,
+            RunEnd::Again => tracing::info!("starting again from the files"),
+        }
+    }
+    context.output.note("stopped")?;
+    Ok(exit::OK)
+}
+
+fn tell_addresses(output: &mut Output, node: &ClusterNode) -> Result<(), CliError> {
+    let (clients, nodes) = (node.local_addr().to_string(), node.cluster_addr().to_string());
+    let metrics = node.metrics_addr().map(|address| address.to_string());
+    if output.is_json() {
+        let mut value = json!({ "listening": clients, "replicating": nodes });
+        if let Some(metrics) = metrics {
+            value["metrics"] = json!(metrics);
+        }
+        output.json(&value)
+    } else {
+        if let Some(metrics) = metrics {
+            output.note(format!("metrics at http://{metrics}/metrics"))?;
+        }
+        output.line(format!("replicating {nodes}"))?;
+        output.line(format!("listening {clients}"))
+    }
 }
 
 fn options(settings: &Settings, args: &StartArgs) -> Result<NodeOptions, CliError> {
@@ -144,17 +240,26 @@ fn tell_recovery(node: &Node, time: Duration, output: &mut Output) -> Result<(),
 
 /// Runs the node on this thread, while a second one waits for signals.
 pub(crate) fn serve(node: Node, signals: &Signals) -> Result<(), CliError> {
-    let stop = node.stop_handle();
+    serve_with(node.stop_handle(), signals, || node.run())
+}
+
+fn serve_with<T>(
+    stop: StopHandle,
+    signals: &Signals,
+    run: impl FnOnce() -> Result<T, NodeError>,
+) -> Result<T, CliError> {
     let ended = AtomicBool::new(false);
     let (result, watched) = std::thread::scope(|scope| {
         let watch = scope.spawn(|| watch(&stop, signals, &ended));
-        let result = node.run();
+        let result = run();
         ended.store(true, Ordering::SeqCst);
         (result, watch.join())
     });
-    result.map_err(|error| running_node_error(&error))?;
-    watched
-        .unwrap_or_else(|_| Err(CliError::Problem("the watch for signals ended early".to_owned())))
+    let end = result.map_err(|error| running_node_error(&error))?;
+    watched.unwrap_or_else(|_| {
+        Err(CliError::Problem("the watch for signals ended early".to_owned()))
+    })?;
+    Ok(end)
 }
 
 fn watch(stop: &StopHandle, signals: &Signals, ended: &AtomicBool) -> Result<(), CliError> {
@@ -173,10 +278,20 @@ fn watch(stop: &StopHandle, signals: &Signals, ended: &AtomicBool) -> Result<(),
 }
 
 fn stop_with_standard_input(stop: StopHandle) {
+    let stop = Arc::new(Mutex::new(stop));
+    stop_latest_with_standard_input(stop);
+}
+
+/// Stops whichever node is in `stop` when standard input ends.
+fn stop_latest_with_standard_input(stop: Arc<Mutex<StopHandle>>) {
     std::thread::spawn(move || {
         let mut chunk = [0; 64];
         while let Ok(1..) = std::io::stdin().read(&mut chunk) {}
-        stop.stop();
+        // A node that was opened after the end of input is stopped, too.
+        loop {
+            stop.lock().unwrap_or_else(PoisonError::into_inner).stop();
+            std::thread::sleep(LOOK_INTERVAL);
+        }
     });
 }
 

@@ -4,7 +4,7 @@
 
 use crate::Context;
 use crate::args::StatusArgs;
-use crate::config::Target;
+use crate::config::{Key, Target};
 use crate::connection::with_reader;
 use crate::error::CliError;
 use crate::exit;
@@ -25,6 +25,11 @@ const PINGS: usize = 16;
 /// # Errors
 /// The node cannot be asked, or the files cannot be read.
 pub fn run(context: &mut Context, args: &StatusArgs) -> Result<u8, CliError> {
+    if let Some(replica) = &args.replica {
+        let nodes = context.settings.address_list(Key::Replica, Some(replica))?;
+        let nodes = nodes.unwrap_or_default();
+        return crate::verbs::cluster::run_status(context, &nodes, args.secret_file.as_deref());
+    }
     let address = args.connect.address.as_deref();
     match context.settings.target(address, args.data.as_deref())? {
         Target::Files(directory) => inspect::status(context, &directory),

@@ -183,7 +183,7 @@ pub struct GatewayFigures {
 pub struct PeerStatus {
     /// What was stored.
     pub figures: PeerFigures,
-    /// Entries of this node's log that are not durable there.
+    /// On a primary: entries of its log that are not durable there. Others know nothing of that, and say 0.
     pub lag_entries: u64,
 }
 
@@ -313,7 +313,7 @@ impl NodeStatus {
             digest: wide(word::DIGEST_LOW, word::DIGEST_HIGH),
             cluster: cluster(&at),
             cluster_updates: at(word::CLUSTER_UPDATES),
-            peers: peers(&at, sequences.appended),
+            peers: peers(&at),
             alarms: Alarms::from_bits(at(word::NODE_ALARMS) | at(word::CLUSTER_ALARMS)),
         }
     }
@@ -397,7 +397,9 @@ fn cluster(at: Load<'_>) -> ClusterFigures {
     }
 }
 
-fn peers(at: Load<'_>, appended: u64) -> Vec<PeerStatus> {
+fn peers(at: Load<'_>) -> Vec<PeerStatus> {
+    let is_primary = NodeRole::from_word(at(word::ROLE)) == NodeRole::Primary;
+    let sequence_last = if is_primary { at(word::APPENDED) } else { 0 };
     let peer_at = |place: usize| {
         let at = |index| at(word::PEER + place * PEER_WORDS + index);
         let node_index = at(peer::NODE).checked_sub(1)? as u8;
@@ -413,7 +415,7 @@ fn peers(at: Load<'_>, appended: u64) -> Vec<PeerStatus> {
             heard_monotonic_ns: at(peer::HEARD),
             connects: at(peer::CONNECTS),
         };
-        Some(PeerStatus { figures, lag_entries: appended.saturating_sub(figures.durable) })
+        Some(PeerStatus { figures, lag_entries: sequence_last.saturating_sub(figures.durable) })
     };
     (0..PEERS).filter_map(peer_at).collect()
 }

@@ -9,8 +9,8 @@ use crate::config::{Config, Control, ControlKind, Policy};
 use crate::constants::{READ_SIZE, WINDOW_SIZE};
 use crate::error::MessageError;
 use crate::log::FrameEnd;
-use crate::message::Message;
-use crate::output::{Alarm, Output, Refusal};
+use crate::message::{Message, PeerRole};
+use crate::output::{Alarm, Output, PeerStatus, Refusal};
 use std::collections::VecDeque;
 
 /// Frames on their way to one peer.
@@ -26,6 +26,7 @@ pub(crate) struct Stream {
     is_reading: bool,
     durable: u64,
     received: u64,
+    applied: u64,
 }
 
 /// What only a primary knows.
@@ -70,6 +71,7 @@ impl Replica {
             is_reading: false,
             durable: 0,
             received: 0,
+            applied: 0,
         });
         self.send(peer, &Message::StreamStart { after: shared });
     }
@@ -79,7 +81,7 @@ impl Replica {
         peer: u8,
         received: u64,
         durable: u64,
-        _applied: u64,
+        applied: u64,
         round: u64,
     ) -> Result<(), MessageError> {
         let Some(known) = self.peer_mut(peer) else { return Ok(()) };
@@ -90,6 +92,7 @@ impl Replica {
         stream.is_ready = true;
         stream.received = stream.received.max(received);
         stream.durable = stream.durable.max(durable);
+        stream.applied = stream.applied.max(applied);
         while stream.in_flight.front().is_some_and(|(last, _)| *last <= received) {
             let size = stream.in_flight.pop_front().map_or(0, |(_, size)| size);
             stream.in_flight_size -= size;
@@ -261,6 +264,28 @@ impl Replica {
         {
             config.min_sync = config.min_sync_base;
             self.change_config(config);
+        }
+    }
+
+    /// Where a peer stands.
+    #[must_use]
+    pub fn peer_status(&self, peer: u8) -> PeerStatus {
+        let is_admitted = self.is_admitted(peer);
+        let Some(known) = self.peer(peer) else {
+            return PeerStatus { peer, ..PeerStatus::default() };
+        };
+        let stream = known.stream.as_ref();
+        PeerStatus {
+            peer,
+            is_connected: known.connection.is_proved,
+            is_admitted,
+            is_primary: known.role == PeerRole::Primary,
+            is_following: stream.is_some_and(|stream| stream.is_ready),
+            end: known.end.sequence,
+            received: stream.map_or(0, |stream| stream.received),
+            durable: stream.map_or(0, |stream| stream.durable),
+            applied: stream.map_or(0, |stream| stream.applied),
+            last_heard_ns: known.connection.last_heard_ns,
         }
     }
 

@@ -4,7 +4,7 @@ use super::follow::Follow;
 use super::lead::Lead;
 use super::{Replica, State, faulty};
 use crate::config::{Config, Control, ControlKind};
-use crate::constants::{GRANT_WAIT_NS, NODES_MAX, PROMOTION_TIMEOUT_NS};
+use crate::constants::{ALIVE_WITHIN_NS, GRANT_WAIT_NS, NODES_MAX, PROMOTION_TIMEOUT_NS};
 use crate::error::MessageError;
 use crate::log::FrameEnd;
 use crate::message::Message;
@@ -109,7 +109,7 @@ impl Replica {
         let State::Candidate(candidacy) = &self.state else { return };
         let waited_ns = now_ns.saturating_sub(candidacy.begun_ns);
         let Some(target) = candidacy.target else {
-            if self.has_all_answers() || waited_ns >= GRANT_WAIT_NS {
+            if self.need_not_wait(now_ns) || waited_ns >= GRANT_WAIT_NS {
                 self.choose_log();
             }
             return;
@@ -125,11 +125,17 @@ impl Replica {
         }
     }
 
-    fn has_all_answers(&self) -> bool {
+    /// Whether there are grants enough, and everybody who seems to live has answered. Waiting for others would not
+    /// make it safer: they can only be ahead with what they have not acknowledged.
+    fn need_not_wait(&self, now_ns: u64) -> bool {
         let State::Candidate(candidacy) = &self.state else { return false };
-        (0..self.config.node_count).all(|peer| {
-            peer == self.options.index || candidacy.answers[usize::from(peer)].is_some()
-        })
+        let is_owing = |peer: u8| {
+            candidacy.answers[usize::from(peer)].is_none()
+                && self.peer(peer).is_some_and(|known| {
+                    now_ns.saturating_sub(known.connection.last_heard_ns) < ALIVE_WITHIN_NS
+                })
+        };
+        self.grants() >= self.config.grants_needed() && !(0..self.config.node_count).any(is_owing)
     }
 
     /// Grants so far, self included.

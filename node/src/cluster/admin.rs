@@ -1,0 +1,185 @@
+//! What an operator may ask a node of a cluster, and the blocking client for it.
+//!
+//! Bodies are JSON under the cluster's secret; see `mizan_replica::admin` for the proof.
+
+use crate::cluster::status::ClusterStatus;
+use mizan_replica::Secret;
+use mizan_replica::admin::{ADMIN_HEADER_SIZE, AdminChannel, AdminError, message_size};
+use rustix::rand::{GetRandomFlags, getrandom};
+use serde::{Deserialize, Serialize};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+use thiserror::Error;
+
+/// A question.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum AdminRequest {
+    /// Where the node stands.
+    Status,
+    /// Make this node the primary.
+    Promote {
+        /// Refuse if the node has seen another epoch.
+        expect_epoch: Option<u64>,
+        /// Acknowledge with this copy alone until another one has caught up.
+        solo: bool,
+        /// Go on without enough grants: what follows this sequence may be lost.
+        accept_loss_after: Option<u64>,
+    },
+    /// On the primary: go on without this node.
+    Detach {
+        /// Its number.
+        node: u8,
+    },
+    /// What a new disk needs to join.
+    Join {
+        /// The number it is to have; `None` takes one that is free.
+        node: Option<u8>,
+    },
+}
+
+/// What a new disk needs to know. Bytes are hexadecimal.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct JoinInfo {
+    /// Cluster id.
+    pub cluster: String,
+    /// The number of the new node.
+    pub node: u8,
+    /// Whether this is the node's first disk: then it begins with the cluster's first entry.
+    pub is_first_disk: bool,
+    /// The limits fixed at format.
+    pub genesis: String,
+    /// The log's first entry, for a first disk.
+    pub first_entry: Option<String>,
+    /// The cluster's record, without what is the node's own.
+    pub record: String,
+    /// Bytes of a segment.
+    pub segment_size: u64,
+}
+
+/// An answer.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "result", rename_all = "kebab-case")]
+pub enum AdminReply {
+    /// To `Status`.
+    Status(Box<ClusterStatus>),
+    /// The node is primary.
+    Promoted {
+        /// Its epoch.
+        epoch: u64,
+        /// Sequence of the epoch's first entry.
+        sequence: u64,
+        /// From the question to the epoch's first entry on this disk, in microseconds.
+        took_us: u64,
+        /// More copies are needed before anything is acknowledged.
+        is_stalled: bool,
+    },
+    /// The record that needs one copy is on its way.
+    Detached,
+    /// To `Join`.
+    Join(Box<JoinInfo>),
+    /// Nothing was done.
+    Refused {
+        /// A stable word.
+        name: String,
+        /// What it is, and what to do.
+        text: String,
+    },
+}
+
+/// Why a question was not answered. What was asked for may have happened or not.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// Nobody there, or gone before the answer.
+    #[error("{address} does not answer: {source}")]
+    Io {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not the protocol, or another secret.
+    #[error("{address}: {source}")]
+    Protocol {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong.
+        source: AdminError,
+    },
+}
+
+/// Asks the node whose replication listener is at `address`; blocks for at most about `timeout`.
+///
+/// # Errors
+/// [`AskError`].
+pub fn ask(
+    address: SocketAddr,
+    secret: Secret,
+    request: &AdminRequest,
+    timeout: Duration,
+) -> Result<AdminReply, AskError> {
+    let io = |source| AskError::Io { address, source };
+    let protocol = |source| AskError::Protocol { address, source };
+    let mut stream = TcpStream::connect_timeout(&address, timeout).map_err(io)?;
+    stream.set_read_timeout(Some(timeout)).map_err(io)?;
+    stream.set_write_timeout(Some(timeout)).map_err(io)?;
+    stream.set_nodelay(true).map_err(io)?;
+    let (mut channel, hello) = AdminChannel::new(true, nonce().map_err(io)?, secret);
+    stream.write_all(&hello).map_err(io)?;
+    let answer = receive(&mut stream).map_err(io)?;
+    channel.receive(&answer).map_err(protocol)?;
+    let body = serde_json::to_vec(request).expect("invariant: a request has a JSON form");
+    let question = channel.send(&body).ok_or(AdminError::Malformed).map_err(protocol)?;
+    stream.write_all(&question).map_err(io)?;
+    let reply = receive(&mut stream).map_err(io)?;
+    let body = channel.receive(&reply).map_err(protocol)?.unwrap_or_default();
+    serde_json::from_slice(&body).map_err(|_| protocol(AdminError::Malformed))
+}
+
+fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; ADMIN_HEADER_SIZE];
+    if let Err(error) = stream.read_exact(&mut bytes) {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            return Err(std::io::Error::other(
+                "it closed the connection, as it does when the secret is another one",
+            ));
+        }
+        return Err(error);
+    }
+    let size = message_size(&bytes).ok_or_else(|| {
+        std::io::Error::other("this is no node's replication address; see --replicate of the node")
+    })?;
+    bytes.resize(size, 0);
+    stream.read_exact(&mut bytes[ADMIN_HEADER_SIZE..])?;
+    Ok(bytes)
+}
+
+/// Fresh random bytes.
+///
+/// # Errors
+/// The system has none.
+pub(crate) fn nonce() -> std::io::Result<[u8; 32]> {
+    let mut nonce = [0; 32];
+    getrandom(&mut nonce, GetRandomFlags::empty())?;
+    Ok(nonce)
+}
+
+/// Bytes as hexadecimal text.
+#[must_use]
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Hexadecimal text as bytes.
+#[must_use]
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}

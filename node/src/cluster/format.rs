@@ -1,0 +1,86 @@
+//! Formatting the nodes of a cluster: the first one makes it, the others join.
+//!
+//! Invariants: all first disks hold the same first entry, byte for byte; a disk that comes later is empty, has an
+//! incarnation that nobody had before, and counts only after a primary has admitted it.
+
+use crate::cluster::admin::{JoinInfo, from_hex};
+use crate::cluster::record::ClusterRecord;
+use crate::error::NodeError;
+use crate::format::{FormatOptions, Place, genesis_entry, make, random};
+use crate::recover::read_genesis;
+use mizan_journal::{FileStorage, JournalIo};
+use mizan_replica::{Config, Policy};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Incarnation of a node's first disk.
+const FIRST_INCARNATION: u64 = 1;
+
+/// Makes node 0 of a cluster of two or three. Returns the cluster.
+///
+/// # Errors
+/// As [`crate::format()`]; a number of nodes that makes no cluster.
+pub fn format_first(options: &FormatOptions, nodes: u8, policy: Policy) -> Result<u128, NodeError> {
+    if !(2..=3).contains(&nodes) {
+        return Err(NodeError::Options(format!("a cluster has 2 or 3 nodes, not {nodes}")));
+    }
+    let genesis = options.genesis()?;
+    mizan_engine::check_genesis(&genesis)?;
+    let record = ClusterRecord { node: 0, config: Config::new(nodes, policy) };
+    let place = Place {
+        journal_io: options.journal_io,
+        segment_size: options.segment_size,
+        node: 0,
+        incarnation: FIRST_INCARNATION,
+        record: record.encode(),
+    };
+    let storage = create(&options.data, options.journal_io)?;
+    make(storage, &place, &genesis, Some(&genesis_entry(&genesis)))?;
+    Ok(genesis.cluster)
+}
+
+/// Makes a disk for the node that a running one has described. Returns its record.
+///
+/// # Errors
+/// As [`crate::format()`]; a description that this build does not understand.
+pub fn format_join(
+    data: &Path,
+    journal_io: JournalIo,
+    info: &JoinInfo,
+) -> Result<ClusterRecord, NodeError> {
+    let place = data.display().to_string();
+    let refuse = |what: &str| {
+        NodeError::Options(format!("the node's description has {what} that cannot be read"))
+    };
+    let record = from_hex(&info.record).ok_or_else(|| refuse("a record"))?;
+    let known = ClusterRecord::decode(&place, &record)?.ok_or_else(|| refuse("a record"))?;
+    let genesis = from_hex(&info.genesis).ok_or_else(|| refuse("a genesis record"))?;
+    let genesis = read_genesis(&place, &genesis)?;
+    mizan_engine::check_genesis(&genesis)?;
+    let first_entry = match &info.first_entry {
+        Some(text) => Some(from_hex(text).ok_or_else(|| refuse("a first entry"))?),
+        None => None,
+    };
+    let incarnation = match &first_entry {
+        Some(_) => FIRST_INCARNATION,
+        // Never one that a disk of this node had: what that one promised is not known here.
+        None => random::<u64>()? | 1 << 63,
+    };
+    let disk = Place {
+        journal_io,
+        segment_size: info.segment_size,
+        node: known.node.into(),
+        incarnation,
+        record,
+    };
+    make(create(data, journal_io)?, &disk, &genesis, first_entry.as_deref())?;
+    Ok(known)
+}
+
+fn create(data: &Path, journal_io: JournalIo) -> Result<Arc<FileStorage>, NodeError> {
+    let storage = FileStorage::create(data).map_err(|source| NodeError::Io {
+        what: format!("failed to make {}", data.display()),
+        source,
+    })?;
+    Ok(Arc::new(storage.with_journal_io(journal_io)))
+}

@@ -1,0 +1,135 @@
+//! Operators' connections, and what a new disk is told.
+
+use crate::cluster::admin::{AdminReply, AdminRequest, JoinInfo, nonce, to_hex};
+use crate::cluster::record::ClusterRecord;
+use crate::cluster::status::ClusterStatus;
+use mizan_journal::{LogReader, SHARED_HEADER_SIZE, Storage};
+use mizan_replica::admin::{AdminChannel, AdminError};
+use mizan_replica::{Replica, Secret};
+use std::collections::BTreeMap;
+
+/// A promotion that an operator waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Promotion {
+    pub(crate) operator: usize,
+    pub(crate) begun_ns: u64,
+}
+
+/// What a new disk is told that does not change.
+#[derive(Clone, Debug)]
+pub(crate) struct JoinFacts {
+    pub(crate) cluster: u128,
+    pub(crate) genesis: Vec<u8>,
+    pub(crate) record: ClusterRecord,
+    pub(crate) segment_size: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Operators {
+    secret: Secret,
+    channels: BTreeMap<usize, AdminChannel>,
+    facts: JoinFacts,
+    /// Numbers whose first disk was given out since the start.
+    given: Vec<u8>,
+}
+
+impl Operators {
+    pub(crate) fn new(secret: Secret, facts: JoinFacts) -> Self {
+        Self { secret, channels: BTreeMap::new(), facts, given: Vec::new() }
+    }
+
+    /// Takes a message: nothing to do, the hello to send back, or a request.
+    ///
+    /// # Errors
+    /// The connection is to be closed.
+    pub(crate) fn take(
+        &mut self,
+        at: usize,
+        bytes: &[u8],
+    ) -> Result<Option<Result<Vec<u8>, AdminRequest>>, AdminError> {
+        if let Some(channel) = self.channels.get_mut(&at) {
+            let Some(body) = channel.receive(bytes)? else { return Ok(None) };
+            let request = serde_json::from_slice(&body).map_err(|_| AdminError::Malformed)?;
+            return Ok(Some(Err(request)));
+        }
+        let nonce = nonce().map_err(|_| AdminError::Malformed)?;
+        let (mut channel, hello) = AdminChannel::new(false, nonce, self.secret);
+        channel.receive(bytes)?;
+        self.channels.insert(at, channel);
+        Ok(Some(Ok(hello)))
+    }
+
+    pub(crate) fn forget(&mut self, at: usize) {
+        self.channels.remove(&at);
+    }
+
+    /// The bytes of an answer; `None` if nobody waits for it any more.
+    pub(crate) fn seal(&mut self, at: usize, reply: &AdminReply) -> Option<Vec<u8>> {
+        let body = serde_json::to_vec(reply).ok()?;
+        self.channels.get_mut(&at)?.send(&body)
+    }
+
+    /// What a new disk needs. While no epoch was begun, it is a node's first disk and counts at once; later it has to
+    /// be admitted.
+    pub(crate) fn join<S: Storage>(
+        &mut self,
+        wanted: Option<u8>,
+        status: &ClusterStatus,
+        replica: &Replica,
+        reader: &mut LogReader<S>,
+    ) -> AdminReply {
+        let refuse = |name: &str, text: String| AdminReply::Refused { name: name.to_owned(), text };
+        let is_fresh = status.epoch < u64::from(status.nodes) && status.end == 1;
+        let is_taken = |number: u8| {
+            number == status.node
+                || replica.peer_status(number).is_connected
+                || (is_fresh && self.given.contains(&number))
+        };
+        let number = match wanted {
+            Some(number) if number >= status.nodes => {
+                return refuse(
+                    "no-such-node",
+                    format!("the cluster has the nodes 0 to {}", status.nodes - 1),
+                );
+            }
+            Some(number) if is_taken(number) => {
+                return refuse(
+                    "taken",
+                    format!(
+                        "node {number} runs, or its first disk was already given out; stop it first, or take another number"
+                    ),
+                );
+            }
+            Some(number) => number,
+            None => match (0..status.nodes).find(|number| !is_taken(*number)) {
+                Some(number) => number,
+                None => {
+                    return refuse(
+                        "full",
+                        "every node of the cluster runs; to replace a disk stop its node, and name it with --node".to_owned(),
+                    );
+                }
+            },
+        };
+        let first_entry = if is_fresh { first_entry(reader) } else { None };
+        if is_fresh {
+            self.given.push(number);
+        }
+        AdminReply::Join(Box::new(JoinInfo {
+            cluster: format!("{:#x}", self.facts.cluster),
+            node: number,
+            is_first_disk: first_entry.is_some(),
+            genesis: to_hex(&self.facts.genesis),
+            first_entry,
+            record: to_hex(&ClusterRecord { node: number, ..self.facts.record }.encode()),
+            segment_size: self.facts.segment_size,
+        }))
+    }
+}
+
+fn first_entry<S: Storage>(reader: &mut LogReader<S>) -> Option<String> {
+    let mut frame = Vec::new();
+    reader.read_after(0, 1, 1, &mut frame).ok()?;
+    Some(to_hex(frame.get(SHARED_HEADER_SIZE..)?))
+}

@@ -1,0 +1,657 @@
+//! The replication thread: sockets, the state machine, and on a standby also the engine.
+//!
+//! One thread owns the [`Replica`]; everything reaches it through the sockets, the shared state and time, and all its
+//! outputs are carried out here, in order. On a standby the node's journal is at the worker's and its engine here; a
+//! promotion hands both to the pipeline, and the thread only keeps watch from then on. A primary that is fenced, and a
+//! log that must be cut, end the thread: the node then starts again from its files, as after a restart.
+
+use crate::clock::Reading;
+use crate::cluster::admin::{AdminReply, AdminRequest, nonce};
+use crate::cluster::figures;
+use crate::cluster::links::{LinkEvent, Links};
+use crate::cluster::operator::{Operators, Promotion};
+use crate::cluster::pending::{Pending, apply_frame, received_frames};
+use crate::cluster::record::policy_name;
+use crate::cluster::state::ClusterState;
+use crate::cluster::status::{AlarmView, ClusterStatus, PeerView};
+use crate::cluster::worker::JournalWorker;
+use crate::commit::SharedJournal;
+use crate::error::NodeError;
+use crate::status::ClusterCounters;
+use crossbeam::channel::{Receiver, Sender};
+use mizan_engine::{Engine, Output as EngineOutput, Resolved};
+use mizan_journal::{Journal, LogReader, Storage};
+use mizan_replica::{
+    Alarm, Command, Control, ControlKind, FrameEnd, Output, Refusal, Replica, Role,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Longest wait between two looks at the time.
+const TICK: Duration = Duration::from_millis(20);
+/// As long as a promotion is under way.
+const TICK_CANDIDATE: Duration = Duration::from_millis(2);
+/// How often the status that others see is renewed.
+const STATUS_INTERVAL_NS: u64 = 100_000_000;
+/// Bytes of the log applied at once by a promotion of a node that only kept it.
+const APPLY_READ_SIZE: usize = 8 << 20;
+/// Alarms kept for the status at the most.
+const ALARMS_MAX: usize = 16;
+
+/// Why the thread ended in order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ReplicationEnd {
+    /// It was told to.
+    Stopped,
+    /// The node was primary and is not any more; its files say what it is now.
+    Left,
+    /// The log is to be cut back to this sequence.
+    Cut(u64),
+}
+
+/// What a promotion hands to the pipeline.
+pub(crate) struct Handover<S: Storage> {
+    pub(crate) journal: Journal<S>,
+    pub(crate) engine: Engine,
+}
+
+/// Where the journal and the engine are.
+enum Seat<S: Storage> {
+    Standby {
+        worker: JournalWorker<S>,
+        engine: Box<Engine>,
+        /// `None`: the node only keeps the log, and applies it when it is promoted.
+        pending: Option<Pending>,
+    },
+    /// At the pipeline, or on the way there.
+    Primary { journal: Option<SharedJournal<S>>, adopted: Receiver<SharedJournal<S>> },
+    /// Between the two, and after an error.
+    Empty,
+}
+
+/// What the thread is made of.
+pub(crate) struct ReplicationParts<S: Storage> {
+    pub(crate) replica: Replica,
+    pub(crate) links: Links,
+    pub(crate) worker: JournalWorker<S>,
+    pub(crate) engine: Engine,
+    pub(crate) pending: Option<Pending>,
+    pub(crate) reader: LogReader<S>,
+    pub(crate) state: Arc<ClusterState>,
+    pub(crate) stopped: Arc<AtomicBool>,
+    pub(crate) handover: Sender<Handover<S>>,
+    pub(crate) adopted: Receiver<SharedJournal<S>>,
+    pub(crate) operators: Operators,
+    pub(crate) status: ClusterStatus,
+    pub(crate) counters: ClusterCounters,
+}
+
+/// See the module.
+pub(crate) struct Replication<S: Storage> {
+    replica: Replica,
+    links: Links,
+    seat: Seat<S>,
+    reader: LogReader<S>,
+    state: Arc<ClusterState>,
+    stopped: Arc<AtomicBool>,
+    handover: Sender<Handover<S>>,
+    adopted: Option<Receiver<SharedJournal<S>>>,
+    operators: Operators,
+    promotion: Option<Promotion>,
+    /// The first frame of the epoch, until the pipeline runs.
+    started: Option<FrameEnd>,
+    status: ClusterStatus,
+    status_ns: u64,
+    counters: ClusterCounters,
+    alarms: Vec<(Alarm, AlarmView)>,
+    output: EngineOutput,
+    frames: Vec<u8>,
+    durable: u64,
+    /// Round and ring position of the reads that wait for it.
+    round: Option<(u64, u64)>,
+    now_ns: u64,
+}
+
+impl<S: Storage> Replication<S> {
+    pub(crate) fn new(parts: ReplicationParts<S>) -> Self {
+        let ReplicationParts { worker, engine, pending, .. } = parts;
+        Self {
+            replica: parts.replica,
+            links: parts.links,
+            seat: Seat::Standby { worker, engine: Box::new(engine), pending },
+            reader: parts.reader,
+            state: parts.state,
+            stopped: parts.stopped,
+            handover: parts.handover,
+            adopted: Some(parts.adopted),
+            operators: parts.operators,
+            promotion: None,
+            started: None,
+            status: parts.status,
+            status_ns: 0,
+            counters: parts.counters,
+            alarms: Vec::new(),
+            output: EngineOutput::new(),
+            frames: Vec::new(),
+            durable: 0,
+            round: None,
+            now_ns: 0,
+        }
+    }
+
+    /// Runs until the node is stopped, fenced, or must cut its log. A standby's journal is closed in order.
+    ///
+    /// # Errors
+    /// A failing disk, an alarm that stops the node, a state that is not the primary's.
+    pub(crate) fn run(mut self) -> Result<ReplicationEnd, NodeError> {
+        let end = self.poll_until_ended();
+        self.publish_status();
+        let seat = std::mem::replace(&mut self.seat, Seat::Empty);
+        if let Seat::Standby { worker, .. } = seat {
+            let is_stop = matches!(end, Ok(ReplicationEnd::Stopped));
+            if !is_stop || worker.is_out_of_space() {
+                worker.give_up();
+            }
+            let journal = worker.finish()?;
+            if is_stop {
+                journal.close()?;
+            }
+        }
+        end
+    }
+
+    fn poll_until_ended(&mut self) -> Result<ReplicationEnd, NodeError> {
+        loop {
+            self.now_ns = Reading::now().monotonic_ns;
+            let tick = if self.promotion.is_some() { TICK_CANDIDATE } else { TICK };
+            self.links.poll(tick, self.now_ns)?;
+            self.now_ns = Reading::now().monotonic_ns;
+            while let Some(event) = self.links.next_event() {
+                self.take_event(event)?;
+                if let Some(end) = self.carry_out()? {
+                    return Ok(end);
+                }
+            }
+            self.take_progress()?;
+            self.begin_round();
+            self.replica.handle_tick(self.now_ns);
+            if let Some(end) = self.carry_out()? {
+                return Ok(end);
+            }
+            if self.now_ns.saturating_sub(self.status_ns) >= STATUS_INTERVAL_NS {
+                self.publish_status();
+            }
+            if self.stopped.load(Ordering::Acquire) {
+                return Ok(ReplicationEnd::Stopped);
+            }
+        }
+    }
+
+    fn take_event(&mut self, event: LinkEvent) -> Result<(), NodeError> {
+        match event {
+            LinkEvent::Connected(peer) => {
+                let nonce = nonce().map_err(|source| NodeError::Io {
+                    what: "failed to draw random bytes".to_owned(),
+                    source,
+                })?;
+                self.replica.handle_connected(peer, nonce, self.now_ns);
+            }
+            LinkEvent::Disconnected(peer) => self.replica.handle_disconnected(peer),
+            LinkEvent::Message(peer, bytes) => {
+                if let Err(error) = self.replica.handle_message(peer, &bytes, self.now_ns)
+                    && !error.is_harmless()
+                {
+                    tracing::warn!("node {peer}: {error}");
+                }
+            }
+            LinkEvent::Admin(at, bytes) => self.take_admin(at, &bytes),
+            LinkEvent::AdminGone(at) => self.operators.forget(at),
+        }
+        Ok(())
+    }
+
+    /// What the journal has done since the last look.
+    fn take_progress(&mut self) -> Result<(), NodeError> {
+        let durable = match &mut self.seat {
+            Seat::Standby { worker, .. } => {
+                if worker.has_ended() {
+                    let seat = std::mem::replace(&mut self.seat, Seat::Empty);
+                    if let Seat::Standby { worker, .. } = seat {
+                        worker.finish()?;
+                    }
+                    return Ok(());
+                }
+                worker.durable()
+            }
+            Seat::Primary { journal, adopted } => {
+                if journal.is_none() {
+                    *journal = adopted.try_recv().ok();
+                }
+                // Not before clients are served here.
+                if journal.is_some()
+                    && let Some(start) = self.started.take()
+                {
+                    self.answer_promotion(start);
+                }
+                let appended = self.state.take_appended();
+                for (end, control) in appended.ends {
+                    self.replica.handle_appended(end, control);
+                    if control.is_some() {
+                        self.state.set_copies(self.replica.status().config.min_sync);
+                    }
+                }
+                appended.durable
+            }
+            Seat::Empty => return Ok(()),
+        };
+        if durable > self.durable {
+            self.durable = durable;
+            self.replica.handle_durable(0, durable, self.now_ns);
+        }
+        Ok(())
+    }
+
+    /// Begins a round for the reads that came since the last one.
+    fn begin_round(&mut self) {
+        let wanted = self.state.reads_wanted();
+        if wanted > self.round.map_or(0, |(_, position)| position)
+            && let Some(round) = self.replica.begin_read_round()
+        {
+            self.round = Some((round, wanted));
+        }
+    }
+
+    fn carry_out(&mut self) -> Result<Option<ReplicationEnd>, NodeError> {
+        while let Some(output) = self.replica.poll_output() {
+            if let Some(end) = self.carry_out_one(output)? {
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
+    }
+
+    fn carry_out_one(&mut self, output: Output) -> Result<Option<ReplicationEnd>, NodeError> {
+        match output {
+            Output::Send { peer, bytes } => self.links.send(peer, bytes),
+            Output::Disconnect { peer } => {
+                self.links.disconnect(peer);
+                self.replica.handle_disconnected(peer);
+            }
+            Output::PersistEpoch(epoch) => self.persist_epoch(epoch)?,
+            Output::Append { frames, commit } => {
+                if let Seat::Standby { worker, pending, .. } = &mut self.seat {
+                    let frames = Arc::new(frames);
+                    if let Some(pending) = pending {
+                        pending.push_received(&frames);
+                    }
+                    worker.append(frames, commit);
+                }
+            }
+            Output::CutBack { to, .. } => return Ok(Some(ReplicationEnd::Cut(to.sequence))),
+            Output::ReadFrames { peer, after, size_max } => {
+                self.read_frames(peer, after, size_max)?;
+            }
+            Output::AppendControl { control, epoch } => self.append_control(control, epoch)?,
+            Output::Commit(sequence) => self.note_commit(sequence)?,
+            Output::ReadsConfirmed(round) => {
+                if let Some((_, position)) = self.round.filter(|(asked, _)| *asked <= round) {
+                    self.state.confirm_reads(position);
+                }
+            }
+            Output::RoleChanged(role) => return self.change_role(role),
+            Output::PromotionRefused(refusal) => self.refuse_promotion(&refusal),
+            Output::Alarm(alarm) => self.raise(alarm),
+        }
+        Ok(None)
+    }
+
+    fn persist_epoch(&mut self, epoch: u64) -> Result<(), NodeError> {
+        match &mut self.seat {
+            Seat::Standby { worker, .. } => worker.note_epoch(epoch),
+            Seat::Primary { journal, adopted } => {
+                // No reply leaves under an epoch that is over, however long the disk takes.
+                self.state.fence();
+                if journal.is_none() {
+                    *journal = adopted.recv().ok();
+                }
+                let Some(journal) = journal else { return Ok(()) };
+                journal.lock().as_mut().map_or(Ok(()), |stage| stage.note_epoch(epoch))
+            }
+            Seat::Empty => Ok(()),
+        }
+    }
+
+    fn read_frames(&mut self, peer: u8, after: u64, size_max: u64) -> Result<(), NodeError> {
+        if let Seat::Standby { worker, .. } = &self.seat {
+            // What is on its way to the files is waited for: this node serves a candidate.
+            worker.note_epoch(0)?;
+        }
+        let up_to = self.replica.status().end.sequence;
+        self.frames.clear();
+        let size_max = usize::try_from(size_max).unwrap_or(usize::MAX);
+        if let Err(error) = self.reader.read_after(after, up_to, size_max, &mut self.frames) {
+            tracing::error!("node {peer} cannot be sent what follows sequence {after}: {error}");
+            self.frames.clear();
+        }
+        self.replica.handle_frames_read(peer, after, &self.frames);
+        Ok(())
+    }
+
+    fn append_control(&mut self, control: Control, epoch: u64) -> Result<(), NodeError> {
+        if matches!(self.seat, Seat::Primary { .. }) {
+            self.state.ask_for_control(control);
+            return Ok(());
+        }
+        if control.kind == ControlKind::EpochStart {
+            self.begin_epoch(&control, epoch)?;
+        }
+        Ok(())
+    }
+
+    /// The last steps of a promotion: apply the whole log, begin the epoch durably, hand over.
+    fn begin_epoch(&mut self, control: &Control, epoch: u64) -> Result<(), NodeError> {
+        let seat = std::mem::replace(&mut self.seat, Seat::Empty);
+        let Seat::Standby { worker, mut engine, pending } = seat else { return Ok(()) };
+        let end = self.replica.status().end.sequence;
+        match pending {
+            Some(mut pending) => pending.apply_to(end, &mut engine, &mut self.output)?,
+            None => {
+                // What is on its way to the files is waited for.
+                worker.note_epoch(0)?;
+                self.apply_from_files(end, &mut engine)?;
+            }
+        }
+        let clock_reading = Reading::now().realtime_ns;
+        let start = worker.begin_epoch(control, epoch, clock_reading)?;
+        let entry = control.entry(clock_reading);
+        let sequence = start.sequence;
+        engine
+            .apply(sequence, &entry, &[], &Resolved::none(), &mut self.output)
+            .map_err(|source| NodeError::Apply { sequence, source })?;
+        let journal = worker.finish()?;
+        let Some(adopted) = self.adopted.take() else { return Ok(()) };
+        self.seat = Seat::Primary { journal: None, adopted };
+        self.state.set_copies(control.config.min_sync);
+        self.durable = sequence;
+        self.replica.handle_appended(start, Some(*control));
+        self.replica.handle_durable(0, sequence, self.now_ns);
+        // Whoever waits for it may have been stopped meanwhile; then the journal is closed by its end.
+        let _ = self.handover.send(Handover { journal, engine: *engine });
+        self.state.wake_front();
+        self.started = Some(start);
+        Ok(())
+    }
+
+    /// Applies what the files hold behind the engine's state.
+    fn apply_from_files(&mut self, end: u64, engine: &mut Engine) -> Result<(), NodeError> {
+        while engine.sequence() < end {
+            let mut frames = std::mem::take(&mut self.frames);
+            frames.clear();
+            self.reader.read_after(engine.sequence(), end, APPLY_READ_SIZE, &mut frames)?;
+            for (header, payload) in received_frames(&frames) {
+                let (sequence, count) = (header.sequence, header.count);
+                apply_frame(sequence, count, &frames[payload], engine, &mut self.output)?;
+            }
+            self.frames = frames;
+        }
+        Ok(())
+    }
+
+    fn note_commit(&mut self, sequence: u64) -> Result<(), NodeError> {
+        match &mut self.seat {
+            Seat::Standby { pending: None, .. } => {}
+            Seat::Standby { engine, pending: Some(pending), .. } => {
+                match pending.apply_to(sequence, engine, &mut self.output) {
+                    Ok(()) => self.replica.handle_applied(engine.sequence()),
+                    Err(NodeError::Apply { sequence, source }) => {
+                        tracing::error!("log entry {sequence} cannot be applied: {source}");
+                        self.replica.handle_state_mismatch(sequence);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            _ => self.state.set_commit(sequence),
+        }
+        Ok(())
+    }
+
+    fn change_role(&mut self, role: Role) -> Result<Option<ReplicationEnd>, NodeError> {
+        tracing::info!("role: {}", role_name(role));
+        if role == Role::Stopped {
+            self.state.fence();
+            let text = self.alarms.last().map_or_else(String::new, |(_, alarm)| alarm.text.clone());
+            return Err(NodeError::Stopped { text });
+        }
+        if matches!(self.seat, Seat::Primary { .. }) && !matches!(role, Role::Primary(_)) {
+            self.state.fence();
+            return Ok(Some(ReplicationEnd::Left));
+        }
+        if matches!(role, Role::Live | Role::CatchingUp | Role::Primary(_)) {
+            self.alarms.retain(|(alarm, _)| !matches!(alarm, Alarm::PrimarySilent(_)));
+        }
+        self.publish_status();
+        Ok(None)
+    }
+
+    fn raise(&mut self, alarm: Alarm) {
+        tracing::warn!("alarm: {alarm}");
+        self.alarms.retain(|(known, _)| *known != alarm);
+        if self.alarms.len() == ALARMS_MAX {
+            self.alarms.remove(0);
+        }
+        let view = AlarmView { name: alarm_name(&alarm).to_owned(), text: alarm.to_string() };
+        self.alarms.push((alarm, view));
+    }
+
+    fn take_admin(&mut self, at: usize, bytes: &[u8]) {
+        let request = match self.operators.take(at, bytes) {
+            Ok(None) => return,
+            Ok(Some(Ok(hello))) => return self.links.send_admin(at, hello),
+            Ok(Some(Err(request))) => request,
+            Err(error) => {
+                tracing::warn!("an operator's connection was refused: {error}");
+                return self.links.close_admin(at);
+            }
+        };
+        let reply = match request {
+            AdminRequest::Status => Some(AdminReply::Status(Box::new(self.renewed_status()))),
+            AdminRequest::Promote { expect_epoch, solo, accept_loss_after } => {
+                self.promote(at, expect_epoch, solo, accept_loss_after).err()
+            }
+            AdminRequest::Detach { node } => Some(self.detach(node)),
+            AdminRequest::Join { node } => {
+                let (status, replica) = (self.renewed_status(), &self.replica);
+                Some(self.operators.join(node, &status, replica, &mut self.reader))
+            }
+        };
+        if let Some(reply) = reply {
+            self.answer(at, &reply);
+        }
+    }
+
+    fn answer(&mut self, at: usize, reply: &AdminReply) {
+        if let Some(bytes) = self.operators.seal(at, reply) {
+            self.links.send_admin(at, bytes);
+        }
+        self.links.close_admin(at);
+    }
+
+    fn promote(
+        &mut self,
+        at: usize,
+        expect_epoch: Option<u64>,
+        solo: bool,
+        accept_loss_after: Option<u64>,
+    ) -> Result<(), AdminReply> {
+        let epoch = self.replica.status().epoch;
+        if let Some(expected) = expect_epoch.filter(|expected| *expected != epoch) {
+            return Err(AdminReply::Refused {
+                name: "other-epoch".to_owned(),
+                text: format!(
+                    "this node has seen epoch {epoch}, not {expected}: somebody was promoted meanwhile; look at the status of all nodes"
+                ),
+            });
+        }
+        let command = Command::Promote { solo, accept_loss_after };
+        self.replica.handle_admin(command, self.now_ns).map_err(|refusal| refused(&refusal))?;
+        self.promotion = Some(Promotion { operator: at, begun_ns: self.now_ns });
+        Ok(())
+    }
+
+    fn answer_promotion(&mut self, start: FrameEnd) {
+        let Some(promotion) = self.promotion.take() else { return };
+        let took_ns = Reading::now().monotonic_ns.saturating_sub(promotion.begun_ns);
+        let config = self.replica.status().config;
+        let others = (0..config.node_count).filter(|peer| {
+            let peer = self.replica.peer_status(*peer);
+            peer.is_connected && peer.is_admitted
+        });
+        let reply = AdminReply::Promoted {
+            epoch: start.epoch,
+            sequence: start.sequence,
+            took_us: took_ns / 1_000,
+            is_stalled: 1 + others.count() < usize::from(config.min_sync),
+        };
+        self.answer(promotion.operator, &reply);
+    }
+
+    fn refuse_promotion(&mut self, refusal: &Refusal) {
+        tracing::warn!("the promotion was refused: {refusal}");
+        if let Some(promotion) = self.promotion.take() {
+            self.answer(promotion.operator, &refused(refusal));
+        }
+    }
+
+    fn detach(&mut self, node: u8) -> AdminReply {
+        let status = self.renewed_status();
+        let refuse = |name: &str, text: String| AdminReply::Refused { name: name.to_owned(), text };
+        let Some(peer) = status.peers.iter().find(|peer| peer.node == node) else {
+            return refuse(
+                "no-such-node",
+                format!("there is no other node {node} in this cluster"),
+            );
+        };
+        if peer.is_connected && peer.is_in_sync {
+            return refuse(
+                "in-sync",
+                format!("node {node} is connected and in sync: nothing waits for it"),
+            );
+        }
+        match self.replica.handle_admin(Command::Detach, self.now_ns) {
+            Ok(()) => AdminReply::Detached,
+            Err(refusal) => refused(&refusal),
+        }
+    }
+
+    fn publish_status(&mut self) {
+        self.status_ns = self.now_ns;
+        let status = self.renewed_status();
+        let alarms = self.alarms.iter().map(|(alarm, _)| alarm);
+        figures::show(&self.counters, &self.replica, &status, alarms);
+        if let Seat::Standby { engine, .. } = &self.seat {
+            self.counters.set_engine(&engine.status());
+        }
+        self.state.set_status(status);
+    }
+
+    fn renewed_status(&mut self) -> ClusterStatus {
+        let status = self.replica.status();
+        let (config, role) = (status.config, status.role);
+        if config.min_sync == config.min_sync_base {
+            self.alarms.retain(|(alarm, _)| *alarm != Alarm::SingleCopy);
+        }
+        let is_primary = matches!(role, Role::Primary(_));
+        let view = &mut self.status;
+        view.nodes = config.node_count;
+        view.role = role_name(role).to_owned();
+        view.epoch = status.epoch;
+        view.policy = policy_name(config.policy).to_owned();
+        (view.min_sync, view.min_sync_base) = (config.min_sync, config.min_sync_base);
+        view.is_admitted = status.is_admitted;
+        (view.end, view.durable, view.commit) =
+            (status.end.sequence, status.durable, status.commit);
+        if let Seat::Standby { engine, .. } = &self.seat {
+            view.applied = engine.sequence();
+        }
+        view.peers.clear();
+        for number in (0..config.node_count).filter(|number| *number != view.node) {
+            let peer = self.replica.peer_status(number);
+            view.peers.push(PeerView {
+                node: number,
+                is_connected: peer.is_connected,
+                is_admitted: peer.is_admitted,
+                is_in_sync: peer.is_following && peer.is_admitted && peer.durable >= status.commit,
+                end: peer.end.max(peer.received),
+                received: peer.received,
+                durable: peer.durable,
+                applied: peer.applied,
+                lag_entries: if is_primary { view.end.saturating_sub(peer.durable) } else { 0 },
+                heard_ms_ago: (peer.last_heard_ns > 0)
+                    .then(|| self.now_ns.saturating_sub(peer.last_heard_ns) / 1_000_000),
+            });
+        }
+        view.alarms = self.alarms.iter().map(|(_, alarm)| alarm.clone()).collect();
+        view.not_ready = not_ready(view, role, &self.seat);
+        view.is_ready = view.not_ready.is_none();
+        view.clone()
+    }
+}
+
+/// Why a node is not ready: a primary that cannot acknowledge, a standby that could not take over.
+fn not_ready<S: Storage>(view: &ClusterStatus, role: Role, seat: &Seat<S>) -> Option<String> {
+    let following = view.peers.iter().filter(|peer| peer.is_in_sync).count();
+    match role {
+        Role::Primary(_) if 1 + following < usize::from(view.min_sync) => Some(format!(
+            "acknowledgements need {} copies, and {} other nodes are in sync",
+            view.min_sync, following
+        )),
+        Role::Primary(_) => None,
+        _ if !view.is_admitted => Some("this disk is new and was not admitted yet".to_owned()),
+        Role::Live => match seat {
+            Seat::Standby { worker, .. } if worker.is_out_of_space() => {
+                Some("there is no room for the primary's frames".to_owned())
+            }
+            _ => None,
+        },
+        Role::CatchingUp => Some("this node is catching up".to_owned()),
+        Role::Waiting => Some("this node follows nobody: no primary is heard".to_owned()),
+        Role::Candidate => Some("a promotion is under way".to_owned()),
+        Role::Stopped => Some("this node stopped with an alarm".to_owned()),
+    }
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Waiting => "waiting",
+        Role::CatchingUp => "catching-up",
+        Role::Live => "live",
+        Role::Candidate => "candidate",
+        Role::Primary(_) => "primary",
+        Role::Stopped => "stopped",
+    }
+}
+
+fn alarm_name(alarm: &Alarm) -> &'static str {
+    match alarm {
+        Alarm::PrimarySilent(_) => "primary-silent",
+        Alarm::AcknowledgedSuffix { .. } => "acknowledged-suffix",
+        Alarm::LogsDiffer { .. } => "logs-differ",
+        Alarm::StateDiffers(_) => "state-differs",
+        Alarm::SingleCopy => "single-copy",
+        Alarm::Admitted(_) => "admitted",
+    }
+}
+
+fn refused(refusal: &Refusal) -> AdminReply {
+    let name = match refusal {
+        Refusal::Role => "role",
+        Refusal::NotAdmitted => "not-admitted",
+        Refusal::Grants { .. } => "grants",
+        Refusal::PeerAhead { .. } => "peer-ahead",
+        Refusal::Overtaken(_) => "overtaken",
+        Refusal::TakeOver => "take-over",
+        Refusal::WrongLoss { .. } => "wrong-loss",
+    };
+    AdminReply::Refused { name: name.to_owned(), text: refusal.to_string() }
+}
