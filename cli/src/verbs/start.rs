@@ -43,7 +43,12 @@ pub fn run(context: &mut Context, args: &StartArgs) -> Result<u8, CliError> {
         stop_with_standard_input(node.stop_handle());
     }
     if context.output.is_json() {
-        context.output.json(&json!({ "listening": node.local_addr().to_string() }))?;
+        let metrics = node.metrics_addr().map(|address| address.to_string());
+        let mut value = json!({ "listening": node.local_addr().to_string() });
+        if let Some(metrics) = metrics {
+            value["metrics"] = json!(metrics);
+        }
+        context.output.json(&value)?;
     } else {
         context.output.line(format!("listening {}", node.local_addr()))?;
     }
@@ -100,6 +105,7 @@ fn run_cluster(
         // Port 0 means a free one once, and the same one from then on.
         options.gateway.listen = node.local_addr();
         cluster.listen = node.cluster_addr();
+        options.metrics = node.metrics_addr();
         let record = node.record();
         output.note(format!(
             "node {} of {}: recovered {} entries in {} ms, sequence {} is known to be committed",
@@ -131,9 +137,17 @@ fn run_cluster(
 
 fn tell_addresses(output: &mut Output, node: &ClusterNode) -> Result<(), CliError> {
     let (clients, nodes) = (node.local_addr().to_string(), node.cluster_addr().to_string());
+    let metrics = node.metrics_addr().map(|address| address.to_string());
     if output.is_json() {
-        output.json(&json!({ "listening": clients, "replicating": nodes }))
+        let mut value = json!({ "listening": clients, "replicating": nodes });
+        if let Some(metrics) = metrics {
+            value["metrics"] = json!(metrics);
+        }
+        output.json(&value)
     } else {
+        if let Some(metrics) = metrics {
+            output.note(format!("metrics at http://{metrics}/metrics"))?;
+        }
         output.line(format!("replicating {nodes}"))?;
         output.line(format!("listening {clients}"))
     }
@@ -143,8 +157,10 @@ fn options(settings: &Settings, args: &StartArgs) -> Result<NodeOptions, CliErro
     let data = settings.data(args.data.data.as_deref())?;
     let listen = settings.listen(args.listen.as_deref())?;
     check_reach(listen, args.insecure)?;
+    let metrics = settings.metrics(args.metrics.as_deref())?;
+    metrics.map_or(Ok(()), |listen| check_reach(listen, args.insecure))?;
     let layout = layout(settings, args.layout.as_deref())?;
-    Ok(NodeOptions { layout, ..NodeOptions::new(data, listen) })
+    Ok(NodeOptions { layout, metrics, ..NodeOptions::new(data, listen) })
 }
 
 pub(crate) fn check_reach(listen: SocketAddr, insecure: bool) -> Result<(), CliError> {
@@ -189,6 +205,9 @@ pub(crate) fn open(
     drop(bar);
     let node = node.map_err(|error| node_error(&error))?;
     tell_recovery(&node, begin.elapsed(), output)?;
+    if let Some(metrics) = node.metrics_addr() {
+        output.note(format!("metrics at http://{metrics}/metrics"))?;
+    }
     if !options.gateway.listen.ip().is_loopback() {
         tracing::warn!(
             "listening on {} without authentication and encryption: whoever reaches it can move money",

@@ -7,6 +7,7 @@
 
 use crate::clock::Reading;
 use crate::cluster::admin::{AdminReply, AdminRequest, nonce};
+use crate::cluster::figures;
 use crate::cluster::links::{LinkEvent, Links};
 use crate::cluster::operator::{Operators, Promotion};
 use crate::cluster::pace::{Delayed, Pace};
@@ -17,6 +18,7 @@ use crate::cluster::status::{AlarmView, ClusterStatus, PeerView};
 use crate::cluster::worker::JournalWorker;
 use crate::commit::SharedJournal;
 use crate::error::NodeError;
+use crate::status::ClusterCounters;
 use crossbeam::channel::{Receiver, Sender};
 use mizan_engine::{Engine, Output as EngineOutput, Resolved};
 use mizan_journal::{Journal, LogReader, Storage};
@@ -85,6 +87,7 @@ pub(crate) struct ReplicationParts<S: Storage> {
     pub(crate) status: ClusterStatus,
     /// Bytes per second that a node that lags is sent.
     pub(crate) catch_up_rate: u64,
+    pub(crate) counters: ClusterCounters,
 }
 
 /// See the module.
@@ -103,6 +106,7 @@ pub(crate) struct Replication<S: Storage> {
     started: Option<FrameEnd>,
     status: ClusterStatus,
     status_ns: u64,
+    counters: ClusterCounters,
     alarms: Vec<(Alarm, AlarmView)>,
     output: EngineOutput,
     frames: Vec<u8>,
@@ -130,6 +134,7 @@ impl<S: Storage> Replication<S> {
             started: None,
             status: parts.status,
             status_ns: 0,
+            counters: parts.counters,
             alarms: Vec::new(),
             output: EngineOutput::new(),
             frames: Vec::new(),
@@ -561,6 +566,11 @@ impl<S: Storage> Replication<S> {
     fn publish_status(&mut self) {
         self.status_ns = self.now_ns;
         let status = self.renewed_status();
+        let alarms = self.alarms.iter().map(|(alarm, _)| alarm);
+        figures::show(&self.counters, &self.replica, &status, alarms);
+        if let Seat::Standby { engine, .. } = &self.seat {
+            self.counters.set_engine(&engine.status());
+        }
         self.state.set_status(status);
     }
 

@@ -1,6 +1,7 @@
 //! Nodes of a cluster in this process, over real sockets and files: following, promotion, fencing, new disks.
 
 mod adverse;
+mod counters;
 mod fixture;
 
 use fixture::{Cluster, digest_of, transfer, wait_until};
