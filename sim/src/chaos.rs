@@ -1,9 +1,9 @@
-//! What goes wrong, and the operator who promotes.
+//! What goes wrong.
 
 use crate::node::format;
 use crate::oracle::Violation;
 use crate::world::{Event, Healing, MS, World};
-use mizan_replica::{Command, Role};
+use mizan_replica::constants::DISK_NUMBER_BITS;
 
 impl World {
     /// A node's process ends; with its power gone, so is what was not synced.
@@ -19,7 +19,28 @@ impl World {
             place.storage.restart()
         };
         self.report.crashes += 1;
+        if loses_power {
+            self.report.power_losses += 1;
+        } else {
+            self.report.kills += 1;
+        }
         self.note(&format!("node {index} crashes, power lost: {loses_power}"));
+        self.leave(index);
+    }
+
+    /// A process ends in order: everything is synced, and its disk knows.
+    fn stop(&mut self, index: u8) {
+        let place = &mut self.places[usize::from(index)];
+        let Some(node) = place.node.take() else { return };
+        place.life += 1;
+        let is_closed = node.journal.is_some_and(|journal| journal.close().is_ok());
+        place.storage = place.storage.restart();
+        self.note(&format!("node {index} stops, in order: {is_closed}"));
+        self.leave(index);
+    }
+
+    /// What the end of a process does to the others.
+    fn leave(&mut self, index: u8) {
         for other in (0..self.node_count()).filter(|other| *other != index) {
             self.disconnect(index, other);
         }
@@ -39,9 +60,10 @@ impl World {
         self.after(delay_ns, Event::Chaos);
         let node = self.random.below(self.node_count().into()) as u8;
         let length_ns = (50 + self.random.below(1_200)) * MS;
-        match self.random.below(13) {
+        match self.random.below(16) {
             0 | 1 => self.crash(node, true),
-            2 => self.crash(node, false),
+            2 | 13 => self.crash(node, false),
+            14 => self.stop(node),
             3 => {
                 let operations = self.random.below(12);
                 self.places[usize::from(node)].storage.lose_power_after(operations);
@@ -89,27 +111,40 @@ impl World {
     /// A disk is replaced: only while every other copy is whole, as an operator would.
     fn wipe(&mut self, index: u8) -> Result<(), Violation> {
         let incarnations: Vec<u64> = self.places.iter().map(|place| place.incarnation).collect();
-        let all_admitted = self.places.iter().any(|place| {
-            place.node.as_ref().is_some_and(|node| {
-                let status = node.replica.status();
-                matches!(status.role, Role::Primary(_))
-                    && status.config.incarnations[..incarnations.len()] == incarnations
-                    && node
-                        .log
-                        .iter()
-                        .rev()
-                        .find(|frame| frame.control().is_some())
-                        .is_some_and(|frame| frame.header.last_sequence() <= status.commit)
-            })
-        });
-        if !all_admitted {
+        let is_safe = self.single.is_none()
+            && self.places.iter().filter_map(|place| place.node.as_ref()).any(|node| {
+                let config = node.replica.status().config;
+                node.is_primary
+                    && node.has_committed_config()
+                    && config.min_sync == config.min_sync_base
+                    && config.incarnations[..incarnations.len()] == incarnations
+            });
+        if !is_safe {
             return Ok(());
         }
         self.crash(index, true);
+        self.new_disk(index)
+    }
+
+    /// A node stopped with an alarm: somebody has looked, and it gets a new disk.
+    pub(crate) fn replace_stopped(&mut self, index: u8) -> Result<(), Violation> {
+        let node = self.places[usize::from(index)].node.as_ref();
+        if node.is_none_or(|node| node.replica.status().role != mizan_replica::Role::Stopped) {
+            return Ok(());
+        }
+        self.crash(index, true);
+        self.new_disk(index)
+    }
+
+    /// An empty disk takes the place of the one that a node had.
+    pub(crate) fn new_disk(&mut self, index: u8) -> Result<(), Violation> {
         let place = &mut self.places[usize::from(index)];
-        place.incarnation += 1;
+        place.incarnation = (place.incarnation & ((1 << DISK_NUMBER_BITS) - 1)) + 1;
         place.storage = format(index, place.incarnation)
             .map_err(|error| Violation::State(error.to_string()))?;
+        if self.single == Some(index) {
+            self.single = None;
+        }
         self.report.wipes += 1;
         self.note(&format!("node {index} gets a new disk"));
         Ok(())
@@ -143,26 +178,5 @@ impl World {
             self.start(index)?;
         }
         Ok(())
-    }
-
-    fn promote(&mut self, index: u8) -> Result<(), Violation> {
-        let now_ns = self.now_ns;
-        let Some(node) = &mut self.places[usize::from(index)].node else { return Ok(()) };
-        let command = Command::Promote { solo: false, accept_loss_after: None };
-        let outcome = node.replica.handle_admin(command, now_ns);
-        self.note(&format!("operator promotes {index}: {outcome:?}"));
-        self.drain(index)
-    }
-
-    /// The operator looks from time to time: where nothing is committed any more, somebody is promoted.
-    pub(crate) fn operate(&mut self) -> Result<(), Violation> {
-        let pause_ns = (400 + self.random.below(300)) * MS;
-        self.after(pause_ns, Event::Operator);
-        let seen = std::mem::take(&mut self.last_commit);
-        if seen > 0 {
-            return Ok(());
-        }
-        let index = self.random.below(self.node_count().into()) as u8;
-        self.promote(index)
     }
 }
