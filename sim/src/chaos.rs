@@ -3,7 +3,15 @@
 use crate::node::format;
 use crate::oracle::Violation;
 use crate::world::{Event, Healing, MS, World};
+use mizan_journal::sim::SimRandom;
 use mizan_replica::constants::DISK_NUMBER_BITS;
+
+/// Forward or back, by seconds, now and then by an hour.
+fn clock_jump_ns(random: &mut SimRandom) -> i64 {
+    let longest_ms = if random.below(8) == 0 { 3_600_000 } else { 2_000 };
+    let jump_ns = (random.below(longest_ms) * MS) as i64;
+    if random.below(3) == 0 { -jump_ns } else { jump_ns }
+}
 
 impl World {
     /// A node's process ends; with its power gone, so is what was not synced.
@@ -60,28 +68,40 @@ impl World {
         self.after(delay_ns, Event::Chaos);
         let node = self.random.below(self.node_count().into()) as u8;
         let length_ns = (50 + self.random.below(1_200)) * MS;
-        match self.random.below(16) {
+        self.strike(node, length_ns)
+    }
+
+    fn strike(&mut self, node: u8, length_ns: u64) -> Result<(), Violation> {
+        let random = &mut self.random;
+        let place = &mut self.places[usize::from(node)];
+        match random.below(21) {
             0 | 1 => self.crash(node, true),
-            2 | 13 => self.crash(node, false),
-            14 => self.stop(node),
-            3 => {
-                let operations = self.random.below(12);
-                self.places[usize::from(node)].storage.lose_power_after(operations);
-            }
-            4 => self.part(node, length_ns, true),
-            5 => self.part(node, length_ns, false),
-            6 => self.isolate(node, length_ns),
+            2 | 3 => self.crash(node, false),
+            4 => self.stop(node),
+            5 => place.storage.lose_power_within(random.below(12), random.next_u64()),
+            6 => place.storage.fail_next_sync(random.next_u64()),
             7 => {
-                self.note(&format!("node {node} pauses"));
-                self.places[usize::from(node)].paused_until_ns = self.now_ns + length_ns;
+                place.storage.set_full(true);
+                self.note(&format!("node {node} has no room left"));
+                self.after(length_ns, Event::Heal { what: Healing::Full { node } });
             }
-            8 => {
-                self.places[usize::from(node)].sync_ns = (1 + self.random.below(100)) * MS;
+            8 | 9 => return self.damage(node),
+            10 => self.part(node, length_ns, true),
+            11 => self.part(node, length_ns, false),
+            12 => self.isolate(node, length_ns),
+            13 => {
+                place.paused_until_ns = self.now_ns + length_ns;
+                self.note(&format!("node {node} pauses"));
+            }
+            14 => {
+                // Once in a while a sync takes as long as on a disk that is about to fail.
+                let longest_ms = if random.below(4) == 0 { 3_000 } else { 100 };
+                place.sync_ns = (1 + random.below(longest_ms)) * MS;
                 self.after(length_ns, Event::Heal { what: Healing::Slow { node } });
             }
-            9 => self.loss_percent = self.random.below(6),
-            10 => self.places[usize::from(node)].clock_skew_ns += self.random.below(2_000) * MS,
-            11 => self.wipe(node)?,
+            15 => self.loss_percent = random.below(6),
+            16 => place.clock_skew_ns += clock_jump_ns(random),
+            17 => return self.wipe(node),
             _ => return self.promote(node),
         }
         Ok(())
@@ -108,18 +128,23 @@ impl World {
         }
     }
 
-    /// A disk is replaced: only while every other copy is whole, as an operator would.
-    fn wipe(&mut self, index: u8) -> Result<(), Violation> {
+    /// Whether a disk may go: no other one is damaged, new, or alone with what was acknowledged.
+    pub(crate) fn is_every_copy_whole(&self) -> bool {
         let incarnations: Vec<u64> = self.places.iter().map(|place| place.incarnation).collect();
-        let is_safe = self.single.is_none()
+        self.single.is_none()
+            && !self.places.iter().any(|place| place.is_damaged)
             && self.places.iter().filter_map(|place| place.node.as_ref()).any(|node| {
                 let config = node.replica.status().config;
                 node.is_primary
                     && node.has_committed_config()
                     && config.min_sync == config.min_sync_base
                     && config.incarnations[..incarnations.len()] == incarnations
-            });
-        if !is_safe {
+            })
+    }
+
+    /// A disk is replaced: only while every other copy is whole, as an operator would.
+    fn wipe(&mut self, index: u8) -> Result<(), Violation> {
+        if !self.is_every_copy_whole() {
             return Ok(());
         }
         self.crash(index, true);
@@ -142,6 +167,7 @@ impl World {
         place.incarnation = (place.incarnation & ((1 << DISK_NUMBER_BITS) - 1)) + 1;
         place.storage = format(index, place.incarnation)
             .map_err(|error| Violation::State(error.to_string()))?;
+        place.is_damaged = false;
         if self.single == Some(index) {
             self.single = None;
         }
@@ -160,6 +186,7 @@ impl World {
                     }
                 }
             }
+            Healing::Full { node } => self.places[usize::from(node)].storage.set_full(false),
             Healing::Slow { node } => self.places[usize::from(node)].sync_ns = MS / 2,
         }
     }
@@ -175,6 +202,7 @@ impl World {
             let place = &mut self.places[usize::from(index)];
             place.paused_until_ns = now_ns;
             place.sync_ns = MS / 2;
+            place.storage.set_full(false);
             self.start(index)?;
         }
         Ok(())

@@ -152,7 +152,7 @@ impl Client {
                 let header = header.clone();
                 oracle.take(node, &header, reply)?;
                 if !self.hear_reply(reply, &header, oracle)? {
-                    return Ok(true);
+                    self.begin_again();
                 }
             }
             _ => return Ok(false),
@@ -173,15 +173,9 @@ impl Client {
         match output.status {
             RequestStatus::Ok => {}
             // Sessions that were idle are evicted; whether this one was is for the model to say.
-            RequestStatus::SessionUnknown | RequestStatus::SessionsFull => {
-                self.begin_again();
-                return Ok(false);
-            }
+            RequestStatus::SessionUnknown | RequestStatus::SessionsFull => return Ok(false),
             // The log went back, and the session with it.
-            _ if oracle.has_losses() => {
-                self.begin_again();
-                return Ok(false);
-            }
+            _ if oracle.has_losses() => return Ok(false),
             status => {
                 return Err(Violation::State(format!("a sound request was refused: {status:?}")));
             }

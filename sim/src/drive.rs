@@ -53,7 +53,7 @@ impl World {
         }
     }
 
-    /// A journal that fails takes its process with it; everything else is a broken promise.
+    /// A journal that fails takes its process with it, and is not asked again; everything else is a broken promise.
     pub(crate) fn judge_halt(
         &mut self,
         index: u8,
@@ -63,7 +63,8 @@ impl World {
             Ok(()) => Ok(()),
             Err(Halt::Journal(error)) => {
                 self.note(&format!("node {index}: {error}"));
-                self.crash(index, true);
+                let loses_power = self.places[usize::from(index)].storage.is_powerless();
+                self.crash(index, loses_power);
                 Ok(())
             }
             Err(Halt::Apply(error)) => {
@@ -211,7 +212,8 @@ impl World {
     }
 
     pub(crate) fn clock_ns(&self, index: u8) -> u64 {
-        CLOCK_START_NS + self.now_ns + self.places[usize::from(index)].clock_skew_ns
+        let skew_ns = self.places[usize::from(index)].clock_skew_ns;
+        (CLOCK_START_NS + self.now_ns).saturating_add_signed(skew_ns)
     }
 
     pub(crate) fn schedule_sync(&mut self, index: u8) {

@@ -11,6 +11,7 @@
 
 mod chaos;
 mod client;
+mod damage;
 mod drive;
 mod network;
 pub mod node;
@@ -110,6 +111,8 @@ pub struct Report {
     pub cuts: u64,
     /// Disks replaced.
     pub wipes: u64,
+    /// Disks damaged at rest.
+    pub damages: u64,
     /// Promotions for which an operator gave up what a log at hand lacked.
     pub losses_accepted: u64,
     /// Times that a node was told to acknowledge alone.

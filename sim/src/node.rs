@@ -192,6 +192,13 @@ fn open(storage: &SimStorage) -> Result<Opened, JournalError> {
     Ok((journal, log, report))
 }
 
+/// Where the log on a disk ends, and whether something behind it is cut off. Recovers it.
+pub(crate) fn log_end(storage: &SimStorage) -> Result<(FrameEnd, bool), JournalError> {
+    let (_, log, report) = open(storage)?;
+    let end = log.last().map_or(FrameEnd::START, StoredFrame::end);
+    Ok((end, report.quarantined.is_some()))
+}
+
 fn log_config(log: &[StoredFrame]) -> Option<(u64, Config)> {
     log.iter().rev().find_map(|frame| {
         frame.control().map(|control| (frame.header.last_sequence(), control.config))

@@ -18,7 +18,12 @@ impl World {
         if seen > 0 {
             return Ok(());
         }
-        let index = self.random.below(self.node_count().into()) as u8;
+        let mut index = self.random.below(self.node_count().into()) as u8;
+        if self.is_healing {
+            // One after the other, so that every refusal is heard.
+            self.turn = (self.turn + 1) % self.node_count();
+            index = self.turn;
+        }
         if self.random.below(2) == 0 && self.may_go_alone(index) {
             return self.go_alone(index);
         }
@@ -40,6 +45,7 @@ impl World {
         let place = &self.places[usize::from(index)];
         let others_are_down = self.places.iter().filter(|other| other.node.is_some()).count() == 1;
         self.single.is_none()
+            && !self.places.iter().any(|place| place.is_damaged)
             && self.base_config.min_sync > 1
             && others_are_down
             && place.node.as_ref().is_some_and(|node| {
@@ -72,7 +78,7 @@ impl World {
         let may_lose = self.base_config.policy != Policy::TwoDisks
             || self.oracle.has_losses()
             || self.single.is_some();
-        let accepts = may_lose && self.random.below(2) == 0;
+        let accepts = may_lose && (self.is_healing || self.random.below(2) == 0);
         let place = &mut self.places[usize::from(index)];
         let Some(node) = &mut place.node else { return Ok(()) };
         let accept_loss_after = place.refused_at.take().filter(|_| accepts);

@@ -26,53 +26,22 @@ const HEALED_NS: u64 = 15_000 * MS;
 /// Requests that every client must get through after everything has healed.
 const PROGRESS: u64 = 5;
 
-/// Something that happens.
+/// Something that happens. A node that stopped is replaced, one that was damaged is scrubbed.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    Message {
-        connection: u64,
-        from: u8,
-        to: u8,
-        bytes: Vec<u8>,
-    },
-    Connect {
-        one: u8,
-        other: u8,
-    },
-    Tick {
-        node: u8,
-        life: u64,
-    },
-    Sync {
-        node: u8,
-        life: u64,
-    },
-    Restart {
-        node: u8,
-    },
-    /// A node that stopped gets a new disk.
-    Replace {
-        node: u8,
-    },
-    Asked {
-        client: usize,
-        node: u8,
-        ask: Ask,
-    },
-    Answered {
-        client: usize,
-        node: u8,
-        answer: Answer,
-    },
-    Client {
-        client: usize,
-        turn: u64,
-    },
+    Message { connection: u64, from: u8, to: u8, bytes: Vec<u8> },
+    Connect { one: u8, other: u8 },
+    Tick { node: u8, life: u64 },
+    Sync { node: u8, life: u64 },
+    Restart { node: u8 },
+    Replace { node: u8 },
+    Scrub { node: u8 },
+    Asked { client: usize, node: u8, ask: Ask },
+    Answered { client: usize, node: u8, answer: Answer },
+    Client { client: usize, turn: u64 },
     Chaos,
     Operator,
-    Heal {
-        what: Healing,
-    },
+    Heal { what: Healing },
 }
 
 /// What a fault leaves behind to be undone.
@@ -80,6 +49,7 @@ pub(crate) enum Event {
 pub(crate) enum Healing {
     Cut { from: u8, to: u8 },
     Slow { node: u8 },
+    Full { node: u8 },
 }
 
 /// A place for a node: its disk, and what the world does to it.
@@ -91,7 +61,9 @@ pub(crate) struct Place {
     pub(crate) life: u64,
     pub(crate) paused_until_ns: u64,
     pub(crate) sync_ns: u64,
-    pub(crate) clock_skew_ns: u64,
+    pub(crate) clock_skew_ns: i64,
+    /// Recovery would refuse what is on the disk.
+    pub(crate) is_damaged: bool,
     /// What a refused promotion said that its log ends with, and whether the one under way accepts a loss.
     pub(crate) refused_at: Option<u64>,
     pub(crate) accepting: bool,
@@ -119,6 +91,8 @@ pub(crate) struct World {
     pub(crate) base_config: Config,
     /// The node that was told to acknowledge alone; until it has company again, no other is promoted.
     pub(crate) single: Option<u8>,
+    /// The node that the operator turned to last, after everything healed.
+    pub(crate) turn: u8,
     /// Highest epoch that any node has seen.
     pub(crate) highest_epoch: u64,
     pub(crate) report: Report,
@@ -146,6 +120,7 @@ impl World {
                 paused_until_ns: 0,
                 sync_ns: MS / 2,
                 clock_skew_ns: 0,
+                is_damaged: false,
                 refused_at: None,
                 accepting: false,
             })
@@ -169,6 +144,7 @@ impl World {
             last_commit: 0,
             base_config,
             single: None,
+            turn: 0,
             highest_epoch: 0,
             report: Report::default(),
             trace: VecDeque::new(),
@@ -322,6 +298,7 @@ impl World {
             }
             Event::Sync { node, life } => self.sync(node, life),
             Event::Restart { node } => self.start(node),
+            Event::Scrub { node } => self.scrub(node),
             Event::Replace { node } => self.replace_stopped(node),
             Event::Asked { client, node, ask } => self.asked(client, node, ask),
             Event::Answered { client, node, answer } => self.answered(client, node, &answer),
@@ -364,15 +341,7 @@ impl World {
         let opened = SimNode::boot(index, storage, self.base_config, trusts_memory);
         let mut node = match opened {
             Ok(node) => node,
-            Err(JournalError::Io { .. }) => {
-                // The power went while it started.
-                place.storage = place.storage.power_cycle(&mut self.random);
-                self.report.crashes += 1;
-                self.report.power_losses += 1;
-                self.after(100 * MS, Event::Restart { node: index });
-                return Ok(());
-            }
-            Err(error) => return Err(Violation::State(format!("node {index}: {error}"))),
+            Err(error) => return self.start_failed(index, &error),
         };
         #[cfg(feature = "unsafe-faults")]
         {
@@ -395,6 +364,31 @@ impl World {
             self.after(MS, Event::Connect { one: index, other });
         }
         self.drain(index)
+    }
+
+    /// A node could not start: it tries again, after a loss of power, with a new disk if its own is damaged, or when there
+    /// is room.
+    fn start_failed(&mut self, index: u8, error: &JournalError) -> Result<(), Violation> {
+        self.note(&format!("node {index} cannot start: {error}"));
+        let place = &mut self.places[usize::from(index)];
+        self.report.crashes += 1;
+        match error {
+            JournalError::Io { .. } if place.storage.is_powerless() => {
+                place.storage = place.storage.power_cycle(&mut self.random);
+                self.report.power_losses += 1;
+            }
+            JournalError::Io { .. } | JournalError::NoSpace { .. } => {
+                place.storage = place.storage.restart();
+                self.report.kills += 1;
+            }
+            _ if place.is_damaged => {
+                self.report.kills += 1;
+                self.new_disk(index)?;
+            }
+            _ => return Err(Violation::State(format!("node {index}: {error}"))),
+        }
+        self.after(100 * MS, Event::Restart { node: index });
+        Ok(())
     }
 
     /// Lets a client speak later, and only then: what was planned for it before is void.

@@ -142,6 +142,11 @@ impl Replica {
             && (faulty!(self, SkipAdmission) || is_same_disk(admitted, answer.incarnation))
     }
 
+    /// Whether the log behind an answer may be taken over: it may hold the record that admits its own disk.
+    fn is_source(&self, peer: u8, answer: &Answer) -> bool {
+        answer.granted && (!answer.is_outsider || self.is_grant(peer, answer))
+    }
+
     /// Grants so far, self included, of nodes whose memory was not lost since their admission.
     fn grants(&self) -> usize {
         let State::Candidate(candidacy) = &self.state else { return 0 };
@@ -179,7 +184,7 @@ impl Replica {
         let order = |end: &FrameEnd| (end.epoch, end.sequence);
         let mut best = (own, self.options.index);
         for (peer, answer) in (0u8..).zip(&candidacy.answers) {
-            if let Some(answer) = answer.filter(|answer| self.is_grant(peer, answer))
+            if let Some(answer) = answer.filter(|answer| self.is_source(peer, answer))
                 && order(&answer.end) > order(&best.0)
             {
                 best = (answer.end, peer);
@@ -192,7 +197,7 @@ impl Replica {
             let answer = candidacy.answers[usize::from(peer)];
             let known = self
                 .peer(peer)
-                .filter(|_| answer.is_none_or(|it| !self.is_grant(peer, &it) && !it.is_outsider))?;
+                .filter(|_| answer.is_none_or(|it| !self.is_source(peer, &it) && !it.is_outsider))?;
             let end = answer.map_or(known.end, |answer| answer.end);
             (order(&end) > order(&best.0)).then_some((peer, end.sequence))
         });
