@@ -23,7 +23,7 @@ use crossbeam::channel::{Receiver, Sender};
 use mizan_engine::{Engine, Output as EngineOutput, Resolved};
 use mizan_journal::{Journal, LogReader, Storage};
 use mizan_replica::{
-    Alarm, Command, Control, ControlKind, FrameEnd, Output, Refusal, Replica, Role,
+    Alarm, Command, Control, ControlKind, FrameEnd, Output, Policy, Refusal, Replica, Role,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -596,11 +596,13 @@ impl<S: Storage> Replication<S> {
         view.peers.clear();
         for number in (0..config.node_count).filter(|number| *number != view.node) {
             let peer = self.replica.peer_status(number);
+            let in_memory = config.policy == Policy::DiskRam;
+            let held = if in_memory { peer.received } else { peer.durable };
             view.peers.push(PeerView {
                 node: number,
                 is_connected: peer.is_connected,
                 is_admitted: peer.is_admitted,
-                is_in_sync: peer.is_following && peer.is_admitted && peer.durable >= status.commit,
+                is_in_sync: peer.is_following && peer.is_admitted && held >= status.commit,
                 end: peer.end.max(peer.received),
                 received: peer.received,
                 durable: peer.durable,
@@ -668,6 +670,7 @@ fn refused(refusal: &Refusal) -> AdminReply {
         Refusal::NotAdmitted => "not-admitted",
         Refusal::Grants { .. } => "grants",
         Refusal::PeerAhead { .. } => "peer-ahead",
+        Refusal::Acknowledged { .. } => "acknowledged",
         Refusal::Overtaken(_) => "overtaken",
         Refusal::TakeOver => "take-over",
         Refusal::WrongLoss { .. } => "wrong-loss",
