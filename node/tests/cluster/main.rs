@@ -161,6 +161,40 @@ fn two_nodes_stop_when_one_dies_and_a_detached_node_lets_one_copy_suffice() {
 }
 
 #[test]
+fn a_primary_whose_rings_are_full_of_what_nobody_confirms_can_still_be_told_to_go_on_alone() {
+    let mut cluster = Cluster::start(2, Policy::TwoDisks);
+    cluster.promote(0, promote(false));
+    let mut client = cluster.client();
+    fixture::accounts(&mut client);
+    assert!(transfer(&mut client, 1));
+    cluster.stop(1);
+    wait_until("the primary sees it", || {
+        cluster.status(0).is_some_and(|status| !status.peers[0].is_connected)
+    });
+    // More than both rings hold, so that requests wait in the sockets, too.
+    let events = client.events_max();
+    let mut submitted = 0;
+    while submitted < 40 && client.can_submit(events) {
+        fixture::submit_transfers(&mut client, 1_000_000 + u128::from(events) * submitted, events);
+        submitted += 1;
+        assert!(client.poll(Duration::from_millis(20)).expect("no error").is_none());
+    }
+    assert!(submitted >= 20, "{submitted}");
+    assert_eq!(cluster.ask(0, &AdminRequest::Detach { node: 1 }), AdminReply::Detached);
+    let mut answered = 0;
+    wait_until("everything is answered", || {
+        answered += u128::from(client.poll(Duration::from_millis(50)).expect("no error").is_some());
+        answered == submitted
+    });
+    let transfers = 1 + submitted as u64 * u64::from(events);
+    assert_eq!(client.engine_status().expect("a read").transfer_count, transfers);
+    cluster.restart(1);
+    settle(&cluster, 0);
+    cluster.stop_all();
+    assert_eq!(digest_of(cluster.data(0)), digest_of(cluster.data(1)));
+}
+
+#[test]
 fn three_nodes_go_on_without_any_one_of_them() {
     let mut cluster = Cluster::start(3, Policy::TwoDisks);
     cluster.promote(0, promote(false));
