@@ -359,7 +359,7 @@ impl<S: Storage> ClusterNode<S> {
         let served = serve_standby(&mut gateway, &service, &state, &front_signal, &stop, &handover);
         let front = match served {
             Ok(StandbyEnd::Promoted(handover)) => {
-                let Handover { journal, engine } = handover;
+                let Handover { journal, engine } = *handover;
                 let recovery = self.recovery;
                 let cluster = Some(Arc::clone(&state));
                 let options = &options;

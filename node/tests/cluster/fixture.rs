@@ -183,8 +183,8 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn promote(&self, node: usize, request: AdminRequest) -> AdminReply {
-        let reply = self.ask(node, &request);
+    pub(crate) fn promote(&self, node: usize, request: &AdminRequest) -> AdminReply {
+        let reply = self.ask(node, request);
         assert!(matches!(reply, AdminReply::Promoted { .. }), "{reply:?}");
         reply
     }
