@@ -22,7 +22,7 @@ use std::time::Duration;
 
 /// Bytes that may wait for a peer's socket: a window of frames and the small messages beside it.
 const OUTBOX_SIZE_MAX: usize = 24 << 20;
-/// Connections that have not said what they are, and operators, at the most.
+/// Connections that have not said what they are, and operators, at the most; the oldest of the former make room.
 const GUESTS_MAX: usize = 16;
 /// A guest that has sent nothing whole for so long is closed.
 const GUEST_TIMEOUT_NS: u64 = 15_000_000_000;
@@ -263,10 +263,22 @@ impl Links {
         while let Ok((stream, _)) = self.listener.accept() {
             let guests = self.connections.iter().flatten();
             let guests = guests.filter(|guest| !matches!(guest.who, Who::Peer(_))).count();
-            if guests < GUESTS_MAX {
-                self.insert(stream, Who::Unknown, false, now_ns);
+            if guests >= GUESTS_MAX && !self.drop_oldest_stranger() {
+                continue;
             }
+            self.insert(stream, Who::Unknown, false, now_ns);
         }
+    }
+
+    /// Makes room for a guest: whoever has said nothing for the longest time goes, so that an operator always gets in.
+    fn drop_oldest_stranger(&mut self) -> bool {
+        let strangers = self.connections.iter().enumerate().filter_map(|(at, connection)| {
+            let connection = connection.as_ref()?;
+            (connection.who == Who::Unknown).then_some((connection.since_ns, at))
+        });
+        let Some((_, oldest)) = strangers.min() else { return false };
+        self.drop_connection(oldest);
+        true
     }
 
     fn insert(
