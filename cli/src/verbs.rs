@@ -13,6 +13,7 @@ pub mod import;
 pub mod inspect;
 pub mod ledgers;
 pub mod repl;
+pub mod sim;
 pub mod start;
 pub mod status;
 pub mod transfer;
@@ -53,5 +54,6 @@ pub fn dispatch(context: &mut Context, verb: &Verb) -> Result<u8, CliError> {
         Verb::Start(args) => start::run(context, args),
         Verb::Verify(args) => verify::run(context, args),
         Verb::Inspect(args) => inspect::run(context, args),
+        Verb::Sim(args) => sim::run_sim(context, args),
     }
 }

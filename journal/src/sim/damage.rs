@@ -19,8 +19,7 @@ pub enum Damage {
 
 impl Damage {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::BitFlip, Self::LostWrite, Self::Misdirected, Self::Swapped];
+    pub const ALL: [Self; 4] = [Self::BitFlip, Self::LostWrite, Self::Misdirected, Self::Swapped];
 }
 
 impl SimStorage {

@@ -180,6 +180,10 @@ impl Replica {
     pub(super) fn advance_commit(&mut self) {
         let State::Primary(lead) = &self.state else { return };
         let Some(start) = lead.start_sequence else { return };
+        // Without its own record this node could be promoted again by an older one, and need fewer grants.
+        if self.durable < self.config_sequence {
+            return;
+        }
         let positions = match self.config.policy {
             Policy::Disk | Policy::TwoDisks => self.positions(|stream| stream.durable),
             Policy::DiskRam => self.positions(|stream| stream.received),
@@ -187,8 +191,7 @@ impl Replica {
         let place = usize::from(self.config.min_sync) - 1;
         let mut commit = positions.get(place).copied().unwrap_or(0);
         if self.config.policy != Policy::TwoDisks {
-            let counts = self.durable >= self.config_sequence;
-            commit = if counts { commit.min(self.durable) } else { 0 };
+            commit = commit.min(self.durable);
         }
         if commit >= start && commit > self.commit {
             self.commit = commit;

@@ -43,7 +43,8 @@ impl Replica {
         if !matches!(self.state, State::Standby) {
             return Err(Refusal::Role);
         }
-        if !self.is_known_disk_here() {
+        let is_last_resort = accept_loss_after.is_some() && self.log.last() != FrameEnd::START;
+        if !self.is_known_disk_here() && !is_last_resort {
             return Err(Refusal::NotAdmitted);
         }
         let epoch = self.config.next_epoch(self.highest_epoch, self.options.index);
@@ -195,9 +196,9 @@ impl Replica {
         let lacking = self.lacks_acknowledged(&best.0);
         let ahead = (0..self.config.node_count).find_map(|peer| {
             let answer = candidacy.answers[usize::from(peer)];
-            let known = self
-                .peer(peer)
-                .filter(|_| answer.is_none_or(|it| !self.is_source(peer, &it) && !it.is_outsider))?;
+            let known = self.peer(peer).filter(|_| {
+                answer.is_none_or(|it| !self.is_source(peer, &it) && !it.is_outsider)
+            })?;
             let end = answer.map_or(known.end, |answer| answer.end);
             (order(&end) > order(&best.0)).then_some((peer, end.sequence))
         });
