@@ -162,7 +162,6 @@ pub fn run(options: &Options) -> Result<Report, Box<Failure>> {
 }
 
 /// Plays one seed and gives everything that happened in it, event by event.
-#[must_use]
 pub fn run_logged(options: &Options) -> (Result<Report, Box<Failure>>, Vec<String>) {
     let mut world = world::World::new(options);
     world.keep_log();
