@@ -8,6 +8,7 @@ mod cluster;
 mod import;
 mod ledger;
 mod node;
+mod sim;
 
 pub use cluster::{DetachArgs, OperatorArgs, PromoteArgs};
 pub use import::ImportArgs;
@@ -19,6 +20,8 @@ pub use ledger::{
 pub use node::{
     BenchArgs, DemoArgs, DevArgs, FormatArgs, InspectArgs, InspectWhat, StartArgs, VerifyArgs,
 };
+
+pub use sim::{PolicyArg, SimArgs};
 
 use crate::exit;
 use clap::{Args as ClapArgs, Parser, Subcommand};
@@ -103,6 +106,8 @@ pub enum Verb {
     Verify(VerifyArgs),
     /// Shows what is in a node's files
     Inspect(InspectArgs),
+    /// Plays clusters from seeds, under every sort of fault, and judges what became of them
+    Sim(SimArgs),
 }
 
 /// How to reach a node.

@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod ledgers;
 mod node_status;
 pub mod repl;
+pub mod sim;
 pub mod start;
 pub mod status;
 pub mod transfer;
@@ -57,5 +58,6 @@ pub fn dispatch(context: &mut Context, verb: &Verb) -> Result<u8, CliError> {
         Verb::Detach(args) => cluster::run_detach(context, args),
         Verb::Verify(args) => verify::run(context, args),
         Verb::Inspect(args) => inspect::run(context, args),
+        Verb::Sim(args) => sim::run_sim(context, args),
     }
 }

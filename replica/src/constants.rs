@@ -25,6 +25,11 @@ pub const PROMOTION_TIMEOUT_NS: u64 = 10_000_000_000;
 pub const WINDOW_SIZE: u64 = 8 << 20;
 /// Bytes of frames asked from the log at once.
 pub const READ_SIZE: u64 = 2 << 20;
+/// Bytes asked at once for a peer that is behind while another one keeps up: what a new frame may have to wait for.
+pub const BULK_READ_SIZE: u64 = 256 << 10;
+/// Bytes that such a peer may be sent without having said that it received them. Every acknowledgement lets one read
+/// follow, so this is what can stand before a new frame in a busy node's queue.
+pub const BULK_WINDOW_SIZE: u64 = 2 * BULK_READ_SIZE;
 /// Epochs whose ends are remembered and compared; one promotion makes one.
 pub const EPOCHS_MAX: usize = 1024;
 /// Outputs that may wait; a node takes all of them after every call.

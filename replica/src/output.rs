@@ -104,7 +104,9 @@ pub enum Refusal {
     #[error("this node is not in a role for that; see its status")]
     Role,
     /// The disk is new and was not admitted.
-    #[error("this node's disk is new to the cluster; let it catch up with a primary first")]
+    #[error(
+        "this node's disk is new to the cluster; let it catch up with a primary first, or, if no other disk is left, confirm the last sequence of its log with --accept-loss-after"
+    )]
     NotAdmitted,
     /// Too few nodes answered.
     #[error(

@@ -151,14 +151,17 @@ impl World {
         self.new_disk(index)
     }
 
-    /// A node stopped with an alarm: somebody has looked, and it gets a new disk.
+    /// A node stopped with an alarm: somebody has looked, and it gets a new disk, unless it may be the only one that is left.
     pub(crate) fn replace_stopped(&mut self, index: u8) -> Result<(), Violation> {
         let node = self.places[usize::from(index)].node.as_ref();
         if node.is_none_or(|node| node.replica.status().role != mizan_replica::Role::Stopped) {
             return Ok(());
         }
-        self.crash(index, true);
-        self.new_disk(index)
+        let has_truth = self.places.iter().any(|place| {
+            !place.is_damaged && place.node.as_ref().is_some_and(|node| node.is_primary)
+        });
+        self.crash(index, has_truth);
+        if has_truth { self.new_disk(index) } else { Ok(()) }
     }
 
     /// An empty disk takes the place of the one that a node had.

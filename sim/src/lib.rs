@@ -17,12 +17,14 @@ mod network;
 pub mod node;
 mod operator;
 pub mod oracle;
+mod totals;
 mod workload;
 mod world;
 
 #[cfg(feature = "unsafe-faults")]
 pub use node::SimFault;
 pub use oracle::Violation;
+pub use totals::Totals;
 
 /// A policy by its name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -124,8 +126,9 @@ pub struct Report {
 /// A run that broke a promise.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "seed {seed}, {nodes} nodes, {policy}: {violation}; repeat with: mizan sim --first {seed} --seeds 1{flags}",
-    policy = policy.name()
+    "seed {seed}, {nodes} nodes, {policy}: {violation}; repeat with: {line}",
+    policy = policy.name(),
+    line = self.repeat_line()
 )]
 pub struct Failure {
     /// The seed.
@@ -142,6 +145,14 @@ pub struct Failure {
     pub trace: Vec<String>,
 }
 
+impl Failure {
+    /// The command that plays the seed again.
+    #[must_use]
+    pub fn repeat_line(&self) -> String {
+        format!("mizan sim --first {} --seeds 1{}", self.seed, self.flags)
+    }
+}
+
 /// Plays one seed.
 ///
 /// # Errors
@@ -151,7 +162,6 @@ pub fn run(options: &Options) -> Result<Report, Box<Failure>> {
 }
 
 /// Plays one seed and gives everything that happened in it, event by event.
-#[must_use]
 pub fn run_logged(options: &Options) -> (Result<Report, Box<Failure>>, Vec<String>) {
     let mut world = world::World::new(options);
     world.keep_log();

@@ -6,7 +6,7 @@
 
 use crate::oracle::Violation;
 use crate::world::{Event, MS, World};
-use mizan_replica::{Command, Policy};
+use mizan_replica::{Command, Policy, Refusal};
 
 impl World {
     /// The operator looks from time to time: where nothing is committed any more, somebody is promoted.
@@ -86,6 +86,9 @@ impl World {
         let outcome = node.replica.handle_admin(command, now_ns);
         if outcome.is_ok() {
             place.accepting = accept_loss_after.is_some();
+        } else if outcome == Err(Refusal::NotAdmitted) && self.is_healing {
+            // All disks that were admitted may be gone: then the last resort is one that had caught up with them.
+            place.refused_at = Some(node.replica.status().end.sequence).filter(|end| *end > 0);
         }
         self.note(&format!("operator promotes {index}, {accept_loss_after:?}: {outcome:?}"));
         self.drain(index)

@@ -133,12 +133,14 @@ struct AcceptedLoss {
     /// Last epoch and sequence of the log that it began on.
     log_epoch: u64,
     after: u64,
+    moment: u64,
 }
 
 impl AcceptedLoss {
-    /// Highest sequence that is kept of what was written in an epoch.
-    const fn kept(&self, epoch: u64) -> u64 {
-        if epoch >= self.epoch {
+    /// Highest sequence that is kept of what was written in an epoch and acknowledged at a moment. Later epochs are lost,
+    /// too, if nobody else knew of them; and what an earlier one goes on acknowledging.
+    const fn kept(&self, epoch: u64, moment: u64) -> u64 {
+        if epoch >= self.epoch && moment >= self.moment {
             u64::MAX
         } else if epoch > self.log_epoch {
             0
@@ -148,8 +150,8 @@ impl AcceptedLoss {
     }
 }
 
-/// What had been acknowledged at a moment: the highest sequence of each epoch.
-pub(crate) type Floor = BTreeMap<u64, u64>;
+/// What had been acknowledged at a moment: the highest sequence of each epoch, and when that was.
+pub(crate) type Floor = BTreeMap<u64, (u64, u64)>;
 
 /// A reply that a client took.
 struct Taken {
@@ -158,6 +160,7 @@ struct Taken {
     epoch: u64,
     /// Sequence of the entry that was answered.
     at: u64,
+    moment: u64,
     output: Output,
 }
 
@@ -168,6 +171,7 @@ struct Told {
     number: u64,
     epoch: u64,
     at: u64,
+    moment: u64,
 }
 
 /// What is known to be true so far.
@@ -175,8 +179,10 @@ struct Told {
 pub(crate) struct Oracle {
     transfers: BTreeMap<u128, Told>,
     taken: Vec<Taken>,
-    /// Digest and epoch of what was committed at each sequence.
-    digests: BTreeMap<u64, (u128, u64)>,
+    /// Digest, epoch and moment of what was committed at each sequence.
+    digests: BTreeMap<u64, (u128, u64, u64)>,
+    /// Counts what is told.
+    moment: u64,
     primaries: BTreeMap<u64, u8>,
     acknowledged_floor: Floor,
     losses: Vec<AcceptedLoss>,
@@ -188,22 +194,23 @@ impl Oracle {
     /// An operator confirmed that what is not in a log may be lost, and the promotion began `epoch` on that log.
     pub(crate) fn accept_loss(&mut self, epoch: u64, end: FrameEnd) {
         let (log_epoch, after) = (end.epoch, end.sequence);
-        self.losses.push(AcceptedLoss { epoch, log_epoch, after });
+        self.moment += 1;
+        self.losses.push(AcceptedLoss { epoch, log_epoch, after, moment: self.moment });
     }
 
     pub(crate) const fn has_losses(&self) -> bool {
         !self.losses.is_empty()
     }
 
-    /// Whether an operator gave up what was committed in `epoch` at `sequence`.
-    pub(crate) fn may_be_lost(&self, epoch: u64, sequence: u64) -> bool {
-        self.losses.iter().any(|loss| sequence > loss.kept(epoch))
+    /// Whether an operator gave up what was written in `epoch` at `sequence` and acknowledged at `moment`.
+    fn may_be_lost(&self, epoch: u64, sequence: u64, moment: u64) -> bool {
+        self.losses.iter().any(|loss| sequence > loss.kept(epoch, moment))
     }
 
     /// Whether a node whose log ends in `epoch` may find what it calls acknowledged gone from the primary's log.
     pub(crate) fn excuses_alarm(&self, alarm: &Alarm, epoch: u64) -> bool {
         let Alarm::AcknowledgedSuffix { commit, .. } = alarm else { return false };
-        self.may_be_lost(epoch, *commit)
+        self.may_be_lost(epoch, *commit, 0)
     }
 
     pub(crate) fn take(
@@ -217,14 +224,17 @@ impl Oracle {
         if first != node {
             return Err(Violation::TwoPrimaries { first, second: node, epoch });
         }
+        self.moment += 1;
+        let moment = self.moment;
         let floor = self.acknowledged_floor.entry(epoch).or_default();
-        *floor = reply.at.max(*floor);
+        *floor = (reply.at, moment).max(*floor);
         self.acknowledged += u64::from(reply.output.status == RequestStatus::Ok);
         self.taken.push(Taken {
             client: header.client,
             request: header.request,
             epoch,
             at: reply.at,
+            moment,
             output: reply.output.clone(),
         });
         Ok(())
@@ -238,9 +248,9 @@ impl Oracle {
     ) -> Result<(), Violation> {
         for (transfer, result) in transfers.iter().zip(results) {
             let number = if result.status == CREATED { result.timestamp } else { 0 };
-            let told = Told { number, epoch: reply.epoch, at: reply.at };
+            let told = Told { number, epoch: reply.epoch, at: reply.at, moment: self.moment };
             let known = *self.transfers.entry(transfer.id).or_insert(told);
-            if known.number != number && !self.may_be_lost(known.epoch, known.at) {
+            if known.number != number && !self.may_be_lost(known.epoch, known.at, known.moment) {
                 let (id, acknowledged) = (transfer.id, known.number);
                 return Err(Violation::Lost { id, acknowledged, found: Some(number) });
             }
@@ -258,11 +268,11 @@ impl Oracle {
         self.reads += 1;
         // A primary that an operator gave up does not know it.
         let is_given_up = self.losses.iter().any(|loss| loss.epoch > epoch);
-        for (&written_in, &sequence) in floor {
+        for (&written_in, &(sequence, moment)) in floor {
             if written_in > epoch && is_given_up {
                 continue;
             }
-            let kept = self.losses.iter().map(|loss| loss.kept(written_in)).min();
+            let kept = self.losses.iter().map(|loss| loss.kept(written_in, moment)).min();
             let acknowledged = sequence.min(kept.unwrap_or(u64::MAX));
             if seen < acknowledged {
                 return Err(Violation::StaleRead { seen, acknowledged });
@@ -279,13 +289,15 @@ impl Oracle {
         digest: u128,
         epoch: u64,
     ) -> Result<(), Violation> {
-        let (known, known_epoch) = *self.digests.entry(sequence).or_insert((digest, epoch));
+        self.moment += 1;
+        let told = (digest, epoch, self.moment);
+        let (known, known_epoch, moment) = *self.digests.entry(sequence).or_insert(told);
         if known == digest {
             return Ok(());
         }
-        if self.may_be_lost(known_epoch, sequence) {
-            self.digests.insert(sequence, (digest, epoch));
-        } else if !self.may_be_lost(epoch, sequence) {
+        if self.may_be_lost(known_epoch, sequence, moment) {
+            self.digests.insert(sequence, told);
+        } else if !self.may_be_lost(epoch, sequence, self.moment) {
             return Err(Violation::Digest { node, sequence });
         }
         Ok(())
@@ -299,7 +311,9 @@ impl Oracle {
             engine.transfers().map(|transfer| (transfer.id, transfer.timestamp)).collect();
         for (&id, told) in &self.transfers {
             let found = found.get(&id).copied();
-            if found.unwrap_or(0) != told.number && !self.may_be_lost(told.epoch, told.at) {
+            if found.unwrap_or(0) != told.number
+                && !self.may_be_lost(told.epoch, told.at, told.moment)
+            {
                 return Err(Violation::Lost { id, acknowledged: told.number, found });
             }
         }
@@ -334,7 +348,7 @@ impl Oracle {
         answers: &BTreeMap<u64, (RequestHeader, ModelReply)>,
     ) -> Result<(), Violation> {
         for taken in &self.taken {
-            if self.may_be_lost(taken.epoch, taken.at) {
+            if self.may_be_lost(taken.epoch, taken.at, taken.moment) {
                 continue;
             }
             let (client, request) = (taken.client, taken.request);

@@ -400,8 +400,7 @@ impl World {
 
     pub(crate) fn client_speaks(&mut self, index: usize, turn: u64) {
         let client = &mut self.clients[index];
-        let is_new = client.turn == turn && !(self.is_quiet && !client.is_waiting());
-        if !is_new {
+        if client.turn != turn || (self.is_quiet && !client.is_waiting()) {
             return;
         }
         if client.sent_ns > 0 && self.now_ns - client.sent_ns >= CLIENT_TIMEOUT_NS {

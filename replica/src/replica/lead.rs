@@ -6,7 +6,7 @@
 use super::follow::split_frame;
 use super::{Replica, State};
 use crate::config::{Config, Control, ControlKind, Policy};
-use crate::constants::{READ_SIZE, WINDOW_SIZE};
+use crate::constants::{BULK_READ_SIZE, BULK_WINDOW_SIZE, READ_SIZE, WINDOW_SIZE};
 use crate::error::MessageError;
 use crate::log::FrameEnd;
 use crate::message::{Message, PeerRole};
@@ -105,17 +105,30 @@ impl Replica {
         Ok(())
     }
 
+    /// Whether a peer is behind what is committed while another one keeps up. Its frames can wait, those of the other one
+    /// cannot: somebody waits for their commit.
+    fn is_bulk(&self, peer: u8) -> bool {
+        let keeps_up =
+            |other: u8| self.stream(other).is_some_and(|it| it.is_ready && it.after >= self.commit);
+        !keeps_up(peer) && (0..self.config.node_count).any(|other| other != peer && keeps_up(other))
+    }
+
     /// Asks for the next frames of a stream if its window has room.
     fn pump(&mut self, peer: u8) {
         let end = self.log.last().sequence;
+        let (size_max, window_size) = if self.is_bulk(peer) {
+            (BULK_READ_SIZE, BULK_WINDOW_SIZE)
+        } else {
+            (READ_SIZE, WINDOW_SIZE)
+        };
         let Some(stream) = self.peer_mut(peer).and_then(|known| known.stream.as_mut()) else {
             return;
         };
         let wants = stream.is_ready && !stream.is_reading && stream.after < end;
-        if wants && stream.in_flight_size < WINDOW_SIZE {
+        if wants && stream.in_flight_size < window_size {
             stream.is_reading = true;
             let after = stream.after;
-            self.output(Output::ReadFrames { peer, after, size_max: READ_SIZE });
+            self.output(Output::ReadFrames { peer, after, size_max });
         }
     }
 
@@ -142,7 +155,10 @@ impl Replica {
         stream.in_flight.push_back((last, frames.len() as u64));
         stream.in_flight_size += frames.len() as u64;
         self.send(peer, &Message::Frames { commit, source_end, frames });
-        self.pump(peer);
+        // A bulk stream goes on with the next acknowledgement or frame, so that others get their turn in between.
+        if !self.is_bulk(peer) {
+            self.pump(peer);
+        }
     }
 
     pub(super) fn lead_appended(&mut self, end: FrameEnd, control: Option<Control>) {
@@ -153,7 +169,10 @@ impl Replica {
                 lead.start_sequence = Some(end.sequence);
             }
         }
-        for peer in 0..self.config.node_count {
+        // Those first for whom a commit waits.
+        let mut peers: Vec<u8> = (0..self.config.node_count).collect();
+        peers.sort_by_key(|peer| self.is_bulk(*peer));
+        for peer in peers {
             self.pump(peer);
         }
     }
@@ -180,6 +199,10 @@ impl Replica {
     pub(super) fn advance_commit(&mut self) {
         let State::Primary(lead) = &self.state else { return };
         let Some(start) = lead.start_sequence else { return };
+        // Without its own record this node could be promoted again by an older one, and need fewer grants.
+        if self.durable < self.config_sequence {
+            return;
+        }
         let positions = match self.config.policy {
             Policy::Disk | Policy::TwoDisks => self.positions(|stream| stream.durable),
             Policy::DiskRam => self.positions(|stream| stream.received),
@@ -187,8 +210,7 @@ impl Replica {
         let place = usize::from(self.config.min_sync) - 1;
         let mut commit = positions.get(place).copied().unwrap_or(0);
         if self.config.policy != Policy::TwoDisks {
-            let counts = self.durable >= self.config_sequence;
-            commit = if counts { commit.min(self.durable) } else { 0 };
+            commit = commit.min(self.durable);
         }
         if commit >= start && commit > self.commit {
             self.commit = commit;

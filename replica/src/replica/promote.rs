@@ -43,7 +43,8 @@ impl Replica {
         if !matches!(self.state, State::Standby) {
             return Err(Refusal::Role);
         }
-        if !self.is_known_disk_here() {
+        let is_last_resort = accept_loss_after.is_some() && self.log.last() != FrameEnd::START;
+        if !self.is_known_disk_here() && !is_last_resort {
             return Err(Refusal::NotAdmitted);
         }
         let epoch = self.config.next_epoch(self.highest_epoch, self.options.index);

@@ -1,0 +1,163 @@
+//! Policies, nodes that go on alone, and what may be lost.
+
+use crate::net::{Net, node_of};
+use mizan_replica::{Alarm, Command, Config, Policy, Refusal, Role};
+
+#[test]
+fn a_node_that_heard_the_other_go_solo_is_not_promoted_behind_its_back() {
+    let mut net = Net::new(2);
+    net.promote(0, true, None);
+    net.run();
+    assert_eq!(net.node(1).replica.status().config.min_sync_base, 2);
+    let now_ns = net.now_ns;
+    net.node(1).is_quick = false;
+    net.node(0).replica.handle_admin(Command::Detach, now_ns).unwrap();
+    net.run();
+    assert_eq!(net.node(1).replica.status().config.min_sync, 1, "it heard of it");
+    net.dead = vec![0];
+    net.node(1).is_quick = true;
+    net.sync(1);
+    net.promote(1, false, None);
+    net.pass(400);
+    let last_sequence = net.end(1);
+    assert_eq!(net.node(1).refusals, [Refusal::Grants { grants: 1, needed: 2, last_sequence }]);
+    net.promote(1, false, Some(last_sequence));
+    net.pass(400);
+    assert!(matches!(net.role(1), Role::Primary(_)));
+}
+
+#[test]
+fn a_node_that_only_heard_of_a_later_commit_is_not_promoted_without_a_word_about_losses() {
+    let mut net = Net::new(2);
+    net.promote(0, false, None);
+    net.write(0, b"shared");
+    net.node(1).is_quick = false;
+    // Node 1 hears heartbeats, and no frame gets through to it.
+    net.disconnect(0, 1);
+    let now_ns = net.now_ns;
+    net.node(0).replica.handle_admin(Command::Detach, now_ns).unwrap();
+    net.run();
+    net.write(0, b"acknowledged alone");
+    net.connect(0, 1);
+    while let Some((from, to, bytes)) = {
+        net.drain(0);
+        net.drain(1);
+        net.in_flight.pop_front()
+    } {
+        if bytes[40] != 6 {
+            let _ = net.node(to).replica.handle_message(from, &bytes, now_ns);
+        }
+    }
+    net.dead = vec![0];
+    net.disconnect(0, 1);
+    net.node(1).is_quick = true;
+    let (acknowledged, last_sequence) = (net.commit(0), net.end(1));
+    assert!(acknowledged > last_sequence);
+    net.promote(1, false, None);
+    net.pass(400);
+    let refusal = Refusal::Acknowledged { acknowledged, last_sequence };
+    assert_eq!(net.node(1).refusals, [refusal]);
+    net.promote(1, false, Some(last_sequence));
+    net.pass(400);
+    assert!(matches!(net.role(1), Role::Primary(_)));
+}
+
+#[test]
+fn what_a_node_wrote_alone_before_it_restarted_is_not_cut_although_no_frame_calls_it_acknowledged()
+{
+    let mut net = Net::new(2);
+    net.promote(0, false, None);
+    net.write(0, b"shared");
+    net.disconnect(0, 1);
+    let now_ns = net.now_ns;
+    net.node(0).replica.handle_admin(Command::Detach, now_ns).unwrap();
+    net.run();
+    net.write(0, b"acknowledged alone");
+    let shared = net.end(1);
+    net.dead = vec![0];
+    // A rival that did not hear of it.
+    net.promote(1, true, None);
+    net.pass(400);
+    assert!(matches!(net.role(1), Role::Primary(_)));
+    net.dead.clear();
+    net.restart(0, 1, 0);
+    assert_eq!(net.node(0).replica.status().commit, 0, "its frames name no commit");
+    let commit = net.end(0);
+    net.connect_all();
+    net.pass(200);
+    assert_eq!(net.node(0).alarms, [Alarm::AcknowledgedSuffix { shared, commit }]);
+    assert!(net.node(0).cuts.is_empty());
+}
+
+#[test]
+fn where_a_promotion_needs_every_node_the_primary_alone_admits_a_new_disk() {
+    for policy in [Policy::Disk, Policy::TwoDisks] {
+        let mut net = Net::of(2, policy);
+        net.promote(0, false, None);
+        net.disconnect(0, 1);
+        let now_ns = net.now_ns;
+        net.node(0).replica.handle_admin(Command::Detach, now_ns).unwrap();
+        net.run();
+        net.write(0, b"one");
+        net.nodes[1] = node_of(1, Config::new(2, policy), 2, Vec::new());
+        net.connect(0, 1);
+        net.pass(300);
+        let config = net.node(0).replica.status().config;
+        assert_eq!(config.incarnations[1], 2, "{policy:?}");
+        assert_eq!(config.min_sync, config.min_sync_base, "{policy:?}");
+        net.write(0, b"two");
+        assert_eq!(net.commit(0), net.end(0), "{policy:?}");
+    }
+}
+
+#[test]
+fn under_disk_ram_a_copy_in_memory_counts_and_its_node_can_be_promoted_alone() {
+    let mut net = Net::of(2, Policy::DiskRam);
+    net.promote(0, false, None);
+    net.node(1).is_quick = false;
+    net.write(0, b"in memory there");
+    assert_eq!(net.commit(0), net.end(0));
+    net.node(0).is_quick = false;
+    net.write(0, b"in memory on both");
+    assert!(net.commit(0) < net.end(0), "the primary's own disk has to have it");
+    net.dead = vec![0];
+    net.node(1).is_quick = true;
+    net.sync(1);
+    net.promote(1, false, None);
+    net.pass(400);
+    assert!(matches!(net.role(1), Role::Primary(_)));
+    assert!(net.node(1).log.iter().any(|(_, payload)| payload == b"in memory there"));
+}
+
+#[test]
+fn under_disk_ram_a_node_that_lost_its_memory_counts_only_after_it_was_admitted_again() {
+    let mut net = Net::of(2, Policy::DiskRam);
+    net.promote(0, false, None);
+    net.write(0, b"on both disks");
+    net.node(1).is_quick = false;
+    net.write(0, b"in memory there");
+    let acknowledged = net.end(0);
+    assert_eq!(net.commit(0), acknowledged);
+    let renewed = 1 | 1 << 48;
+    net.restart(1, renewed, 1);
+    net.dead = vec![0];
+    net.promote(1, false, None);
+    net.pass(400);
+    let last_sequence = net.end(1);
+    assert_eq!(net.node(1).refusals, [Refusal::Grants { grants: 0, needed: 1, last_sequence }]);
+    // With every disk's grant it may lead: the primary's is among them.
+    net.dead.clear();
+    net.connect_all();
+    net.promote(1, false, None);
+    net.pass(400);
+    assert!(matches!(net.role(1), Role::Primary(_)));
+    assert!(net.end(1) > acknowledged);
+    assert_eq!(net.node(1).replica.status().config.incarnations[..2], [1, renewed]);
+    net.restart(1, renewed | 1 << 49, 0);
+    net.connect_all();
+    net.promote(0, false, None);
+    net.pass(400);
+    net.write(0, b"more");
+    assert_eq!(net.commit(0), net.end(0));
+    assert_eq!(net.node(0).replica.status().config.incarnations[1], renewed | 1 << 49);
+}

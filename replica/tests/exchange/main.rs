@@ -1,0 +1,5 @@
+//! Scripted exchanges between state machines.
+
+mod exchanges;
+mod losses;
+mod net;
