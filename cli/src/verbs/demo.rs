@@ -15,7 +15,7 @@ use crate::files::count_text;
 use crate::output::{Output, Table};
 use crate::scratch::{ScratchNode, ScratchOptions};
 use crate::signals::Signals;
-use crate::verbs::bench;
+use crate::verbs::{bench, dev};
 use mizan_node::FormatOptions;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -105,6 +105,7 @@ fn limits(transfers: u64) -> FormatOptions {
         hold_count_max: SPARE,
         session_count_max: 64,
         digest_interval: DIGEST_INTERVAL,
+        trading: Some(dev::TRADING),
         ..FormatOptions::new("")
     }
 }

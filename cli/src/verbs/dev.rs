@@ -17,7 +17,9 @@ use crate::output::{Output, Table};
 use crate::signals::Signals;
 use crate::verbs::start;
 use mizan_client::{Client, ClientConfig, names};
-use mizan_node::{FormatOptions, Node, NodeError, NodeOptions, format, is_formatted};
+use mizan_node::{
+    FormatOptions, Node, NodeError, NodeOptions, TradingLimits, format, is_formatted,
+};
 use mizan_wire::{
     Account, AccountFlags, CREATED, CodeClass, CreateAccountStatus, CreateCode, CreateLedger,
     CreateResult, CreateTransferStatus, RegistryStatus, Status, Transfer,
@@ -30,6 +32,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// Room for order books: small, because it is taken at the start.
+pub(crate) const TRADING: TradingLimits = TradingLimits {
+    instrument_count_max: 100,
+    order_count_max: 100_000,
+    open_order_count_max: 65_536,
+    book_level_count_max: 16_384,
+    report_count_max: 100_000,
+};
 /// How often it is looked whether the node still runs.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Ledgers: number by ISO 4217, decimal places, currency, name.
@@ -123,6 +133,7 @@ fn limits(data: &Path) -> FormatOptions {
         transfer_count_max: 1_000_000,
         hold_count_max: 100_000,
         segment_size: 16 << 20,
+        trading: Some(TRADING),
         ..FormatOptions::new(data)
     }
 }
