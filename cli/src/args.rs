@@ -7,6 +7,7 @@
 mod import;
 mod ledger;
 mod node;
+mod trading;
 
 pub use import::ImportArgs;
 pub use ledger::{
@@ -16,6 +17,12 @@ pub use ledger::{
 };
 pub use node::{
     BenchArgs, DemoArgs, DevArgs, FormatArgs, InspectArgs, InspectWhat, StartArgs, VerifyArgs,
+};
+
+pub use trading::{
+    AmendOrderArgs, BookArgs, CancelOrderArgs, CloseInstrumentArgs, CreateInstrumentArgs,
+    EnterOrderArgs, InstrumentArgs, InstrumentStateArgs, InstrumentVerb, ListInstrumentsArgs,
+    ListOrdersArgs, OrderArgs, OrderVerb, ReportsArgs, SelfTradeMode, StateName,
 };
 
 use crate::exit;
@@ -79,6 +86,14 @@ pub enum Verb {
     Ledgers(LedgersArgs),
     /// Adds up all accounts: debits equal credits in every ledger
     TrialBalance(TrialBalanceArgs),
+    /// Makes, lists, halts and closes instruments
+    Instrument(InstrumentArgs),
+    /// Enters, amends, cancels and lists orders
+    Order(OrderArgs),
+    /// Shows the price levels of an instrument's order book
+    Book(BookArgs),
+    /// Shows the execution reports of an account
+    Reports(ReportsArgs),
     /// Says what a status means and what to do about it
     Explain(ExplainArgs),
     /// Imports transfers from a CSV or TSV file

@@ -164,8 +164,7 @@ fn orders_are_amended_and_cancelled_by_number_or_by_client_id() {
     assert_eq!(market.depth(Side::Buy), [(19_100, 5, 1), (18_000, 10, 1)]);
 
     let account_id = account(USD, "alice");
-    let by_id =
-        CancelOrderEvent { account_id, client_order_id: 1, ..CancelOrderEvent::default() };
+    let by_id = CancelOrderEvent { account_id, client_order_id: 1, ..CancelOrderEvent::default() };
     let unknown = CancelOrderEvent { client_order_id: 3, ..by_id };
     let results = market.client.cancel_orders(&[by_id, by_id, unknown]).expect("an answer");
     let statuses: Vec<u32> = results.iter().map(|result| result.status).collect();
@@ -334,8 +333,7 @@ fn a_reader_sees_the_book_and_cannot_trade() {
     market.one(limit("bob", Side::Sell, 1, 3, 500));
     let config = ClientConfig { read_only: true, ..ClientConfig::at(market.node.address()) };
     let mut reader = Client::connect(config).expect("the node listens");
-    let query =
-        DepthQuery { instrument: ACME, side: Side::Sell as u8, ..DepthQuery::default() };
+    let query = DepthQuery { instrument: ACME, side: Side::Sell as u8, ..DepthQuery::default() };
     assert_eq!(reader.get_depth(&query).expect("an answer").len(), 1);
     let error = reader.submit_orders(&[limit("bob", Side::Sell, 2, 3, 500)]).expect_err("reads");
     assert!(matches!(error, ClientError::Invalid(_)), "{error:?}");

@@ -65,12 +65,8 @@ pub(crate) fn open(client: &mut Client) {
     ];
     let results = client.create_ledgers(&ledgers).expect("an answer");
     assert!(results.iter().all(|result| result.status == CREATED), "{results:?}");
-    let own = |ledger, name| Account {
-        id: account(ledger, name),
-        ledger,
-        code: 9,
-        ..Account::default()
-    };
+    let own =
+        |ledger, name| Account { id: account(ledger, name), ledger, code: 9, ..Account::default() };
     let own = [own(USD, "fees"), own(USD, "clearing"), own(SHARES, "clearing")];
     let results = client.create_accounts(&own).expect("an answer");
     assert!(results.iter().all(|result| result.status == CREATED), "{results:?}");
