@@ -13,7 +13,7 @@ use crate::verbs::instrument::first;
 use mizan_client::Client;
 use mizan_wire::trading::{
     AmendOrderEvent, CancelOrderEvent, MassCancelEvent, OpenOrdersQuery, OrderKey, OrderResult,
-    OrderState, OrderStatus, OrderView,
+    OrderState, OrderStatus, OrderView, decode_side,
 };
 use serde_json::json;
 
@@ -37,6 +37,7 @@ pub fn run_amend(context: &mut Context, args: &AmendOrderArgs) -> Result<u8, Cli
             asked: format!("amend {}", args.id),
             terms: json!({ "quantity": args.quantity, "price": price, "stop": args.stop }),
             client_order_id: view.as_ref().map(|view| view.client_order_id),
+            side: view.as_ref().and_then(|view| decode_side(view.side)),
             in_advance: None,
         };
         match amended(market, account, name, view.as_ref(), args) {
@@ -107,6 +108,7 @@ pub fn run_cancel(context: &mut Context, args: &CancelOrderArgs) -> Result<u8, C
             asked: format!("cancel {id}"),
             terms: json!({ "id": id }),
             client_order_id: view.as_ref().map(|view| view.client_order_id),
+            side: view.as_ref().and_then(|view| decode_side(view.side)),
             in_advance: None,
         };
         told.show(context, client)

@@ -38,6 +38,7 @@ pub fn run_enter(context: &mut Context, side: Side, args: &EnterOrderArgs) -> Re
             asked: asked(market, side, args),
             terms: terms(side, args),
             client_order_id: Some(client_order_id),
+            side: Some(side),
             in_advance: None,
         };
         let order = match order(market, &trader, side, args) {

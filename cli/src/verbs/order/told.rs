@@ -10,7 +10,7 @@ use crate::names::id_text;
 use crate::output::Table;
 use crate::units::timestamp_text;
 use mizan_client::Client;
-use mizan_wire::orders::{CancelReason, OrderReject};
+use mizan_wire::orders::{CancelReason, OrderReject, Side};
 use mizan_wire::trading::{OrderResult, OrderState, OrderStatus};
 use mizan_wire::{Account, CREATED, Status};
 use serde_json::{Value, json};
@@ -85,6 +85,8 @@ pub(super) struct Told<'a> {
     /// What the person asked for, for scripts.
     pub(super) terms: Value,
     pub(super) client_order_id: Option<u128>,
+    /// Which side it is on, if that is known.
+    pub(super) side: Option<Side>,
     /// Why it is refused in advance, so that nothing was sent.
     pub(super) in_advance: Option<String>,
 }
@@ -190,15 +192,18 @@ impl Told<'_> {
         if more.is_empty() { meaning.to_owned() } else { format!("{meaning} {more}") }
     }
 
+    /// What the account has that pays: money for a buy, base for a sell.
     fn available(&self, accounts: [Option<Account>; 2]) -> String {
-        let names = [&self.trader.name, &self.trader.base_name];
-        let ledgers = [&self.market.quote, &self.market.base];
-        let parts = std::iter::zip(std::iter::zip(names, ledgers), accounts);
-        let texts = parts.filter_map(|((name, ledger), account)| {
-            let available = Balance::of(&account?).available.text(ledger.scale);
-            Some(format!("{name} has {available} {} available", ledger.currency))
-        });
-        format!("{}.", texts.collect::<Vec<String>>().join(", "))
+        let (market, trader) = (self.market, self.trader);
+        let (name, ledger, account) = match self.side {
+            Some(Side::Buy) => (&trader.name, &market.quote, accounts[0]),
+            Some(Side::Sell) => (&trader.base_name, &market.base, accounts[1]),
+            None => return String::new(),
+        };
+        account.map_or(String::new(), |account| {
+            let available = Balance::of(&account).available.text(ledger.scale);
+            format!("{name} has {available} {} available.", ledger.currency)
+        })
     }
 
     fn accounts(&self, client: &mut Client) -> Result<[Option<Account>; 2], CliError> {
@@ -213,6 +218,10 @@ impl Told<'_> {
         let names = [&self.trader.name, &self.trader.base_name];
         let ledgers = [&self.market.quote, &self.market.base];
         for ((name, ledger), account) in std::iter::zip(std::iter::zip(names, ledgers), accounts) {
+            // The base account of an order that was not found is not known.
+            if account.is_none() && self.client_order_id.is_none() {
+                continue;
+            }
             let mut cells = vec![name.clone(), ledger.currency.clone()];
             cells.extend(account.iter().flat_map(|account| Balance::of(account).cells(ledger)));
             table.row(cells);
@@ -226,6 +235,7 @@ impl Told<'_> {
         let balance = |account: Option<Account>, scale| {
             account.map_or(Value::Null, |account| Balance::of(&account).json(scale))
         };
+        let timestamp = (result.timestamp != 0).then_some(result.timestamp);
         let mut value = json!({
             "outcome": verdict.word(),
             "status": name,
@@ -240,8 +250,8 @@ impl Told<'_> {
             "open": market.quantity(result.open),
             "traded": market.money(result.notional),
             "average_price": market.average(result.notional, result.filled),
-            "timestamp": timestamp_text(result.timestamp),
-            "timestamp_ns": result.timestamp.to_string(),
+            "timestamp": timestamp.map(timestamp_text),
+            "timestamp_ns": timestamp.map(|ns| ns.to_string()),
             "accounts": [
                 { "name": self.trader.name, "currency": market.quote.currency, "balance": balance(accounts[0], market.quote.scale) },
                 { "name": self.trader.base_name, "currency": market.base.currency, "balance": balance(accounts[1], market.base.scale) },
