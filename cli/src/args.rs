@@ -9,7 +9,7 @@ mod ledger;
 mod node;
 mod trading;
 
-pub use import::ImportArgs;
+pub use import::{ImportArgs, ImportOrdersArgs, OrderFormat};
 pub use ledger::{
     AccountArgs, AccountsArgs, AccountsVerb, CreateAccountsArgs, CreateLedgerArgs, ExplainArgs,
     HoldArgs, LedgerArgs, LedgerVerb, LedgersArgs, PostArgs, ReplArgs, StatusArgs, TransferArgs,
@@ -98,6 +98,8 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Imports transfers from a CSV or TSV file
     Import(ImportArgs),
+    /// Replays a market's order messages through the ledger, and compares whom the book chooses
+    ImportOrders(ImportOrdersArgs),
     /// Reads verbs line by line
     Repl(ReplArgs),
     /// Shows a node's role, progress, limits and latency, or the state of its files

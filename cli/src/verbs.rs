@@ -11,6 +11,7 @@ mod files_status;
 pub mod format;
 pub mod hold;
 pub mod import;
+pub mod import_orders;
 pub mod inspect;
 pub mod instrument;
 pub mod ledgers;
@@ -66,6 +67,7 @@ pub fn dispatch(context: &mut Context, verb: &Verb) -> Result<u8, CliError> {
         Verb::Reports(args) => reports::run(context, args),
         Verb::Explain(args) => explain::run(context, args),
         Verb::Import(args) => import::run(context, args),
+        Verb::ImportOrders(args) => import_orders::run(context, args),
         Verb::Repl(args) => repl::run(context, args),
         Verb::Status(args) => status::run(context, args),
         Verb::Bench(args) => bench::run(context, args),
