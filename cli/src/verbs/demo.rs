@@ -49,7 +49,8 @@ pub(crate) struct Stage<'a> {
 type Play = fn(&mut Stage<'_>) -> Result<Vec<Act>, CliError>;
 
 /// The acts in their order.
-const PLAYS: [Play; 5] = [acts::start, acts::payments, acts::load, acts::crash, acts::verify];
+const PLAYS: [Play; 6] =
+    [acts::start, acts::payments, acts::market, acts::load, acts::crash, acts::verify];
 
 /// Runs the verb.
 ///

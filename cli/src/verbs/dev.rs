@@ -6,6 +6,8 @@
 //!
 //! What is absent: anything that `mizan start` has not, but the furniture.
 
+mod market;
+
 use crate::Context;
 use crate::args::DevArgs;
 use crate::config::{ADDRESS_DEFAULT, Key};
@@ -168,6 +170,7 @@ pub(crate) fn furnish(address: SocketAddr) -> Result<(), CliError> {
     check::<RegistryStatus>(&client.create_codes(&codes)?, RegistryStatus::Exists)?;
     check(&client.create_accounts(&accounts())?, CreateAccountStatus::Exists)?;
     check(&client.create_transfers(&deposits())?, CreateTransferStatus::Exists)?;
+    market::furnish(&mut client)?;
     client.close()?;
     Ok(())
 }
@@ -283,6 +286,9 @@ fn next_steps(address: SocketAddr) -> Vec<String> {
         ),
         ("hold alice merchant 40.00 USD --id booking-9", "posted, held and available apart"),
         ("post booking-9 30.00", "the rest is released"),
+        ("order sell ACME 6 @ 18.90 --account bob", "bob has ten shares to sell"),
+        ("order buy ACME 5 @ 19.00 --account alice", "money, shares and fee in one step"),
+        ("book ACME", ""),
         ("account alice", ""),
         ("status", ""),
         ("trial-balance", ""),
