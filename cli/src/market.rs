@@ -277,7 +277,8 @@ fn reduced(one: u128, other: u128) -> [u128; 2] {
     while smaller != 0 {
         (larger, smaller) = (smaller, larger % smaller);
     }
-    if larger == 0 { [one, other] } else { [one / larger, other / larger] }
+    // Only two zeros have no divisor, and they stay what they are.
+    [one, other].map(|number| number.checked_div(larger).unwrap_or(number))
 }
 
 fn too_large(what: &str, text: &str) -> Typed {

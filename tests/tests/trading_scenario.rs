@@ -219,6 +219,9 @@ fn a_halted_instrument_refuses_orders_until_it_is_open_again() {
     market.ok("instrument state ACME halted");
     let refused = market.json("order buy ACME 1 @ 189.90 --account alice");
     assert_eq!(refused["status"], "halted", "{refused}");
+    let amend = market.json("order amend ACME b1 5 --account bob");
+    assert_eq!(amend["status"], "halted", "{amend}");
+    market.ok("order cancel ACME b1 --account bob");
     market.ok("instrument state all open");
     let done = market.json("order buy ACME 1 @ 189.90 --account alice --client-order-id x");
     assert_eq!((&done["outcome"], &done["state"]), (&"done".into(), &"filled".into()), "{done}");

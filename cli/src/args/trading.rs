@@ -16,7 +16,7 @@ pub struct InstrumentArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub enum InstrumentVerb {
     /// Makes an order book for a base ledger against a quote ledger; once made it never changes
-    Create(CreateInstrumentArgs),
+    Create(Box<CreateInstrumentArgs>),
     /// Lists the instruments and their terms
     List(ListInstrumentsArgs),
     /// Opens, halts, or allows nothing but cancels
@@ -139,8 +139,8 @@ pub struct ListInstrumentsArgs {
 /// `mizan instrument state`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-A halted instrument takes nothing from its traders but cancels; resting orders stay. `cancel-only`
-differs in that mass cancels are taken, too.
+`halted` and `cancel-only` both take nothing but cancels; resting orders stay. New orders are refused
+with a status that tells an interruption (halted, 1300) from an end to come (cancel_only, 1301).
 
 Examples:
   mizan instrument state ACME halted
@@ -162,7 +162,7 @@ pub enum StateName {
     Open,
     /// Nothing but cancels
     CancelOnly,
-    /// No trading at all
+    /// Nothing but cancels: trading is interrupted
     Halted,
 }
 

@@ -283,7 +283,7 @@ fn end(
         instrument: desk.instrument,
         ..MassCancelEvent::default()
     };
-    let cancelled = first(client.mass_cancel_orders(&[event])?)?;
+    let cancelled = first(&client.mass_cancel_orders(&[event])?)?;
     let ledgers = [market.base.number, market.quote.number];
     let mut trial_balance = client.trial_balance()?;
     trial_balance.retain(|row| ledgers.contains(&row.ledger));

@@ -123,9 +123,9 @@ pub fn run_state(context: &mut Context, args: &InstrumentStateArgs) -> Result<u8
     with_session(context, &args.connect, |context, client| {
         let (instrument, name) = chosen(client, &args.instrument)?;
         let command = InstrumentCommand { instrument, state, ..InstrumentCommand::default() };
-        let result = first(client.set_trading_states(&[command])?)?;
+        let result = first(&client.set_trading_states(&[command])?)?;
         let value = json!({ "instrument": name, "state": word, "instruments": result.open });
-        tell(context, result, &format!("{name} is {word}"), value)
+        tell(context, result, &format!("{name} is {word}"), &value)
     })
 }
 
@@ -137,9 +137,9 @@ pub fn run_close(context: &mut Context, args: &CloseInstrumentArgs) -> Result<u8
     with_session(context, &args.connect, |context, client| {
         let (instrument, name) = chosen(client, &args.instrument)?;
         let command = InstrumentCommand { instrument, ..InstrumentCommand::default() };
-        let result = first(client.close_trading_sessions(&[command])?)?;
+        let result = first(&client.close_trading_sessions(&[command])?)?;
         let value = json!({ "instrument": name, "ended": result.open });
-        tell(context, result, &format!("{name}: {} orders of the day ended", result.open), value)
+        tell(context, result, &format!("{name}: {} orders of the day ended", result.open), &value)
     })
 }
 
@@ -152,7 +152,7 @@ fn chosen(client: &mut Client, text: &str) -> Result<(u32, String), CliError> {
     markets.find(text).map(|market| (market.record.id, market.name()))
 }
 
-pub(crate) fn first(results: Vec<OrderResult>) -> Result<OrderResult, CliError> {
+pub(crate) fn first(results: &[OrderResult]) -> Result<OrderResult, CliError> {
     results.first().copied().ok_or_else(|| {
         CliError::failed(exit::VERSION, "the node answered a command without a result")
     })
@@ -162,14 +162,14 @@ fn tell(
     context: &mut Context,
     result: OrderResult,
     done: &str,
-    value: Value,
+    value: &Value,
 ) -> Result<u8, CliError> {
     if result.status != CREATED {
         let (_, meaning) = describe(result.status);
         return Err(Refusal { status: result.status, text: meaning.to_owned() }.into());
     }
     if context.output.is_json() {
-        context.output.json(&value)?;
+        context.output.json(value)?;
     } else {
         context.output.line(done)?;
     }

@@ -41,7 +41,7 @@ pub fn run_amend(context: &mut Context, args: &AmendOrderArgs) -> Result<u8, Cli
             in_advance: None,
         };
         match amended(market, account, name, view.as_ref(), args) {
-            Ok(event) => told.result = first(client.amend_orders(&[event])?)?,
+            Ok(event) => told.result = first(&client.amend_orders(&[event])?)?,
             Err(Typed::Wrong(error)) => return Err(error),
             Err(Typed::Refused(refusal)) => {
                 told.result.status = refusal.status;
@@ -104,7 +104,7 @@ pub fn run_cancel(context: &mut Context, args: &CancelOrderArgs) -> Result<u8, C
         let told = Told {
             market,
             trader: &trader,
-            result: first(client.cancel_orders(&[event])?)?,
+            result: first(&client.cancel_orders(&[event])?)?,
             asked: format!("cancel {id}"),
             terms: json!({ "id": id }),
             client_order_id: view.as_ref().map(|view| view.client_order_id),
@@ -124,7 +124,7 @@ fn cancel_all(
 ) -> Result<u8, CliError> {
     let event =
         MassCancelEvent { account_id, instrument: market.record.id, ..MassCancelEvent::default() };
-    let result = first(client.mass_cancel_orders(&[event])?)?;
+    let result = first(&client.mass_cancel_orders(&[event])?)?;
     if Verdict::of(result.status) != Verdict::Done {
         let (_, meaning) = describe(result.status);
         return Err(Refusal { status: result.status, text: meaning.to_owned() }.into());

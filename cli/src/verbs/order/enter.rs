@@ -50,7 +50,7 @@ pub fn run_enter(context: &mut Context, side: Side, args: &EnterOrderArgs) -> Re
             return refuse(context, client, told, refusal);
         }
         let sent = client.submit_orders(&[order]);
-        told.result = first(sent.map_err(|error| with_id(&error, args, client_order_id))?)?;
+        told.result = first(&sent.map_err(|error| with_id(&error, args, client_order_id))?)?;
         let code = told.show(context, client)?;
         if args.client_order_id.is_none() && code == exit::OK {
             let id = id_text(client_order_id);
