@@ -117,6 +117,8 @@ pub struct GatewayCounters {
     pub taken_over: u64,
     /// Requests accepted by the sink, hellos that want a session included.
     pub requests: u64,
+    /// Mass cancels submitted for sessions without a connection.
+    pub disconnect_cancels: u64,
     /// Requests refused without being sequenced.
     pub requests_refused: u64,
     /// Connections ended because of a frame that is not one, or came at the wrong time.

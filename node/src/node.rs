@@ -277,7 +277,11 @@ struct Assembly<'o, S: Storage> {
 }
 
 impl<S: Storage> Assembly<'_, S> {
-    fn assemble(self) -> Result<Node<S>, NodeError> {
+    fn assemble(mut self) -> Result<Node<S>, NodeError> {
+        // Whoever entered the orders that are open has lost the connection with the process before this one.
+        if self.engine.status().open_order_count > 0 {
+            self.gateway.cancel_orders_of_all_sessions();
+        }
         let waker = self.gateway.waker();
         // A lost wake only costs the time that the front blocks at the most.
         let front_signal = Signal::with_wake_hook(move || drop(waker.wake()));

@@ -13,7 +13,7 @@ use mizan_wire::trading::{
     OrderResult, OrderState, OrderStatus, ReportsQuery, SubmitOrder,
 };
 use mizan_wire::{CREATED, Operation, Status};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use zerocopy::IntoBytes;
 
@@ -337,4 +337,81 @@ fn a_reader_sees_the_book_and_cannot_trade() {
     assert_eq!(reader.get_depth(&query).expect("an answer").len(), 1);
     let error = reader.submit_orders(&[limit("bob", Side::Sell, 2, 3, 500)]).expect_err("reads");
     assert!(matches!(error, ClientError::Invalid(_)), "{error:?}");
+}
+
+/// An order of alice's that ends with the connection it came by, and one that does not.
+fn two_bids(client: &mut Client, first_id: u128) {
+    let with = OrderFlags::CANCEL_ON_DISCONNECT;
+    let orders = [
+        SubmitOrder { flags: with, ..limit("alice", Side::Buy, first_id, 1, 500) },
+        limit("alice", Side::Buy, first_id + 1, 2, 400),
+    ];
+    let results = client.submit_orders(&orders).expect("an answer");
+    assert!(results.iter().all(|result| result.status == CREATED), "{results:?}");
+}
+
+/// Waits until the order has ended, and says why it did.
+fn reason_of(client: &mut Client, name: &str, id: u128) -> u16 {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let order = client.get_orders(&[Market::key(name, id)]).expect("an answer")[0];
+        if order.state == OrderState::Cancelled as u8 {
+            return order.reason;
+        }
+        assert!(Instant::now() < until, "the order stays open: {order:?}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_lost_connection_ends_the_orders_that_asked_for_it_also_in_a_halt() {
+    let mut market = market();
+    let mut trader = connect(&market.node);
+    two_bids(&mut trader, 1);
+    let halt = InstrumentCommand {
+        instrument: ACME,
+        state: TradingState::Halted as u8,
+        ..InstrumentCommand::default()
+    };
+    assert_eq!(market.client.set_trading_states(&[halt]).expect("an answer")[0].status, CREATED);
+    assert_eq!(market.depth(Side::Buy), [(500, 1, 1), (400, 2, 1)]);
+    drop(trader);
+    let reason = reason_of(&mut market.client, "alice", 1);
+    assert_eq!(reason, CancelReason::MassCancelled as u16);
+    assert_eq!(market.depth(Side::Buy), [(400, 2, 1)]);
+}
+
+#[test]
+fn a_session_that_moves_to_another_connection_keeps_its_orders() {
+    let mut market = market();
+    let config = ClientConfig { client_id: 4_711, ..ClientConfig::at(market.node.address()) };
+    let mut older = Client::connect(config.clone()).expect("the node listens");
+    two_bids(&mut older, 1);
+    let newer = Client::connect(config).expect("the node listens");
+    // The older one's connection ends, and the session goes on.
+    drop(older);
+    assert_eq!(market.client.engine_status().expect("an answer").open_order_count, 2);
+    drop(newer);
+    let reason = reason_of(&mut market.client, "alice", 1);
+    assert_eq!(reason, CancelReason::MassCancelled as u16);
+    assert_eq!(market.client.engine_status().expect("an answer").open_order_count, 1);
+}
+
+#[test]
+fn a_node_that_was_killed_ends_the_orders_whose_connections_died_with_it() {
+    let mut market = market();
+    let mut trader = connect(&market.node);
+    two_bids(&mut trader, 1);
+    let account = account(USD, "alice");
+    let held = market.client.lookup_accounts(&[account]).expect("an answer")[0].debits_pending;
+    assert_eq!(held, (500 + 100) + (800 + 100));
+    market.node.kill9();
+    drop(trader);
+    market.node = market::start(&market.directory.path().join("data"));
+    market.client = connect(&market.node);
+    let reason = reason_of(&mut market.client, "alice", 1);
+    assert_eq!(reason, CancelReason::MassCancelled as u16);
+    assert_eq!(market.depth(Side::Buy), [(400, 2, 1)]);
+    let held = market.client.lookup_accounts(&[account]).expect("an answer")[0].debits_pending;
+    assert_eq!(held, 800 + 100);
 }
