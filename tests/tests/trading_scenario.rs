@@ -260,6 +260,11 @@ fn orders_are_listed_amended_and_cancelled_under_the_names_that_people_gave_them
     let rest = market.json("order cancel ACME --all --account alice");
     assert_eq!(rest["cancelled"], 1, "{rest}");
     assert_eq!(market.json("order list alice"), serde_json::json!([]));
+    for line in ["order list nobody", "reports nobody"] {
+        let output = market.run(line);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("no account nobody"));
+    }
     assert_eq!(market.balance("alice", "USD"), ["2000.00", "0.00", "2000.00"]);
     let reports = market.json("reports alice --from 2 --limit 2");
     let numbers: Vec<u64> = reports["reports"]

@@ -12,6 +12,7 @@ mod told;
 
 pub use change::{run_amend, run_cancel};
 pub use enter::run_enter;
+pub(crate) use list::no_account;
 pub use list::run_list;
 pub(crate) use told::{reason_name, state_name};
 

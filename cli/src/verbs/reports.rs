@@ -10,7 +10,7 @@ use crate::money::Signed;
 use crate::names::{account_id, id_text};
 use crate::output::Table;
 use crate::units::timestamp_text;
-use crate::verbs::order::reason_name;
+use crate::verbs::order::{no_account, reason_name};
 use mizan_client::{Client, ReportPage};
 use mizan_wire::trading::{ExecutionKind, ExecutionReport, ReportsQuery};
 use serde_json::{Value, json};
@@ -73,12 +73,7 @@ fn find(
             found = Some(page);
         }
     }
-    found.ok_or_else(|| {
-        CliError::Problem(format!(
-            "there is no account {} in the quote ledger of any instrument; see `mizan instrument list`",
-            args.account
-        ))
-    })
+    found.ok_or_else(|| no_account(&args.account))
 }
 
 /// Page after page, until the end or the limit.

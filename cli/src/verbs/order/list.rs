@@ -93,6 +93,10 @@ fn open(
         .into_iter()
         .map(|ledger| account_id(ledger, account))
         .collect::<Result<BTreeSet<u128>, CliError>>()?;
+    let asked: Vec<u128> = ids.iter().copied().collect();
+    if client.lookup_accounts(&asked)?.is_empty() {
+        return Err(no_account(account));
+    }
     let mut orders = Vec::new();
     for account_id in ids {
         let mut query = OpenOrdersQuery {
@@ -108,6 +112,13 @@ fn open(
         }
     }
     Ok(orders)
+}
+
+/// Nobody of that name can have orders.
+pub(crate) fn no_account(account: &str) -> CliError {
+    CliError::Problem(format!(
+        "there is no account {account} in the quote ledger of any instrument; see `mizan instrument list`"
+    ))
 }
 
 const fn side_name(side: u8) -> &'static str {
