@@ -36,7 +36,9 @@ impl Disconnects {
     #[inline]
     pub(crate) fn note(&mut self, client: u128, session: u64, operation: Operation, body: &[u8]) {
         if operation == Operation::SubmitOrders && asks_for_it(body) {
-            self.marked.insert(client, session);
+            let before = self.marked.insert(client, session);
+            // A client has one session: the one before was closed, and its connection taken over, before this began.
+            self.due.extend(before.filter(|before| *before != session));
         }
     }
 
@@ -114,5 +116,17 @@ mod tests {
         disconnects.note(3, 30, Operation::SubmitOrders, &orders(&[0, with, 0]));
         [1, 2, 3, 3].into_iter().for_each(|client| disconnects.lose(client));
         assert_eq!(disconnects.due, [30]);
+    }
+
+    #[test]
+    fn a_clients_next_session_does_not_make_its_last_one_be_forgotten() {
+        let body = orders(&[OrderFlags::CANCEL_ON_DISCONNECT]);
+        let mut disconnects = Disconnects::default();
+        for session in [10, 10, 11] {
+            disconnects.note(1, session, Operation::SubmitOrders, &body);
+        }
+        assert_eq!(disconnects.due, [10]);
+        disconnects.lose(1);
+        assert_eq!(disconnects.due, [10, 11]);
     }
 }

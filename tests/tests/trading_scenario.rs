@@ -1,10 +1,12 @@
 //! A market from the command line, over TCP: what an order holds, what its fills move, what its refusals say, and that
 //! the same input gives the same output hash, also over a kill.
 
-use mizan_tests::binary::{NodeProcess, format_small, mizan, mizan_ok};
+use mizan_tests::binary::{NodeProcess, format_small, mizan, mizan_binary, mizan_ok};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 const LIMITED: &str = "debits_must_not_exceed_credits";
@@ -306,4 +308,27 @@ fn a_node_shows_what_was_fixed_for_trading_and_says_when_there_is_none() {
     let status = run(&["status", "--json"]);
     let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
     assert!(status["output_hash"].is_null(), "{status}");
+}
+
+#[test]
+fn a_watched_book_is_shown_whenever_it_changes_and_ends_in_order() {
+    let market = Market::opened();
+    let address = market.node.address().to_string();
+    let mut watch = Command::new(mizan_binary())
+        .args(["book", "ACME", "--watch", "--json", "--address", &address])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary can be run");
+    let stdout = watch.stdout.take().expect("stdout is piped");
+    let mut lines = BufReader::new(stdout).lines();
+    let mut next = || -> Value {
+        let line = lines.next().expect("a line comes").expect("stdout can be read");
+        serde_json::from_str(&line).expect("JSON")
+    };
+    assert_eq!(next()["bids"], serde_json::json!([]));
+    market.ok("order buy ACME 3 @ 189.00 --account alice");
+    let bid = serde_json::json!([{ "price": "189.00", "quantity": "3", "orders": 1 }]);
+    assert_eq!(next()["bids"], bid);
+    kill_process(Pid::from_child(&watch), Signal::TERM).expect("a signal");
+    assert_eq!(watch.wait().expect("a child can be waited for").code(), Some(0));
 }

@@ -113,7 +113,6 @@ fn import(
     signals: &Signals,
 ) -> Result<u8, CliError> {
     let (market, desk) = furnish(client, &args.name)?;
-    let bar = context.output.progress(0, "importing");
     let begin = Instant::now();
     let mut replay = Replay::new(client, desk);
     while let Some(message) = messages.next()? {
@@ -122,11 +121,9 @@ fn import(
             Ok(message) => replay.message(&message)?,
             Err(reason) => replay.tally.bad.push((messages.line(), reason)),
         }
-        bar.set_position(replay.tally.messages);
     }
     replay.finish()?;
     let seconds = begin.elapsed().as_secs_f64();
-    bar.finish_and_clear();
     let Replay { mirror, tally, .. } = replay;
     let ending = end(client, &market, &desk, &mirror, seconds)?;
     let output = &mut context.output;
