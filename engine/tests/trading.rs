@@ -364,6 +364,15 @@ fn a_lost_session_takes_along_the_orders_that_asked_for_it() {
     assert_eq!(market.send(Operation::MassCancelOrders, &[lost])[0].open, 1);
     assert_eq!(market.order(BUYER, 1).state, OrderState::Cancelled as u8);
     assert_eq!(market.order(BUYER, 2).state, OrderState::Open as u8);
+
+    // A node whose connections are all gone names every session, and still only those that asked for it.
+    header.request = 2;
+    let again = [SubmitOrder { client_order_id: 3, ..events[0] }, buy(BUYER, 4, 1, 1_000)];
+    market.log.apply(&header, again.as_bytes()).unwrap();
+    let every = MassCancelEvent { session: MassCancelEvent::EVERY_SESSION, ..lost };
+    assert_eq!(market.send(Operation::MassCancelOrders, &[every])[0].open, 1);
+    assert_eq!(market.order(BUYER, 3).state, OrderState::Cancelled as u8);
+    assert_eq!(market.open_count(BUYER), 2);
 }
 
 #[test]
