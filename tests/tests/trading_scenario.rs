@@ -219,6 +219,7 @@ fn every_refusal_is_told_by_name_and_number_and_changes_nothing() {
 fn a_halted_instrument_refuses_orders_until_it_is_open_again() {
     let market = Market::opened();
     market.ok("instrument state ACME halted");
+    assert_eq!(market.json("instrument list")[0]["state"], "halted");
     let refused = market.json("order buy ACME 1 @ 189.90 --account alice");
     assert_eq!(refused["status"], "halted", "{refused}");
     let amend = market.json("order amend ACME b1 5 --account bob");

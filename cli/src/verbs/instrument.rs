@@ -19,7 +19,8 @@ use crate::units::timestamp_text;
 use mizan_client::Client;
 use mizan_wire::CREATED;
 use mizan_wire::amount::format_amount;
-use mizan_wire::trading::{InstrumentCommand, OrderResult};
+use mizan_wire::orders::TradingState;
+use mizan_wire::trading::{InstrumentCommand, OrderResult, decode_trading_state};
 use serde_json::{Value, json};
 
 /// Lists the instruments.
@@ -46,6 +47,7 @@ pub fn run_list(context: &mut Context, args: &ListInstrumentsArgs) -> Result<u8,
 fn as_table(markets: &[Market]) -> Table {
     let headings = [
         "instrument",
+        "state",
         "number",
         "tick",
         "lot",
@@ -58,11 +60,12 @@ fn as_table(markets: &[Market]) -> Table {
         "orders",
         "levels",
     ];
-    let mut table = Table::new(&headings, 1);
+    let mut table = Table::new(&headings, 2);
     for market in markets {
         let record = &market.record;
         table.row([
             market.name(),
+            state_name(record.state).to_owned(),
             record.id.to_string(),
             market.price(record.price_step_ticks),
             market.quantity(record.quantity_step_lots),
@@ -79,6 +82,16 @@ fn as_table(markets: &[Market]) -> Table {
     table
 }
 
+/// The word for what a book accepts, as it is typed.
+const fn state_name(state: u8) -> &'static str {
+    match decode_trading_state(state) {
+        Some(TradingState::Open) => "open",
+        Some(TradingState::CancelOnly) => "cancel-only",
+        Some(TradingState::Halted) => "halted",
+        None => "?",
+    }
+}
+
 /// The terms; amounts, prices, quantities and ids are strings.
 pub(crate) fn as_json(market: &Market) -> Value {
     let record = &market.record;
@@ -86,6 +99,7 @@ pub(crate) fn as_json(market: &Market) -> Value {
     json!({
         "instrument": market.name(),
         "number": record.id,
+        "state": state_name(record.state),
         "base_ledger": record.base_ledger,
         "quote_ledger": record.quote_ledger,
         "tick": market.price(1),
@@ -115,11 +129,12 @@ pub(crate) fn as_json(market: &Market) -> Value {
 /// # Errors
 /// There is no such instrument, or the node cannot be asked.
 pub fn run_state(context: &mut Context, args: &InstrumentStateArgs) -> Result<u8, CliError> {
-    let (state, word) = match args.state {
-        StateName::Open => (0, "open"),
-        StateName::CancelOnly => (1, "cancel-only"),
-        StateName::Halted => (2, "halted"),
-    };
+    let state = match args.state {
+        StateName::Open => TradingState::Open,
+        StateName::CancelOnly => TradingState::CancelOnly,
+        StateName::Halted => TradingState::Halted,
+    } as u8;
+    let word = state_name(state);
     with_session(context, &args.connect, |context, client| {
         let (instrument, name) = chosen(client, &args.instrument)?;
         let command = InstrumentCommand { instrument, state, ..InstrumentCommand::default() };
