@@ -9,9 +9,10 @@ mod import;
 mod ledger;
 mod node;
 mod sim;
+mod trading;
 
 pub use cluster::{DetachArgs, OperatorArgs, PromoteArgs};
-pub use import::ImportArgs;
+pub use import::{ImportArgs, ImportOrdersArgs, OrderFormat};
 pub use ledger::{
     AccountArgs, AccountsArgs, AccountsVerb, CreateAccountsArgs, CreateLedgerArgs, ExplainArgs,
     HoldArgs, LedgerArgs, LedgerVerb, LedgersArgs, PostArgs, ReplArgs, StatusArgs, TransferArgs,
@@ -22,6 +23,11 @@ pub use node::{
 };
 
 pub use sim::{PolicyArg, SimArgs};
+pub use trading::{
+    AmendOrderArgs, BookArgs, CancelOrderArgs, CloseInstrumentArgs, CreateInstrumentArgs,
+    EnterOrderArgs, InstrumentArgs, InstrumentStateArgs, InstrumentVerb, ListInstrumentsArgs,
+    ListOrdersArgs, OrderArgs, OrderVerb, ReportsArgs, SelfTradeMode, StateName,
+};
 
 use crate::exit;
 use clap::{Args as ClapArgs, Parser, Subcommand};
@@ -84,10 +90,20 @@ pub enum Verb {
     Ledgers(LedgersArgs),
     /// Adds up all accounts: debits equal credits in every ledger
     TrialBalance(TrialBalanceArgs),
+    /// Makes, lists, halts and closes instruments
+    Instrument(InstrumentArgs),
+    /// Enters, amends, cancels and lists orders
+    Order(OrderArgs),
+    /// Shows the price levels of an instrument's order book
+    Book(BookArgs),
+    /// Shows the execution reports of an account
+    Reports(ReportsArgs),
     /// Says what a status means and what to do about it
     Explain(ExplainArgs),
     /// Imports transfers from a CSV or TSV file
     Import(ImportArgs),
+    /// Replays a market's order messages through the ledger, and compares whom the book chooses
+    ImportOrders(ImportOrdersArgs),
     /// Reads verbs line by line
     Repl(ReplArgs),
     /// Shows a node's role, progress, limits and latency, or the state of its files

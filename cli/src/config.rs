@@ -116,6 +116,11 @@ keys! {
         digest_interval FormatDigestInterval "MIZAN_FORMAT_DIGEST_INTERVAL" "Log entries between two digests.",
         segment_size FormatSegmentSize "MIZAN_FORMAT_SEGMENT_SIZE" "Bytes of a journal segment.",
         journal_io FormatJournalIo "MIZAN_FORMAT_JOURNAL_IO" "How the journal is written.",
+        instruments FormatInstruments "MIZAN_FORMAT_INSTRUMENTS" "Instruments that fit.",
+        orders FormatOrders "MIZAN_FORMAT_ORDERS" "Orders that are remembered, for ever.",
+        open_orders FormatOpenOrders "MIZAN_FORMAT_OPEN_ORDERS" "Open orders that fit.",
+        book_levels FormatBookLevels "MIZAN_FORMAT_BOOK_LEVELS" "Price levels that fit.",
+        reports FormatReports "MIZAN_FORMAT_REPORTS" "Execution reports that are kept.",
     }
 }
 

@@ -29,6 +29,7 @@ pub mod signals;
 pub mod units;
 pub mod verbs;
 
+mod market;
 mod movement;
 
 use args::Args;

@@ -61,6 +61,56 @@ pub fn timestamp_text(timestamp_ns: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanoseconds:09}Z")
 }
 
+/// A point in time as [`timestamp_text`] writes it, with at most nine or no digits of a fraction, as nanoseconds since
+/// 1970. `None` if it is none, or lies before 1970 or beyond what 64 bits hold.
+#[must_use]
+pub fn parse_timestamp(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    let is_time = hour < 24 && minute < 60 && second < 60 && (1..=9).contains(&fraction.len());
+    if !is_time || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let nanoseconds = format!("{fraction:0<9}").parse::<u64>().ok()?;
+    let days = days_of(year, month, day)?;
+    let seconds = days.checked_mul(86_400)?.checked_add(hour * 3_600 + minute * 60 + second)?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds)
+}
+
+/// Three numbers of so many digits each.
+fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[u64; 3]> {
+    let parts: Vec<&str> = text.split(separator).collect();
+    let mut found = [0; 3];
+    if parts.len() != found.len() {
+        return None;
+    }
+    for ((part, digits), number) in parts.iter().zip(digits).zip(&mut found) {
+        let is_number = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+        *number = part.parse().ok().filter(|_| is_number)?;
+    }
+    Some(found)
+}
+
+/// The day since 1970-01-01; `None` if there is no such day, or it lies before.
+///
+/// Source: the civil-to-days algorithm over eras of 400 years that begin on 1 March.
+fn days_of(year: u64, month: u64, day: u64) -> Option<u64> {
+    const DAYS_TO_1970: u64 = 719_468;
+    if !(1..=12).contains(&month) || day == 0 {
+        return None;
+    }
+    let year_from_march = if month > 2 { year } else { year.checked_sub(1)? };
+    let (era, year_of_era) = (year_from_march / 400, year_from_march % 400);
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * 146_097 + day_of_era).checked_sub(DAYS_TO_1970)?;
+    // A day that the month does not have would be one of the next.
+    (civil_date(days) == (year, month, day)).then_some(days)
+}
+
 /// Year, month and day of a day since 1970-01-01, in the proleptic Gregorian calendar.
 ///
 /// Source: the days-to-civil algorithm over eras of 400 years that begin on 1 March.
@@ -90,6 +140,29 @@ mod tests {
         assert_eq!(parse_size("1_024MiB"), Ok(1 << 30));
         for text in ["", "MiB", "1.5GiB", "-1", "1kb", "99999999999999999999", "20000000T"] {
             assert!(parse_size(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_point_in_time_is_read_as_it_is_written() {
+        for ns in [0, 1, 951_782_400_000_000_000, 1_700_000_000_123_456_789, u64::MAX] {
+            assert_eq!(parse_timestamp(&timestamp_text(ns)), Some(ns), "{ns}");
+        }
+        assert_eq!(parse_timestamp("1970-01-01T00:00:01Z"), Some(1_000_000_000));
+        assert_eq!(parse_timestamp("1970-01-01T00:00:00.5Z"), Some(500_000_000));
+        for text in [
+            "",
+            "2026-01-31",
+            "2026-01-31T16:00:00",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "2026-01-31T24:00:00Z",
+            "2026-1-31T16:00:00Z",
+            "2026-01-31T16:00:00.Z",
+            "2600-01-01T00:00:00Z",
+        ] {
+            assert_eq!(parse_timestamp(text), None, "{text}");
         }
     }
 

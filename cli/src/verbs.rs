@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod bench;
+pub mod book;
 pub mod cluster;
 pub mod create;
 pub mod demo;
@@ -11,10 +12,14 @@ mod files_status;
 pub mod format;
 pub mod hold;
 pub mod import;
+pub mod import_orders;
 pub mod inspect;
+pub mod instrument;
 pub mod ledgers;
 mod node_status;
+pub mod order;
 pub mod repl;
+pub mod reports;
 pub mod sim;
 pub mod start;
 pub mod status;
@@ -23,8 +28,9 @@ pub mod trial_balance;
 pub mod verify;
 
 use crate::Context;
-use crate::args::{AccountsVerb, LedgerVerb, Verb};
+use crate::args::{AccountsVerb, InstrumentVerb, LedgerVerb, OrderVerb, Verb};
 use crate::error::CliError;
+use mizan_wire::orders::Side;
 
 /// Runs a verb; gives the exit code.
 ///
@@ -47,8 +53,24 @@ pub fn dispatch(context: &mut Context, verb: &Verb) -> Result<u8, CliError> {
         },
         Verb::Ledgers(args) => ledgers::run(context, args),
         Verb::TrialBalance(args) => trial_balance::run(context, args),
+        Verb::Instrument(args) => match &args.verb {
+            InstrumentVerb::Create(args) => instrument::run_create(context, args),
+            InstrumentVerb::List(args) => instrument::run_list(context, args),
+            InstrumentVerb::State(args) => instrument::run_state(context, args),
+            InstrumentVerb::Close(args) => instrument::run_close(context, args),
+        },
+        Verb::Order(args) => match &args.verb {
+            OrderVerb::Buy(args) => order::run_enter(context, Side::Buy, args),
+            OrderVerb::Sell(args) => order::run_enter(context, Side::Sell, args),
+            OrderVerb::Amend(args) => order::run_amend(context, args),
+            OrderVerb::Cancel(args) => order::run_cancel(context, args),
+            OrderVerb::List(args) => order::run_list(context, args),
+        },
+        Verb::Book(args) => book::run(context, args),
+        Verb::Reports(args) => reports::run(context, args),
         Verb::Explain(args) => explain::run(context, args),
         Verb::Import(args) => import::run(context, args),
+        Verb::ImportOrders(args) => import_orders::run(context, args),
         Verb::Repl(args) => repl::run(context, args),
         Verb::Status(args) => status::run(context, args),
         Verb::Bench(args) => bench::run(context, args),

@@ -102,6 +102,7 @@ fn the_demo_plays_all_its_acts_and_leaves_nothing_behind() {
         "the same again",
         "with another amount",
         "a hold, posted in part",
+        "a trade that settles",
         "a load",
         "kill -9 in mid-load",
         "restart and compare",
@@ -109,9 +110,9 @@ fn the_demo_plays_all_its_acts_and_leaves_nothing_behind() {
         "trial balance",
     ];
     assert_eq!(acts, expected);
-    let crash = &value["acts"][7]["figures"];
+    let crash = &value["acts"][8]["figures"];
     assert_eq!((&crash["lost"], &crash["doubled"]), (&Value::from(0), &Value::from(0)));
-    let verified = &value["acts"][8]["figures"];
+    let verified = &value["acts"][9]["figures"];
     assert_eq!(verified["digest"], verified["independent_digest"]);
     assert!(is_empty(place.path()), "files are left behind");
 }

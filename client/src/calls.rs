@@ -199,7 +199,7 @@ impl Client {
         if self.config.read_only {
             return Ok(());
         }
-        if !self.writes.has_room(0, &self.info.limits) {
+        if !self.writes.has_room(Operation::CloseSession, 0, &self.info.limits) {
             return Err(ClientError::WouldExceedWindow);
         }
         let id = self.enqueue(Operation::CloseSession, 0, 0, |_| ());

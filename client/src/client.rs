@@ -124,6 +124,19 @@ impl Client {
         self.info.events_max()
     }
 
+    /// Events of a request of this operation at the most.
+    #[must_use]
+    pub fn events_max_of(&self, operation: Operation) -> u32 {
+        let (_, of_operation) = operation.event_count_range();
+        let max = self.info.events_max().min(of_operation);
+        if operation.is_read() {
+            return max;
+        }
+        let window_bytes = u64::from(self.info.limits.window_bytes);
+        let of_window = window_bytes / crate::writes::window_bytes_per_event(operation);
+        u32::try_from(of_window).map_or(max, |of_window| max.min(of_window))
+    }
+
     /// The node's cluster.
     #[must_use]
     pub fn cluster(&self) -> u128 {
@@ -192,7 +205,7 @@ impl Client {
         let has_room = if operation.is_read() {
             self.reads.has_room()
         } else {
-            self.writes.has_room(event_count, &self.info.limits)
+            self.writes.has_room(operation, event_count, &self.info.limits)
         };
         if !has_room {
             return Err(ClientError::WouldExceedWindow);
@@ -228,7 +241,7 @@ impl Client {
             }
             _ => return Err(ClientError::Invalid("the events are not whole records, or none")),
         };
-        let max = self.events_max();
+        let max = self.events_max_of(operation);
         match u32::try_from(count) {
             Ok(count) if count <= max => Ok(count),
             _ => Err(ClientError::TooManyEvents { count, max }),
@@ -254,12 +267,18 @@ impl Client {
         id
     }
 
-    /// Whether a write with so many events could be submitted now.
+    /// Whether a write of transfers, accounts, ledgers or codes with so many events could be submitted now.
     #[must_use]
     pub fn can_submit(&self, event_count: u32) -> bool {
+        self.can_submit_of(Operation::CreateTransfers, event_count)
+    }
+
+    /// Whether a write of this operation with so many events could be submitted now.
+    #[must_use]
+    pub fn can_submit_of(&self, operation: Operation, event_count: u32) -> bool {
         self.failure.is_none()
-            && event_count <= self.events_max()
-            && self.writes.has_room(event_count, &self.info.limits)
+            && event_count <= self.events_max_of(operation)
+            && self.writes.has_room(operation, event_count, &self.info.limits)
     }
 
     /// Sends what is queued as far as the socket takes it; does not wait, and reads nothing.

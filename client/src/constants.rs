@@ -25,7 +25,8 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 pub const READS_IN_FLIGHT_MAX: usize = 256;
 /// Bit of a request number that marks the tag of a read, so that no read is mistaken for a write.
 pub const READ_TAG_BIT: u64 = 1 << 63;
-/// Bytes that an event counts in the node's window until its reply is reported as received.
+/// Bytes that an event counts in the node's window until its reply is reported as received, except for events of
+/// orders, which count the size of their result.
 pub const WINDOW_BYTES_PER_EVENT: u64 = 16;
 
 /// The congestion control of connections within one machine, where there is nothing to be congested. Controls that pace,

@@ -32,6 +32,7 @@ mod reads;
 mod reply;
 mod rounds;
 mod route;
+mod trading;
 mod writes;
 
 pub use calls::PingReply;
@@ -42,3 +43,4 @@ pub use hello::NodeInfo;
 pub use id::id;
 pub use mizan_wire::frame::NodeLimits;
 pub use reply::{Completion, Outcome, Reply, RequestId};
+pub use trading::ReportPage;

@@ -1,6 +1,7 @@
 //! What becomes of a request, as its sender sees it.
 
 use bytes::Bytes;
+use mizan_wire::trading::{CreateInstrument, DepthRecord, ExecutionReport, OrderResult, OrderView};
 use mizan_wire::{
     Account, CreateCode, CreateLedger, CreateResult, EngineStatus, Operation, RequestStatus,
     ResultException, Transfer, TrialBalanceRow, expand_results,
@@ -115,6 +116,39 @@ impl Reply {
         self.records_of(Operation::GetEngineStatus).pop()
     }
 
+    /// One result per event of a command about orders or instruments' books, in order; empty for any other operation.
+    #[must_use]
+    pub fn order_results(&self) -> Vec<OrderResult> {
+        if self.operation.is_trading() { self.records() } else { Vec::new() }
+    }
+
+    /// The instruments.
+    #[must_use]
+    pub fn instruments(&self) -> Vec<CreateInstrument> {
+        self.records_of(Operation::GetInstruments)
+    }
+
+    /// The orders that were found, or those that are open.
+    #[must_use]
+    pub fn orders(&self) -> Vec<OrderView> {
+        match self.operation {
+            Operation::GetOrders | Operation::GetOpenOrders => self.records(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The execution reports, the head first.
+    #[must_use]
+    pub fn execution_reports(&self) -> Vec<ExecutionReport> {
+        self.records_of(Operation::GetExecutionReports)
+    }
+
+    /// The price levels.
+    #[must_use]
+    pub fn depth(&self) -> Vec<DepthRecord> {
+        self.records_of(Operation::GetDepth)
+    }
+
     fn records_of<T: FromBytes>(&self, operation: Operation) -> Vec<T> {
         if self.operation == operation { self.records() } else { Vec::new() }
     }
@@ -149,6 +183,9 @@ pub(crate) fn contradiction(
     }
     if operation.is_create() {
         return exceptions_contradiction(frame, body);
+    }
+    if operation.is_trading() && frame.result_count != event_count {
+        return Some("a command about orders does not have a result for each of its events");
     }
     // An operation that takes one event asks for a list.
     let is_lookup = operation.event_size() != 0 && operation.event_count_range() != (1, 1);

@@ -114,6 +114,16 @@ pub(crate) enum Settled {
     Stuck,
 }
 
+/// Bytes that a write may take in the node's window.
+fn window_cost(operation: Operation, event_count: u32) -> u64 {
+    u64::from(event_count) * window_bytes_per_event(operation)
+}
+
+/// Bytes that an event of a write may take in the node's window.
+pub(crate) const fn window_bytes_per_event(operation: Operation) -> u64 {
+    if operation.is_trading() { operation.result_size() as u64 } else { WINDOW_BYTES_PER_EVENT }
+}
+
 #[derive(Debug)]
 pub(crate) struct Writes {
     queue: VecDeque<Write>,
@@ -162,8 +172,13 @@ impl Writes {
     }
 
     /// Whether the node's window has room for one more write.
-    pub(crate) fn has_room(&self, event_count: u32, limits: &NodeLimits) -> bool {
-        let cost = u64::from(event_count) * WINDOW_BYTES_PER_EVENT;
+    pub(crate) fn has_room(
+        &self,
+        operation: Operation,
+        event_count: u32,
+        limits: &NodeLimits,
+    ) -> bool {
+        let cost = window_cost(operation, event_count);
         self.queue.len() < limits.window_requests as usize
             && self.window_bytes + cost <= u64::from(limits.window_bytes)
     }
@@ -175,7 +190,7 @@ impl Writes {
         event_count: u32,
         body: Bytes,
     ) {
-        self.window_bytes += u64::from(event_count) * WINDOW_BYTES_PER_EVENT;
+        self.window_bytes += window_cost(operation, event_count);
         self.unstamped += 1;
         self.queue.push_back(Write {
             id,
@@ -437,7 +452,7 @@ impl Writes {
 
     fn remove(&mut self, index: usize) -> Option<Write> {
         let write = if index == 0 { self.queue.pop_front() } else { self.queue.remove(index) }?;
-        self.window_bytes -= u64::from(write.event_count) * WINDOW_BYTES_PER_EVENT;
+        self.window_bytes -= window_cost(write.operation, write.event_count);
         self.reported -= usize::from(write.reported);
         Some(write)
     }

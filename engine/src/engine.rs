@@ -124,7 +124,7 @@ impl Engine {
             ledger_count: ledger.ledgers.count() as u32,
             ledger_count_max: self.genesis.ledger_count_max,
             semantics_version: SEMANTICS_VERSION,
-            ..EngineStatus::default()
+            ..self.trading.status(&self.genesis)
         }
     }
 

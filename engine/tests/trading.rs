@@ -330,15 +330,15 @@ fn mass_cancel_session_end_and_halt_reach_what_they_name() {
     assert_eq!(market.send(Operation::SetTradingStates, &[state(2)])[0].open, 1);
     market.refused(buy(THIRD, 2, 1, 999), OrderReject::Halted);
     let all = MassCancelEvent { instrument: 7, ..MassCancelEvent::default() };
-    let halted = market.send(Operation::MassCancelOrders, &[all])[0];
-    assert_eq!(halted.status, OrderReject::Halted as u32);
+    let sells = MassCancelEvent { sides: 2, ..all };
+    assert_eq!(market.send(Operation::MassCancelOrders, &[sells])[0].open, 1, "also in a halt");
     assert_eq!(market.send(Operation::SetTradingStates, &[state(0)])[0].status, CREATED);
     let close = InstrumentCommand::default();
     assert_eq!(market.send(Operation::CloseTradingSessions, &[close])[0].open, 1);
     assert_eq!(market.order(BUYER, 2).reason, CancelReason::SessionClosed as u16);
     let buys = MassCancelEvent { sides: 1, account_id: THIRD, ..MassCancelEvent::default() };
     assert_eq!(market.send(Operation::MassCancelOrders, &[buys])[0].open, 1);
-    assert_eq!(market.send(Operation::MassCancelOrders, &[all])[0].open, 2);
+    assert_eq!(market.send(Operation::MassCancelOrders, &[all])[0].open, 1);
     assert_eq!((market.held(BUYER), market.held(SELLER + 100)), (0, 0));
 }
 
@@ -364,6 +364,15 @@ fn a_lost_session_takes_along_the_orders_that_asked_for_it() {
     assert_eq!(market.send(Operation::MassCancelOrders, &[lost])[0].open, 1);
     assert_eq!(market.order(BUYER, 1).state, OrderState::Cancelled as u8);
     assert_eq!(market.order(BUYER, 2).state, OrderState::Open as u8);
+
+    // A node whose connections are all gone names every session, and still only those that asked for it.
+    header.request = 2;
+    let again = [SubmitOrder { client_order_id: 3, ..events[0] }, buy(BUYER, 4, 1, 1_000)];
+    market.log.apply(&header, again.as_bytes()).unwrap();
+    let every = MassCancelEvent { session: MassCancelEvent::EVERY_SESSION, ..lost };
+    assert_eq!(market.send(Operation::MassCancelOrders, &[every])[0].open, 1);
+    assert_eq!(market.order(BUYER, 3).state, OrderState::Cancelled as u8);
+    assert_eq!(market.open_count(BUYER), 2);
 }
 
 #[test]

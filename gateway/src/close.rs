@@ -152,6 +152,7 @@ impl Common {
         let slot = connection.token.slot();
         if self.sessions.get(&connection.client) == Some(&connection.token) {
             self.sessions.remove(&connection.client);
+            self.disconnects.lose(connection.client);
         }
         self.fresh.set(slot, &mut connection.fresh_since, None);
         self.partials.set(slot, &mut connection.partial_since, None);

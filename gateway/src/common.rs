@@ -3,6 +3,7 @@
 use crate::age::AgeQueue;
 use crate::config::{GatewayConfig, SPARE_BYTES_MAX, SPARES_MAX, nanoseconds};
 use crate::connection::{Connection, InFlight};
+use crate::disconnect::Disconnects;
 use crate::interface::{Accepting, GatewayCounters, NodeView};
 use crate::outbox::Outbox;
 use crate::slots::Token;
@@ -42,6 +43,8 @@ pub(crate) struct Common {
     pub(crate) sessions: HashMap<u128, Token>,
     /// Connections whose session has just moved to a newer one.
     pub(crate) taken_over: Vec<Token>,
+    /// Orders that end with a connection.
+    pub(crate) disconnects: Disconnects,
     /// Connections to be read, in turn.
     pub(crate) ready: VecDeque<u32>,
     /// Connections with something to send.
@@ -75,6 +78,7 @@ impl Common {
             is_shutting_down: false,
             sessions: HashMap::new(),
             taken_over: Vec::new(),
+            disconnects: Disconnects::default(),
             ready: VecDeque::new(),
             dirty: Vec::new(),
             fresh: AgeQueue::default(),

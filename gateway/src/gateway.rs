@@ -86,15 +86,39 @@ impl Gateway {
         self.common.view = *view;
         self.expire();
         self.wake_waiting();
-        let timeout = self.wait_time(timeout);
+        let mut has_cancelled = self.cancel_lost(sink);
+        let mut timeout = self.wait_time(timeout);
         if timeout != Some(Duration::ZERO) {
+            // A socket that takes nothing any more ends its connection.
             self.flush();
+            has_cancelled |= self.cancel_lost(sink);
+        }
+        if has_cancelled {
+            // What was submitted is not to wait for sockets.
+            timeout = Some(Duration::ZERO);
         }
         self.wait(timeout)?;
         let accepted = self.accept();
         let worked = self.round(sink);
         self.relieve();
-        Ok(accepted || worked)
+        Ok(accepted || worked || has_cancelled)
+    }
+
+    /// To be called before the first poll of a node that has orders from before it, and when a node becomes the
+    /// primary: whoever entered them has lost the connection.
+    pub fn cancel_orders_of_all_sessions(&mut self) {
+        self.common.disconnects.lose_all();
+    }
+
+    /// Submits the cancels of lost sessions, if the node takes writes; says whether there was one.
+    fn cancel_lost(&mut self, sink: &mut impl RequestSink) -> bool {
+        let common = &mut self.common;
+        if !common.disconnects.is_due() || common.refusal(false).is_some() {
+            return false;
+        }
+        let count = common.disconnects.submit(sink);
+        common.counters.disconnect_cancels += count;
+        count > 0
     }
 
     /// Requests at the sink whose reply has not come.
@@ -201,9 +225,18 @@ impl Gateway {
 
     /// One turn for every connection that was ready at the beginning of the round.
     fn round(&mut self, sink: &mut impl RequestSink) -> bool {
-        let before = (self.common.counters.bytes_in, self.common.counters.requests);
+        let done = |counters: &GatewayCounters| {
+            (counters.bytes_in, counters.requests, counters.disconnect_cancels)
+        };
+        let before = done(&self.common.counters);
         self.lacks_room = false;
         for _ in 0..self.common.ready.len() {
+            // The turn before may have ended a connection whose client has come by another one already.
+            self.cancel_lost(sink);
+            if self.common.disconnects.is_due() && self.common.refusal(false).is_none() {
+                self.lacks_room = true;
+                break;
+            }
             let Some(slot) = self.common.ready.pop_front() else { break };
             let Some(connection) = self.connections.get_mut(slot) else { continue };
             connection.is_in_ready = false;
@@ -213,7 +246,7 @@ impl Gateway {
                 break;
             }
         }
-        before != (self.common.counters.bytes_in, self.common.counters.requests)
+        before != done(&self.common.counters)
     }
 
     fn after_turn(&mut self, slot: u32, turn: Turn) {

@@ -118,6 +118,8 @@ pub struct GatewayCounters {
     pub taken_over: u64,
     /// Requests accepted by the sink, hellos that want a session included.
     pub requests: u64,
+    /// Mass cancels submitted for sessions without a connection.
+    pub disconnect_cancels: u64,
     /// Requests refused without being sequenced.
     pub requests_refused: u64,
     /// By status: replies, hello's replies and last frames that said anything but ok, and slow readers.

@@ -19,6 +19,7 @@ mod close;
 mod common;
 mod config;
 mod connection;
+mod disconnect;
 mod door;
 mod error;
 mod gateway;

@@ -176,6 +176,8 @@ impl<S: RequestSink> Taking<'_, S> {
         }
         match self.submit(&self.request_entry(request, operation), body) {
             Submission::Accepted => {
+                let Connection { client, session, .. } = *self.connection;
+                self.common.disconnects.note(client, session, operation, body);
                 let entry = InFlight {
                     request: number,
                     reserve: reserve as u32,

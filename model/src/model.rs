@@ -481,7 +481,7 @@ impl Model {
             ledger_count: self.ledger.ledgers().len() as u32,
             ledger_count_max: self.genesis.ledger_count_max,
             semantics_version: SEMANTICS_VERSION,
-            ..EngineStatus::default()
+            ..self.trading.status()
         }
     }
 }

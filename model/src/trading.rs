@@ -19,7 +19,7 @@ use mizan_wire::trading::{
     AmendOrderEvent, CancelOrderEvent, CreateInstrument, ExecutionReport, InstrumentCommand,
     MassCancelEvent, OrderResult, OrderStatus, SubmitOrder,
 };
-use mizan_wire::{CREATED, Genesis, Operation, Status};
+use mizan_wire::{CREATED, EngineStatus, Genesis, Operation, Status};
 use std::collections::BTreeMap;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -83,6 +83,27 @@ impl Trading {
             positions: BTreeMap::new(),
             reports: Vec::new(),
             chain: 0,
+        }
+    }
+
+    /// Counters and limits of trading; everything else is zero.
+    pub(crate) fn status(&self) -> EngineStatus {
+        let taken = |part: fn(&CreateInstrument) -> u32| {
+            self.markets.values().map(|market| part(&market.record)).sum()
+        };
+        EngineStatus {
+            instrument_count: self.markets.len() as u32,
+            instrument_count_max: self.genesis.instrument_count_max,
+            open_order_count: self.orders.iter().filter(|order| order.is_open()).count() as u32,
+            order_count: self.orders.len() as u64,
+            order_count_max: self.genesis.order_count_max,
+            report_count_max: self.genesis.report_count_max,
+            book_digest: self.chain,
+            open_order_count_max: self.genesis.open_order_count_max,
+            open_order_count_taken: taken(|record| record.orders_max),
+            book_level_count_max: self.genesis.book_level_count_max,
+            book_level_count_taken: taken(|record| record.levels_max),
+            ..EngineStatus::default()
         }
     }
 

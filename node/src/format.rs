@@ -13,6 +13,34 @@ use zerocopy::IntoBytes;
 /// The smallest distance between two digests, in log entries: each digest is an entry itself.
 pub const DIGEST_INTERVAL_MIN: u32 = 16;
 
+/// Room for order books. All of it is memory that is taken at the start.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TradingLimits {
+    /// Instruments that fit.
+    pub instrument_count_max: u32,
+    /// Orders that are remembered, for ever.
+    pub order_count_max: u64,
+    /// Open orders that fit, in all books together.
+    pub open_order_count_max: u32,
+    /// Price levels that fit, in all books together.
+    pub book_level_count_max: u32,
+    /// Execution reports that are kept, of all accounts together.
+    pub report_count_max: u64,
+}
+
+impl Default for TradingLimits {
+    /// A hundred instruments and a million orders: about 0.5 GB of memory.
+    fn default() -> Self {
+        Self {
+            instrument_count_max: 100,
+            order_count_max: 1_000_000,
+            open_order_count_max: 262_144,
+            book_level_count_max: 65_536,
+            report_count_max: 1_000_000,
+        }
+    }
+}
+
 /// What is fixed when a data directory is made.
 #[derive(Clone, Debug)]
 pub struct FormatOptions {
@@ -38,6 +66,8 @@ pub struct FormatOptions {
     pub window_bytes: u32,
     /// A session idle for so long may make room for another, in seconds of log time.
     pub session_idle_s: u64,
+    /// Room for order books; `None` makes a node without trading.
+    pub trading: Option<TradingLimits>,
     /// A digest is recorded after so many log entries.
     pub digest_interval: u32,
     /// Bytes of a journal segment.
@@ -63,6 +93,7 @@ impl FormatOptions {
             window_requests: 1_024,
             window_bytes: 4 << 20,
             session_idle_s: 3_600,
+            trading: None,
             digest_interval: 4_096,
             segment_size: SEGMENT_SIZE_DEFAULT,
             journal_io: JournalIo::default(),
@@ -71,6 +102,15 @@ impl FormatOptions {
 
     pub(crate) fn genesis(&self) -> Result<Genesis, NodeError> {
         let drawn: u128 = random()?;
+        let without = Genesis::default();
+        let trading = self.trading.map_or(without, |limits| Genesis {
+            instrument_count_max: limits.instrument_count_max,
+            order_count_max: limits.order_count_max,
+            open_order_count_max: limits.open_order_count_max,
+            book_level_count_max: limits.book_level_count_max,
+            report_count_max: limits.report_count_max,
+            ..without
+        });
         Ok(Genesis {
             cluster: self.cluster.unwrap_or(drawn | 1),
             hash_seed: random::<u64>()?,
@@ -85,7 +125,7 @@ impl FormatOptions {
             session_count_max: self.session_count_max,
             window_requests: self.window_requests,
             window_bytes: self.window_bytes,
-            ..Genesis::default()
+            ..trading
         })
     }
 }

@@ -32,7 +32,9 @@ pub mod status;
 
 pub use cursors::{Cursors, CursorsReader};
 pub use error::{Failure, NodeError, journal_failure};
-pub use format::{DIGEST_INTERVAL_MIN, FormatOptions, format, format_storage, is_formatted};
+pub use format::{
+    DIGEST_INTERVAL_MIN, FormatOptions, TradingLimits, format, format_storage, is_formatted,
+};
 pub use layout::{Layout, StopHandle};
 pub use node::{Node, NodeOptions};
 pub use recover::{EntryError, RecoveryProgress, for_each_entry, read_genesis};

@@ -371,7 +371,11 @@ pub(crate) fn front_signal(gateway: &Gateway) -> (Signal, StopHandle) {
 }
 
 impl<S: Storage> Assembly<'_, S> {
-    pub(crate) fn assemble(self) -> Result<Node<S>, NodeError> {
+    pub(crate) fn assemble(mut self) -> Result<Node<S>, NodeError> {
+        // Whoever entered the orders that are open has lost the connection with the process, or the primary, before.
+        if self.engine.status().open_order_count > 0 {
+            self.gateway.cancel_orders_of_all_sessions();
+        }
         let front_signal = self.front_signal;
         let stage_signal = Signal::new();
         let poison = Poison::new();

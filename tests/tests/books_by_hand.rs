@@ -320,16 +320,19 @@ fn a_mass_cancel_reports_every_order_in_the_order_of_numbers() {
 }
 
 #[test]
-fn a_halt_stops_everything_and_cancel_only_lets_orders_go() {
+fn a_halt_and_cancel_only_stop_everything_but_the_ends_of_orders() {
     check(
         "buy a 100 x1 by=7 till=50 | accepted a
          buy b 100 x2 by=7 day | accepted b
          buy c 100 x3 by=7 | accepted c
+         buy e 100 x4 by=8 | accepted e
+         buy f 100 x5 by=9 | accepted f
          halt | set
          buy d 100 x1 | halted
          amend a 100 x1 by=7 | halted
-         cancel a by=7 | halted
-         mass by=7 | halted
+         cancel a by=9 | order_unknown
+         cancel e by=8 | cancelled e x4 requested
+         mass by=9 | cancelled f x5 mass_cancelled, 1 ended
          time 50 | cancelled a x1 expired, 1 ended
          close | cancelled b x2 session_closed, 1 ended
          cancel-only | set

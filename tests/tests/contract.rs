@@ -312,13 +312,17 @@ fn help_of_every_verb_shows_an_example() {
     for verb in &verbs {
         let verb_help = mizan_ok(&[verb, "--help"]);
         let shown = match *verb {
-            "accounts" | "ledger" => mizan_ok(&[verb, "create", "--help"]),
+            "accounts" | "ledger" | "instrument" => mizan_ok(&[verb, "create", "--help"]),
+            "order" => mizan_ok(&[verb, "buy", "--help"]),
             _ => verb_help,
         };
         assert!(shown.contains(&format!("mizan {verb}")), "{verb}: {shown}");
         assert!(shown.contains("Example"), "{verb}: {shown}");
     }
     for required in ["demo", "dev", "transfer", "hold", "post", "void", "account", "explain"] {
+        assert!(verbs.contains(&required), "{required}");
+    }
+    for required in ["instrument", "order", "book", "reports", "import-orders"] {
         assert!(verbs.contains(&required), "{required}");
     }
     for required in ["format", "start", "bench", "verify", "status", "inspect", "import", "repl"] {

@@ -165,10 +165,39 @@ pub struct EngineStatus {
     pub ledger_count_max: u32,
     /// Meaning of results; see [`crate::SEMANTICS_VERSION`].
     pub semantics_version: u32,
+    /// Instruments that exist.
+    pub instrument_count: u32,
+    /// Instruments that fit; 0, as all that follows, for a node without trading.
+    pub instrument_count_max: u32,
+    /// Open orders, dormant ones included.
+    pub open_order_count: u32,
+    /// Orders that are remembered.
+    pub order_count: u64,
+    /// Orders that can be remembered.
+    pub order_count_max: u64,
+    /// Execution reports that are kept at the most.
+    pub report_count_max: u64,
+    /// Chain over everything that the order books reported. No time and no place in the log is part of it: the same
+    /// commands on the same accounts give the same value whenever they come.
+    pub book_digest: u128,
+    /// Open orders that fit.
+    pub open_order_count_max: u32,
+    /// Open orders for which books have taken room.
+    pub open_order_count_taken: u32,
+    /// Price levels that fit.
+    pub book_level_count_max: u32,
+    /// Price levels for which books have taken room.
+    pub book_level_count_taken: u32,
     /// Zero.
-    pub reserved: [u8; 12],
-    /// Zero.
-    pub reserved_2: [u64; 15],
+    pub reserved: [u64; 8],
+}
+
+impl EngineStatus {
+    /// Whether the node has order books.
+    #[must_use]
+    pub const fn has_trading(&self) -> bool {
+        self.instrument_count_max != 0
+    }
 }
 
 const _: () = {
@@ -176,6 +205,7 @@ const _: () = {
     assert!(size_of::<CreateCode>() == 128);
     assert!(size_of::<TrialBalanceRow>() == 256);
     assert!(size_of::<EngineStatus>() == 256);
+    assert!(std::mem::offset_of!(EngineStatus, book_digest) == 160);
 };
 
 impl CreateLedger {

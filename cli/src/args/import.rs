@@ -1,7 +1,7 @@
 //! The flags of `mizan import`.
 
 use super::ConnectArgs;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mizan_wire::limits::EVENTS_MAX;
 use std::path::PathBuf;
 
@@ -105,4 +105,49 @@ pub struct ImportArgs {
     /// The node.
     #[command(flatten)]
     pub connect: ConnectArgs,
+}
+
+/// `mizan import-orders`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+A file in LOBSTER's format has one message per line: seconds, type, order id, size, price in
+1/10,000, direction. It may be packed with gzip. New orders, reductions and deletions are sent as
+they are. An execution of an order that rests is sent as an order of the other side, of that size
+and at that price, that is immediate or cancelled: whom it trades with is the node's choice, and is
+compared with whom the market chose. Hidden executions change no visible book and are not sent.
+
+How the books stay together: when the node chooses another order, the disagreement is listed, and
+everything on that price level is cancelled and entered again in the file's order, with what each
+order has left by the file; the order that the market chose comes first, for by price and time it
+was. Orders that the market has passed (a new order or an execution at a worse price shows that they
+are gone) are taken out and listed. Orders from before the file are not known and not sent.
+
+Without --address it uses a scratch node, which goes away; MIZAN_ADDRESS and the configuration do
+not count. Everything runs through the ledger, with 3 basis points for takers and a rebate of 1 for
+makers. At the end the node's levels are compared with those of the file, open orders are cancelled,
+the trial balance is drawn, and the output hash printed: the same file gives the same hash.
+
+Examples:
+  mizan import-orders AAPL_2012-06-21_message_50.csv
+  mizan import-orders messages.csv.gz --format lobster --json
+  mizan import-orders messages.csv --address 127.0.0.1:7117 --name AAPL")]
+pub struct ImportOrdersArgs {
+    /// The file; `-` is standard input
+    pub file: PathBuf,
+    /// What the file's lines look like
+    #[arg(long, value_name = "FORMAT", default_value = "lobster")]
+    pub format: OrderFormat,
+    /// What is traded: names the ledgers NAME and NAME.USD, the accounts and the instrument
+    #[arg(long, value_name = "NAME", default_value = "LOBSTER")]
+    pub name: String,
+    /// The node.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// A format of order messages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum OrderFormat {
+    /// Message files of LOBSTER, made from Nasdaq's own messages
+    Lobster,
 }

@@ -14,7 +14,7 @@ const DEMO_TRANSFERS_MAX: u64 = 100_000_000;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Needs nothing and leaves nothing behind. Takes at most 60 seconds. Acts: a payment; the same again;
-a hold; a load; kill -9 in the middle of it; restart, verify, trial balance.
+a hold; a market; a load; kill -9 in the middle of it; restart, verify, trial balance.
 
 Examples:
   mizan demo
@@ -136,10 +136,13 @@ pub struct BenchArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 The limits are fixed for the life of the files; they can also stand in the [format] table of the
-configuration. The directory must be empty or not exist.
+configuration. The directory must be empty or not exist. A node is made for trading or not: with
+--trading, or any of its limits, it has order books (--window-bytes is then at least 524096).
 
 Examples:
   mizan format --data /var/lib/mizan
+  mizan format --data /var/lib/mizan --trading
+  mizan format --data ./node --instruments 10 --orders 10000000 --open-orders 500000
   mizan format --data ./node --cluster 7 --accounts 1000000 --transfers 100000000 --segment-size 64MiB
   mizan format --data ./node-0 --nodes 3 --secret-file ./secret
   mizan format --data ./node-1 --join 127.0.0.1:7217 --secret-file ./secret")]
@@ -201,6 +204,24 @@ pub struct FormatArgs {
     /// How the journal is written: mmap, or direct (past the page cache; not on tmpfs) [default: mmap]
     #[arg(long, value_name = "HOW", help_heading = "Limits, fixed at format")]
     pub journal_io: Option<String>,
+    /// Makes room for order books; any of the limits below does the same
+    #[arg(long, help_heading = "Trading, fixed at format")]
+    pub trading: bool,
+    /// Instruments that fit, at most 4,000 [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Trading, fixed at format")]
+    pub instruments: Option<String>,
+    /// Orders that are remembered, for ever: the node takes no more than these [default: 1000000]
+    #[arg(long, value_name = "N", help_heading = "Trading, fixed at format")]
+    pub orders: Option<String>,
+    /// Open orders of all books together [default: 262144, at most as many as orders]
+    #[arg(long, value_name = "N", help_heading = "Trading, fixed at format")]
+    pub open_orders: Option<String>,
+    /// Price levels of all books together [default: 65536, at most as many as open orders]
+    #[arg(long, value_name = "N", help_heading = "Trading, fixed at format")]
+    pub book_levels: Option<String>,
+    /// Execution reports that are kept, of all accounts together [default: 1000000]
+    #[arg(long, value_name = "N", help_heading = "Trading, fixed at format")]
+    pub reports: Option<String>,
 }
 
 /// `mizan start`

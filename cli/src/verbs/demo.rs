@@ -15,7 +15,7 @@ use crate::files::count_text;
 use crate::output::{Output, Table};
 use crate::scratch::{ScratchNode, ScratchOptions};
 use crate::signals::Signals;
-use crate::verbs::bench;
+use crate::verbs::{bench, dev};
 use mizan_node::FormatOptions;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -49,7 +49,8 @@ pub(crate) struct Stage<'a> {
 type Play = fn(&mut Stage<'_>) -> Result<Vec<Act>, CliError>;
 
 /// The acts in their order.
-const PLAYS: [Play; 5] = [acts::start, acts::payments, acts::load, acts::crash, acts::verify];
+const PLAYS: [Play; 6] =
+    [acts::start, acts::payments, acts::market, acts::load, acts::crash, acts::verify];
 
 /// Runs the verb.
 ///
@@ -105,6 +106,7 @@ fn limits(transfers: u64) -> FormatOptions {
         hold_count_max: SPARE,
         session_count_max: 64,
         digest_interval: DIGEST_INTERVAL,
+        trading: Some(dev::TRADING),
         ..FormatOptions::new("")
     }
 }

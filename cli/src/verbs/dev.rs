@@ -6,6 +6,8 @@
 //!
 //! What is absent: anything that `mizan start` has not, but the furniture.
 
+mod market;
+
 use crate::Context;
 use crate::args::DevArgs;
 use crate::config::{ADDRESS_DEFAULT, Key};
@@ -17,7 +19,9 @@ use crate::output::{Output, Table};
 use crate::signals::Signals;
 use crate::verbs::start;
 use mizan_client::{Client, ClientConfig, names};
-use mizan_node::{FormatOptions, Node, NodeError, NodeOptions, format, is_formatted};
+use mizan_node::{
+    FormatOptions, Node, NodeError, NodeOptions, TradingLimits, format, is_formatted,
+};
 use mizan_wire::{
     Account, AccountFlags, CREATED, CodeClass, CreateAccountStatus, CreateCode, CreateLedger,
     CreateResult, CreateTransferStatus, RegistryStatus, Status, Transfer,
@@ -30,6 +34,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// Room for order books: small, because it is taken at the start.
+pub(crate) const TRADING: TradingLimits = TradingLimits {
+    instrument_count_max: 100,
+    order_count_max: 100_000,
+    open_order_count_max: 65_536,
+    book_level_count_max: 16_384,
+    report_count_max: 100_000,
+};
 /// How often it is looked whether the node still runs.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Ledgers: number by ISO 4217, decimal places, currency, name.
@@ -123,6 +135,7 @@ fn limits(data: &Path) -> FormatOptions {
         transfer_count_max: 1_000_000,
         hold_count_max: 100_000,
         segment_size: 16 << 20,
+        trading: Some(TRADING),
         ..FormatOptions::new(data)
     }
 }
@@ -157,6 +170,7 @@ pub(crate) fn furnish(address: SocketAddr) -> Result<(), CliError> {
     check::<RegistryStatus>(&client.create_codes(&codes)?, RegistryStatus::Exists)?;
     check(&client.create_accounts(&accounts())?, CreateAccountStatus::Exists)?;
     check(&client.create_transfers(&deposits())?, CreateTransferStatus::Exists)?;
+    market::furnish(&mut client)?;
     client.close()?;
     Ok(())
 }
@@ -272,6 +286,9 @@ fn next_steps(address: SocketAddr) -> Vec<String> {
         ),
         ("hold alice merchant 40.00 USD --id booking-9", "posted, held and available apart"),
         ("post booking-9 30.00", "the rest is released"),
+        ("order sell ACME 6 @ 18.90 --account bob", "bob has ten shares to sell"),
+        ("order buy ACME 5 @ 19.00 --account alice", "money, shares and fee in one step"),
+        ("book ACME", ""),
         ("account alice", ""),
         ("status", ""),
         ("trial-balance", ""),

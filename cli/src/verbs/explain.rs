@@ -5,6 +5,8 @@ use crate::args::ExplainArgs;
 use crate::error::CliError;
 use crate::exit;
 use crate::output::Table;
+use mizan_wire::orders::{CancelReason, OrderReject};
+use mizan_wire::trading::{InstrumentStatus, OrderStatus};
 use mizan_wire::{
     CreateAccountStatus, CreateTransferStatus, Explanation, RegistryStatus, RequestStatus, Status,
     explain,
@@ -61,6 +63,10 @@ fn all() -> Vec<Explanation> {
         .chain(table::<CreateTransferStatus>())
         .chain(table::<RegistryStatus>())
         .chain(table::<RequestStatus>())
+        .chain(table::<InstrumentStatus>())
+        .chain(table::<OrderStatus>())
+        .chain(table::<OrderReject>())
+        .chain(table::<CancelReason>())
         .collect()
 }
 

@@ -9,6 +9,7 @@ use crate::error::CliError;
 use crate::exit;
 use crate::files::{JournalProgress, count_text, node_error, size_text};
 use crate::output::{Output, Table};
+use crate::verbs::format::trading;
 use crate::verbs::node_status::{self, Seen};
 use mizan_journal::{FileStorage, ScanEvent, ScanSummary, Superblock, scan};
 use mizan_node::{NodeError, offline};
@@ -195,6 +196,9 @@ fn table(status: &FilesStatus, data: &Path) -> Table {
     ] {
         table.row([name.to_owned(), value]);
     }
+    for (name, value) in trading::rows(trading::of_genesis(genesis).as_ref()) {
+        table.row([name.to_owned(), value]);
+    }
     table
 }
 
@@ -223,6 +227,7 @@ fn as_json(status: &FilesStatus, data: &Path, seen: Option<&Seen>) -> Value {
         "tail_bytes": status.tail_bytes,
         "accounts_max": genesis.account_count_max,
         "transfers_max": genesis.transfer_count_max,
+        "trading": trading::as_json(trading::of_genesis(genesis).as_ref()),
         "problems": status.problems,
     })
 }

@@ -5,6 +5,8 @@
 //!
 //! What is absent: changing limits later, and estimates that are guarantees.
 
+pub(crate) mod trading;
+
 use crate::Context;
 use crate::args::FormatArgs;
 use crate::config::{Key, Settings};
@@ -138,6 +140,7 @@ fn options(settings: &Settings, args: &FormatArgs) -> Result<FormatOptions, CliE
         )?,
         window_bytes: narrow(Key::FormatWindowBytes, window_bytes)?,
         session_idle_s: session_idle.as_secs(),
+        trading: trading::limits(settings, args)?,
         digest_interval: count(Key::FormatDigestInterval, interval, default.digest_interval)?,
         segment_size: size(Key::FormatSegmentSize, &args.segment_size, default.segment_size)?,
         journal_io: journal_io(settings, args.journal_io.as_deref())?,
@@ -163,6 +166,12 @@ fn memory_estimate(options: &FormatOptions) -> u64 {
     of(options.account_count_max, ACCOUNT_SIZE_MAX)
         .saturating_add(of(options.transfer_count_max, TRANSFER_SIZE_MAX))
         .saturating_add(of(options.hold_count_max, HOLD_SIZE_MAX))
+        .saturating_add(
+            options
+                .trading
+                .as_ref()
+                .map_or(0, |limits| trading::memory_estimate(limits, options.account_count_max)),
+        )
         .saturating_add(BASE_SIZE)
 }
 
@@ -180,7 +189,8 @@ fn disk_estimate_of_singles(options: &FormatOptions) -> u64 {
 
 fn table(options: &FormatOptions, cluster: u128) -> Table {
     let mut table = Table::new(&["fixed at format", "value"], 1);
-    for (name, value) in [
+    let row = |(name, value): (&str, String)| [name.to_owned(), value];
+    for pair in [
         ("cluster", format!("{cluster:#x}")),
         ("accounts", count_text(options.account_count_max)),
         ("transfers", count_text(options.transfer_count_max)),
@@ -194,11 +204,16 @@ fn table(options: &FormatOptions, cluster: u128) -> Table {
         ("log entries between digests", count_text(options.digest_interval.into())),
         ("journal segment", size_text(options.segment_size)),
         ("journal written by", options.journal_io.name().to_owned()),
+    ] {
+        table.row(row(pair));
+    }
+    trading::rows(options.trading.as_ref()).into_iter().for_each(|pair| table.row(row(pair)));
+    for pair in [
         ("memory when full, about", size_text(memory_estimate(options))),
         ("journal when full, in large batches", size_text(disk_estimate(options))),
         ("journal when full, one at a time", size_text(disk_estimate_of_singles(options))),
     ] {
-        table.row([name.to_owned(), value]);
+        table.row(row(pair));
     }
     table
 }
@@ -219,6 +234,7 @@ fn as_json(options: &FormatOptions, cluster: u128) -> Value {
         "digest_interval": options.digest_interval,
         "segment_size": options.segment_size,
         "journal_io": options.journal_io.name(),
+        "trading": trading::as_json(options.trading.as_ref()),
         "memory_estimate_bytes": memory_estimate(options),
         "disk_estimate_bytes": disk_estimate(options),
     })
@@ -229,6 +245,7 @@ mod tests {
     use super::*;
     use crate::args::{Args, Verb};
     use clap::Parser;
+    use mizan_node::TradingLimits;
     use std::rc::Rc;
 
     fn parse(line: &str) -> Result<FormatOptions, CliError> {
@@ -269,6 +286,30 @@ mod tests {
             ..FormatOptions::new("/d")
         };
         assert_eq!(format!("{options:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn one_flag_or_one_limit_makes_a_node_with_trading() {
+        let limits = |line: &str| parse(line).expect("limits").trading;
+        assert_eq!(limits("mizan format --data /d"), None);
+        let default = TradingLimits::default();
+        assert_eq!(limits("mizan format --data /d --trading"), Some(default));
+        assert_eq!(
+            limits("mizan format --data /d --instruments 3 --orders 1_000 --reports 7"),
+            Some(TradingLimits {
+                instrument_count_max: 3,
+                order_count_max: 1_000,
+                open_order_count_max: 1_000,
+                book_level_count_max: 1_000,
+                report_count_max: 7,
+            })
+        );
+        let all = limits("mizan format --data /d --open-orders 20 --book-levels 10");
+        let expected =
+            TradingLimits { open_order_count_max: 20, book_level_count_max: 10, ..default };
+        assert_eq!(all, Some(expected));
+        let error = parse("mizan format --data /d --instruments 0").expect_err("no instrument");
+        assert!(error.to_string().contains("--instruments"), "{error}");
     }
 
     #[test]

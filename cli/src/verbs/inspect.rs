@@ -13,6 +13,7 @@ use crate::names::id_text;
 use crate::output::{Output, Table};
 use crate::units::timestamp_text;
 use crate::verbs::files_status;
+use crate::verbs::format::trading;
 use mizan_journal::{
     CopyState, FileStorage, Frame, JournalError, ScanEvent, ScanSummary, Superblock, VisitorError,
     scan, segment_name,
@@ -123,6 +124,9 @@ fn superblock_rows(superblock: &Superblock, genesis: &Genesis, table: &mut Table
     ] {
         table.row([name.to_owned(), value]);
     }
+    for (name, value) in trading::rows(trading::of_genesis(genesis).as_ref()) {
+        table.row([name.to_owned(), value]);
+    }
 }
 
 fn superblock_json(superblock: &Superblock, genesis: &Genesis) -> Value {
@@ -147,6 +151,7 @@ fn superblock_json(superblock: &Superblock, genesis: &Genesis) -> Value {
         "window_bytes": genesis.window_bytes,
         "session_idle_ns": genesis.session_idle_ns.to_string(),
         "digest_interval": genesis.digest_interval,
+        "trading": trading::as_json(trading::of_genesis(genesis).as_ref()),
         "semantics_version": genesis.semantics_version,
     })
 }

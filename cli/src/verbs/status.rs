@@ -12,6 +12,7 @@ use crate::names::id_text;
 use crate::output::Table;
 use crate::units::timestamp_text;
 use crate::verbs::inspect;
+use crate::verbs::verify::output_hash;
 use mizan_client::{Client, NodeInfo};
 use mizan_wire::EngineStatus;
 use serde_json::{Value, json};
@@ -78,16 +79,28 @@ impl Report {
     }
 
     /// What is used, and what fits.
-    fn limits(&self) -> [(&'static str, u64, u64); 5] {
+    fn limits(&self) -> Vec<(&'static str, u64, u64)> {
         let engine = &self.engine;
         let spent = engine.transfer_count.saturating_add(engine.burnt_id_count);
-        [
+        let mut limits = vec![
             ("accounts", engine.account_count, engine.account_count_max),
             ("transfers and spent ids", spent, engine.transfer_count_max),
             ("open holds", engine.hold_count, engine.hold_count_max),
             ("ledgers", engine.ledger_count.into(), engine.ledger_count_max.into()),
             ("sessions", engine.session_count.into(), engine.session_count_max.into()),
-        ]
+        ];
+        if engine.has_trading() {
+            let open_max = engine.open_order_count_max.into();
+            let levels = engine.book_level_count_taken.into();
+            limits.extend([
+                ("instruments", engine.instrument_count.into(), engine.instrument_count_max.into()),
+                ("orders", engine.order_count, engine.order_count_max),
+                ("open orders", engine.open_order_count.into(), open_max),
+                ("orders of the books", engine.open_order_count_taken.into(), open_max),
+                ("levels of the books", levels, engine.book_level_count_max.into()),
+            ]);
+        }
+        limits
     }
 
     fn json(&self) -> Value {
@@ -106,6 +119,7 @@ impl Report {
             "cluster": id_text(engine.cluster),
             "timestamp": timestamp_text(engine.timestamp),
             "digest": format!("{:#034x}", engine.digest),
+            "output_hash": output_hash(engine),
             "semantics_version": engine.semantics_version,
             "transfers": engine.transfer_count,
             "spent_ids": engine.burnt_id_count,
@@ -143,7 +157,8 @@ fn show(context: &mut Context, report: &Report) -> Result<(), CliError> {
             ),
         ),
     ];
-    for (name, value) in facts {
+    let output_hash = output_hash(engine).map(|hash| ("output hash", hash));
+    for (name, value) in facts.into_iter().chain(output_hash) {
         output.line(format!("{name:<11} {value}"))?;
     }
     output.line("")?;

@@ -15,7 +15,7 @@ use crate::money::wide_text;
 use crate::output::{Output, Table};
 use crate::verbs::files_status::holder;
 use mizan_node::offline::{self, VerifyReport};
-use mizan_wire::{TrialBalanceRow, read_name};
+use mizan_wire::{EngineStatus, TrialBalanceRow, read_name};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -123,6 +123,13 @@ fn summary(verdict: &Verdict) -> Table {
     row("open holds", count_text(report.engine.hold_count));
     row("digests confirmed", count_text(report.digests_confirmed));
     row("digest", format!("{:032x}", report.engine.digest));
+    if report.engine.has_trading() {
+        row("orders", count_text(report.engine.order_count));
+        row("open orders", count_text(report.engine.open_order_count.into()));
+    }
+    if let Some(hash) = output_hash(&report.engine) {
+        row("output hash", hash);
+    }
     if let Some(comparison) = comparison {
         row("recomputed independently", String::new());
         row("  replies", count_text(comparison.entries));
@@ -195,9 +202,17 @@ fn as_json(verdict: &Verdict) -> Value {
         "holds": report.engine.hold_count,
         "digests_confirmed": report.digests_confirmed,
         "digest": format!("{:032x}", report.engine.digest),
+        "orders": report.engine.order_count,
+        "open_orders": report.engine.open_order_count,
+        "output_hash": output_hash(&report.engine),
         "trial_balance": report.trial_balance.iter().map(row_json).collect::<Vec<_>>(),
         "independent": comparison,
     })
+}
+
+/// Chain over everything that the books reported; `None` without trading.
+pub(crate) fn output_hash(engine: &EngineStatus) -> Option<String> {
+    engine.has_trading().then(|| format!("{:032x}", engine.book_digest))
 }
 
 fn row_json(row: &TrialBalanceRow) -> Value {

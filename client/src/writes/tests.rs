@@ -68,15 +68,17 @@ fn a_later_write_cannot_be_answered_first_nor_in_the_logs_wrong_order() {
 fn the_window_bounds_requests_and_bytes() {
     let now = Instant::now();
     let mut writes = Writes::new(0);
-    assert!(writes.has_room(4, &limits(2, 64)));
-    assert!(!writes.has_room(5, &limits(2, 64)));
+    assert!(writes.has_room(OPERATION, 4, &limits(2, 64)));
+    assert!(!writes.has_room(OPERATION, 5, &limits(2, 64)));
     push(&mut writes, 1, now);
-    assert!(writes.has_room(3, &limits(2, 64)));
-    assert!(!writes.has_room(4, &limits(2, 64)));
-    assert!(!writes.has_room(1, &limits(1, 64)));
+    assert!(writes.has_room(OPERATION, 3, &limits(2, 64)));
+    let (amends, state) = (Operation::AmendOrders, limits(2, 80));
+    assert!(writes.has_room(amends, 1, &state) && !writes.has_room(amends, 2, &state));
+    assert!(!writes.has_room(OPERATION, 4, &limits(2, 64)));
+    assert!(!writes.has_room(OPERATION, 1, &limits(1, 64)));
     send_all(&mut writes, now);
     writes.executed(1, 1).unwrap();
-    assert!(writes.has_room(4, &limits(1, 64)));
+    assert!(writes.has_room(OPERATION, 4, &limits(1, 64)));
 }
 
 #[test]
@@ -301,7 +303,7 @@ impl Simulation {
     }
 
     fn submit(&mut self) {
-        if self.writes.has_room(1, &limits(6, 1_000)) {
+        if self.writes.has_room(OPERATION, 1, &limits(6, 1_000)) {
             self.submitted += 1;
             push(&mut self.writes, self.submitted, self.now);
         }

@@ -13,26 +13,19 @@ impl Book {
     /// was the last one there.
     #[inline]
     pub fn cancel<S: ReportSink>(&mut self, cancel: &CancelOrder, sink: &mut S) {
-        let checked = self.check_not_halted().and_then(|()| {
-            let found = self.orders.find(cancel.handle, cancel.owner);
-            found.map(|_| ()).ok_or(OrderReject::OrderUnknown)
-        });
-        match checked {
-            Ok(()) => self.end(cancel.handle.slot, CancelReason::Requested, sink),
-            Err(reason) => {
-                let number = cancel.handle.number;
+        // Whatever the trading state: nobody is kept in an order that he wants to leave.
+        match self.orders.find(cancel.handle, cancel.owner) {
+            Some(_) => self.end(cancel.handle.slot, CancelReason::Requested, sink),
+            None => {
+                let (reason, number) = (OrderReject::OrderUnknown, cancel.handle.number);
                 sink.report(&OrderReport::rejected(reason, number, cancel.owner, 0));
             }
         }
     }
 
     /// Cancels all orders that meet both conditions, in the order of their numbers. Reports a `Cancelled` for each, and
-    /// at last a `MassCancelled`; or one `Rejected`. Cost: a look at every place, and a sort of those found.
+    /// at last a `MassCancelled`. Cost: a look at every place, and a sort of those found.
     pub fn mass_cancel<S: ReportSink>(&mut self, mass: &MassCancel, sink: &mut S) {
-        if let Err(reason) = self.check_not_halted() {
-            sink.report(&OrderReport::rejected(reason, 0, mass.owner.unwrap_or(0), 0));
-            return;
-        }
         let MassCancel { owner, side } = *mass;
         let count = self.end_all(
             |order| {

@@ -83,12 +83,6 @@ impl Book {
         }
     }
 
-    /// Whether orders may be cancelled.
-    #[inline]
-    pub(crate) fn check_not_halted(&self) -> Checked {
-        ensure(self.state != TradingState::Halted, OrderReject::Halted)
-    }
-
     /// Whether an order of this side with this limit would meet another one.
     #[inline]
     pub(crate) fn would_take(&self, side: Side, limit: u64) -> bool {

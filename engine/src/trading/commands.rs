@@ -3,15 +3,13 @@
 use crate::books::Book;
 use crate::ledger::LedgerState;
 use crate::refusal::refuse_if;
-use crate::trading::limits::{LEGS_PER_FILL, NONE};
+use crate::trading::limits::LEGS_PER_FILL;
 use crate::trading::order::Order;
 use crate::trading::settlement::{Numbers, Settlement};
 use crate::trading::state::Trading;
 use crate::trading::submit::Refused;
 use mizan_wire::Status as _;
-use mizan_wire::orders::{
-    AmendOrder, CancelOrder, CancelReason, OrderKind, OrderReject, Side, TradingState,
-};
+use mizan_wire::orders::{AmendOrder, CancelOrder, CancelReason, OrderKind, OrderReject, Side};
 use mizan_wire::trading::{
     AmendOrderEvent, CancelOrderEvent, InstrumentCommand, MassCancelEvent, OrderState, OrderStatus,
     decode_trading_state,
@@ -180,17 +178,11 @@ impl Trading {
                 Some(found.ok_or(Status::AccountNotFound)?)
             }
         };
-        let is_halted =
-            |place: u32| self.books[place as usize].trading_state() == TradingState::Halted;
-        if place.is_some_and(is_halted) {
-            return Err(Refused { status: OrderReject::Halted.number(), order: NONE });
-        }
         let is_meant = |order: &Order| {
             side.is_none_or(|side| side == order.side)
                 && place.is_none_or(|place| place == order.instrument)
                 && quote_slot.is_none_or(|slot| slot == order.quote_slot)
-                && (event.session == 0 || event.session == order.session)
-                && !is_halted(order.instrument)
+                && event.covers_session(order.session)
         };
         let mut chosen = std::mem::take(&mut self.chosen);
         self.choose(quote_slot, &mut chosen);

@@ -45,7 +45,7 @@ impl Trading {
         number: u64,
     ) -> Result<(), Refusal> {
         refuse_if(event.timestamp != 0, Status::TimestampMustBeZero)?;
-        let is_used = event.reserved != [0; 6] || event.reserved_2 != [0; 10];
+        let is_used = event.state != 0 || event.reserved != [0; 5] || event.reserved_2 != [0; 10];
         refuse_if(is_used, Status::ReservedField)?;
         refuse_if(event.id == 0, Status::InstrumentMustNotBeZero)?;
         if let Some(place) = self.find_instrument(event.id) {

@@ -8,8 +8,8 @@ use mizan_wire::Operation;
 use mizan_wire::limits::BODY_SIZE_MAX;
 use mizan_wire::orders::Side;
 use mizan_wire::trading::{
-    DepthQuery, DepthRecord, ExecutionKind, ExecutionReport, OpenOrdersQuery, OrderKey, OrderView,
-    ReportsQuery, decode_side,
+    CreateInstrument, DepthQuery, DepthRecord, ExecutionKind, ExecutionReport, OpenOrdersQuery,
+    OrderKey, OrderView, ReportsQuery, decode_side,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -39,7 +39,10 @@ impl Trading {
         match operation {
             Operation::GetInstruments => {
                 for (_, place) in &self.sorted {
-                    output.push(self.instruments[*place as usize].record.as_bytes());
+                    let place = *place as usize;
+                    let state = self.books[place].trading_state() as u8;
+                    let record = CreateInstrument { state, ..self.instruments[place].record };
+                    output.push(record.as_bytes());
                 }
             }
             Operation::GetOrders => {

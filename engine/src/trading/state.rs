@@ -6,9 +6,9 @@ use crate::trading::order::Orders;
 use crate::trading::reports::{Reports, Trader};
 use crate::trading::touched::Touched;
 use mizan_memory::reserve_touched;
-use mizan_wire::Genesis;
 use mizan_wire::limits::EVENTS_MAX;
 use mizan_wire::trading::{CancelOrderEvent, OrderResult, SubmitOrder};
+use mizan_wire::{EngineStatus, Genesis};
 
 /// See the module `trading`.
 pub(crate) struct Trading {
@@ -71,6 +71,24 @@ impl Trading {
             instrument_count_max: instruments,
             orders_left: genesis.open_order_count_max,
             levels_left: genesis.book_level_count_max,
+        }
+    }
+
+    /// Counters and limits of trading; everything else is zero.
+    pub(crate) fn status(&self, genesis: &Genesis) -> EngineStatus {
+        EngineStatus {
+            instrument_count: self.instruments.len() as u32,
+            instrument_count_max: genesis.instrument_count_max,
+            open_order_count: self.books.iter().map(Book::order_count).sum::<usize>() as u32,
+            order_count: self.desk.orders.count() as u64,
+            order_count_max: genesis.order_count_max,
+            report_count_max: genesis.report_count_max,
+            book_digest: self.desk.chain.value(),
+            open_order_count_max: genesis.open_order_count_max,
+            open_order_count_taken: genesis.open_order_count_max - self.orders_left,
+            book_level_count_max: genesis.book_level_count_max,
+            book_level_count_taken: genesis.book_level_count_max - self.levels_left,
+            ..EngineStatus::default()
         }
     }
 }

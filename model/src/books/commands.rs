@@ -100,9 +100,7 @@ impl ModelBook {
     fn cancel(&mut self, cancel: &CancelOrder, reports: &mut Reports) {
         let CancelOrder { handle, owner } = *cancel;
         let reject = |reason| OrderReport::rejected(reason, handle.number, owner, 0);
-        if self.state == TradingState::Halted {
-            reports.push(reject(OrderReject::Halted));
-        } else if self.find(handle.number, owner).is_none() {
+        if self.find(handle.number, owner).is_none() {
             reports.push(reject(OrderReject::OrderUnknown));
         } else {
             self.end(handle.number, CancelReason::Requested, reports);
@@ -110,11 +108,6 @@ impl ModelBook {
     }
 
     fn mass_cancel(&mut self, mass: &MassCancel, reports: &mut Reports) {
-        if self.state == TradingState::Halted {
-            let owner = mass.owner.unwrap_or(0);
-            reports.push(OrderReport::rejected(OrderReject::Halted, 0, owner, 0));
-            return;
-        }
         let is_meant = |order: &ModelOrder| {
             (mass.owner.is_none() || mass.owner == Some(order.terms.owner))
                 && (mass.side.is_none() || mass.side == Some(order.terms.side))

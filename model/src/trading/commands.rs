@@ -6,8 +6,8 @@ use crate::trading::submit::{covers, trades_max};
 use crate::trading::{Refused, Step, Trading, refuse_if};
 use mizan_wire::Status;
 use mizan_wire::orders::{
-    AmendOrder, BookCommand, CancelOrder, CancelReason, OrderHandle, OrderKind, OrderReject,
-    OrderReport, ReportKind, SLOT_NONE, TradingState,
+    AmendOrder, BookCommand, CancelOrder, CancelReason, OrderHandle, OrderKind, OrderReport,
+    ReportKind, SLOT_NONE,
 };
 use mizan_wire::trading::{
     AmendOrderEvent, CancelOrderEvent, InstrumentCommand, MassCancelEvent, OrderState,
@@ -117,17 +117,15 @@ impl Trading {
         refuse_if(unknown, S::InstrumentUnknown)?;
         let unknown = event.account_id != 0 && ledger.account(event.account_id).is_none();
         refuse_if(unknown, S::AccountNotFound)?;
-        let halted = |id: u32| self.markets[&id].book.state == TradingState::Halted;
-        if event.instrument != 0 && halted(event.instrument) {
-            return Err(OrderReject::Halted.into());
-        }
+        let every_session = event.session == u64::MAX;
         let is_meant = |order: &TradingOrder| {
             order.is_open()
                 && (event.account_id == 0 || event.account_id == order.quote_account)
-                && (event.session == 0 || event.session == order.session)
+                && (event.session == 0
+                    || event.session == order.session
+                    || every_session && order.session != 0)
                 && (event.instrument == 0 || event.instrument == order.event.instrument)
                 && (event.sides == 0 || event.sides == order.side as u8 + 1)
-                && !halted(order.event.instrument)
         };
         let all = 0..self.orders.len();
         let meant: Vec<usize> = all.filter(|position| is_meant(&self.orders[*position])).collect();

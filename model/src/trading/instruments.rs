@@ -16,8 +16,10 @@ impl Trading {
     ) -> Result<(), (u32, u64)> {
         if let Some(market) = self.markets.get(&event.id) {
             let stored = market.record;
-            let is_clean =
-                event.timestamp == 0 && event.reserved == [0; 6] && event.reserved_2 == [0; 10];
+            let is_clean = event.timestamp == 0
+                && event.state == 0
+                && event.reserved == [0; 5]
+                && event.reserved_2 == [0; 10];
             if is_clean && (CreateInstrument { timestamp: stored.timestamp, ..*event }) == stored {
                 return Err((S::Exists as u32, stored.timestamp));
             }
@@ -31,7 +33,7 @@ impl Trading {
 
     fn check(&self, ledger: &Ledger, event: &CreateInstrument) -> Result<(), Refused> {
         refuse_if(event.timestamp != 0, S::TimestampMustBeZero)?;
-        refuse_if(event.reserved != [0; 6], S::ReservedField)?;
+        refuse_if(event.state != 0 || event.reserved != [0; 5], S::ReservedField)?;
         refuse_if(event.reserved_2 != [0; 10], S::ReservedField)?;
         refuse_if(event.id == 0, S::InstrumentMustNotBeZero)?;
         refuse_if(self.markets.contains_key(&event.id), S::ExistsWithDifferentTerms)?;

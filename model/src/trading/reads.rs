@@ -28,7 +28,10 @@ impl Trading {
     ) -> ModelReply {
         match operation {
             Operation::GetInstruments => {
-                let all = self.markets.values().map(|market| market.record);
+                let all = self.markets.values().map(|market| CreateInstrument {
+                    state: market.book.state as u8,
+                    ..market.record
+                });
                 reply.with_records(&all.collect::<Vec<CreateInstrument>>())
             }
             Operation::GetOrders => {

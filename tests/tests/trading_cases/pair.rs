@@ -315,6 +315,7 @@ impl Pair {
         same("the trial balance", &self.engine.trial_balance(), &self.model.trial_balance())?;
         same("next_due_ns", &self.engine.next_due_ns(), &self.model.next_due_ns())?;
         same("the digest", &self.engine.digest(), &self.model.digest())?;
+        self.read::<u128>(Operation::GetEngineStatus, &[])?;
         self.read::<u128>(Operation::GetInstruments, &[])?;
         for account_id in TRADERS.into_iter().chain([15, 999]) {
             let keys: Vec<_> =

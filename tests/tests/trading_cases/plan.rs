@@ -160,7 +160,8 @@ fn mass_cancel() -> impl Strategy<Value = MassCancelEvent> {
     let account = prop_oneof![2 => Just(0u128), 3 => trader()];
     let instrument = prop_oneof![2 => Just(0u32), 3 => instrument()];
     // The session of every case has the same number.
-    let session = prop_oneof![2 => Just(0u64), 1 => Just(2u64)];
+    let every = Just(MassCancelEvent::EVERY_SESSION);
+    let session = prop_oneof![4 => Just(0u64), 2 => Just(2u64), 1 => every];
     (account, session, instrument, 0..4u8).prop_map(|(account_id, session, instrument, sides)| {
         MassCancelEvent { account_id, session, instrument, sides, ..MassCancelEvent::default() }
     })

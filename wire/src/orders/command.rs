@@ -98,7 +98,7 @@ pub enum TradingState {
     Open = 0,
     /// Cancels and mass cancels.
     CancelOnly = 1,
-    /// Nothing from owners. Time, session close and the end of the halt still pass.
+    /// The same under another name: trading is interrupted, not about to end. A cancel is possible at any time.
     Halted = 2,
 }
 

@@ -6,7 +6,7 @@ use crate::status_tables::statuses;
 statuses! {
     /// Why a command to a book was refused: the first that applies. The numbers fit 16 bits.
     OrderReject, "orders";
-    Halted = 1300, "halted", "The instrument is halted: nothing is accepted until it is resumed.";
+    Halted = 1300, "halted", "The instrument is halted: nothing but cancels is accepted until it is resumed.";
     CancelOnly = 1301, "cancel_only", "The instrument accepts nothing but cancels until it is resumed.";
     OrderUnknown = 1302, "order_unknown", "No open order of this owner has this number: it never existed, is filled, or has ended.";
     QuantityZero = 1303, "quantity_zero", "An order is for at least one lot.";

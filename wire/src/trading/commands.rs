@@ -103,9 +103,10 @@ pub struct CancelOrderEvent {
 pub struct MassCancelEvent {
     /// Only this quote account's; 0 for all.
     pub account_id: u128,
-    /// Only those with `CANCEL_ON_DISCONNECT` that came by this session; 0 for all.
+    /// Only those with `CANCEL_ON_DISCONNECT` that came by this session, or, with [`MassCancelEvent::EVERY_SESSION`], by
+    /// any; 0 for all orders.
     pub session: u64,
-    /// Only this instrument's; 0 for all (those that are halted keep their orders).
+    /// Only this instrument's; 0 for all.
     pub instrument: u32,
     /// 0 both sides, 1 buys, 2 sells.
     pub sides: u8,
@@ -113,6 +114,21 @@ pub struct MassCancelEvent {
     pub reserved: [u8; 3],
     /// Zero.
     pub reserved_2: [u64; 4],
+}
+
+impl MassCancelEvent {
+    /// As `session`: of every session. No session has this number.
+    pub const EVERY_SESSION: u64 = u64::MAX;
+
+    /// Whether an order with this session (0 if it asked for nothing) meets the condition.
+    #[must_use]
+    pub const fn covers_session(&self, session: u64) -> bool {
+        match self.session {
+            0 => true,
+            Self::EVERY_SESSION => session != 0,
+            named => named == session,
+        }
+    }
 }
 
 /// An event of `set_trading_states` and of `close_trading_sessions`.

@@ -61,8 +61,10 @@ pub struct CreateInstrument {
     pub rounding: u8,
     /// For orders that name no mode; see [`super::decode_self_trade`].
     pub self_trade: u8,
+    /// What its book accepts, in an answer (see [`super::decode_trading_state`]); zero in a request.
+    pub state: u8,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 5],
     /// Zero.
     pub reserved_2: [u64; 10],
     /// Zero; the engine gives it.

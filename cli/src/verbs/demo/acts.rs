@@ -143,9 +143,34 @@ const fn moved(before: Sums, paid: u128, held: u128) -> Sums {
     [before[0] + paid, before[1], before[2] + held, before[3]]
 }
 
-/// Act 5: a load, measured.
+/// Act 5: two traders, a book, and a trade that settles in the ledger.
+pub(super) fn market(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
+    stage
+        .headline("5  a market: what an order holds, and a trade that settles in the same step")?;
+    let mut is_right = true;
+    for line in [
+        "instrument list",
+        "order sell ACME 6 @ 18.90 --account bob --client-order-id ask-1",
+        "order buy ACME 4 @ 18.80 --account alice --client-order-id bid-1",
+        "book ACME",
+    ] {
+        is_right &= stage.type_line(line)?.code == exit::OK;
+    }
+    let before = sums(stage, "alice")?;
+    let said =
+        stage.type_line("order buy ACME 5 @ 19.00 --account alice --client-order-id bid-2")?;
+    // 5 at 18.90, the maker's price, and the fee; the bid that rests still holds 4 at 18.80 and the fee.
+    is_right &= said.code == exit::OK
+        && said.text.contains("filled at 18.90 USD on average")
+        && sums(stage, "alice")? == moved(before, 9_450 + 100, 0);
+    is_right &= stage.type_line("reports alice")?.code == exit::OK;
+    let outcome = "5 ACME at 18.90 USD: money, shares and fee in one step; 76.20 held for the rest";
+    Ok(vec![typed("a trade that settles", is_right, outcome, &said)])
+}
+
+/// Act 6: a load, measured.
 pub(super) fn load(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
-    stage.headline("5  a load: one client, full batches, every reply durable before it is sent")?;
+    stage.headline("6  a load: one client, full batches, every reply durable before it is sent")?;
     let options = BenchOptions {
         addresses: vec![stage.node.address()],
         accounts: LOAD_ACCOUNTS,
@@ -171,10 +196,10 @@ pub(super) fn load(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
     Ok(vec![act("a load", is_right, outcome, bench::as_json(&report)?)])
 }
 
-/// Acts 6 and 7: kill -9 in the middle of a load; what was acknowledged is there, once.
+/// Acts 7 and 8: kill -9 in the middle of a load; what was acknowledged is there, once.
 pub(super) fn crash(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
     stage.headline(
-        "6  kill -9 in the middle of a load; acknowledgements are recorded outside the node",
+        "7  kill -9 in the middle of a load; acknowledgements are recorded outside the node",
     )?;
     let mut load = RecordedLoad::start(stage.node.address(), CRASH_LEDGER, stage.seed)?;
     run_until_crash(stage, &mut load)?;
@@ -190,7 +215,7 @@ pub(super) fn crash(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
     let killed = act("kill -9 in mid-load", acknowledged > 0 && unanswered > 0, outcome, figures);
 
     stage.headline(
-        "7  restart: every acknowledged transfer is looked up, the others are sent again",
+        "8  restart: every acknowledged transfer is looked up, the others are sent again",
     )?;
     let recovery = stage.node.start(stage.signals)?;
     stage.say(format!("recovered and listening in {} ms", recovery.as_millis()))?;
@@ -271,9 +296,9 @@ fn after_crash(
     Ok(act("restart and compare", is_right, outcome, figures))
 }
 
-/// Act 8: an orderly stop, and the files alone are verified by two implementations.
+/// Act 9: an orderly stop, and the files alone are verified by two implementations.
 pub(super) fn verify(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
-    stage.headline("8  stop in order; two implementations verify the files alone")?;
+    stage.headline("9  stop in order; two implementations verify the files alone")?;
     let online = reader(stage)?.engine_status()?;
     let stopped = stage.node.terminate()?;
     stage.say(format!("stopped in {} ms", stopped.as_millis()))?;
