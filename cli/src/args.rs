@@ -15,7 +15,8 @@ pub use ledger::{
     TrialBalanceArgs, VoidArgs,
 };
 pub use node::{
-    BenchArgs, DemoArgs, DevArgs, FormatArgs, InspectArgs, InspectWhat, StartArgs, VerifyArgs,
+    BenchArgs, BenchWorkload, DemoArgs, DevArgs, FormatArgs, InspectArgs, InspectWhat, StartArgs,
+    VerifyArgs,
 };
 
 use crate::exit;
