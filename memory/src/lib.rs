@@ -9,5 +9,5 @@ mod prefetch;
 mod reserve;
 
 pub use bytes::{BYTES_AT_ONCE, matching_bytes};
-pub use prefetch::{prefetch_index, prefetch_read};
+pub use prefetch::{prefetch_index, prefetch_lines, prefetch_push, prefetch_read};
 pub use reserve::reserve_touched;

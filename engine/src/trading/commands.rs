@@ -62,6 +62,13 @@ impl Trading {
         let is_ambiguous = (client_order_id == 0) == (number == 0);
         refuse_if(is_ambiguous, Status::OrderNameAmbiguous)?;
         let accounts = &ledger.accounts;
+        if let Some(order) = self.desk.orders.numbered(number)
+            && accounts.id(order.quote_slot) == account_id
+            && order.is_open()
+        {
+            // The account needs no search: the order leads to it.
+            return Ok(number as u32 - 1);
+        }
         let quote_slot = accounts
             .find(account_id, accounts.table.hash(account_id))
             .ok_or(Status::AccountNotFound)?;

@@ -18,6 +18,8 @@ use zerocopy::FromBytes;
 const LOOK_AHEAD_IDS: usize = 16;
 /// Events between the fetch of what an event names and its execution.
 const LOOK_AHEAD_RECORDS: usize = 8;
+/// Events between the fetch of what that is linked with and its execution.
+const LOOK_AHEAD_LINKS: usize = 4;
 
 impl Trading {
     /// Executes all events of a trading operation; `results` has one result for each. Gives the last timestamp.
@@ -98,6 +100,9 @@ impl Trading {
             if let Some(later) = events.get(index + LOOK_AHEAD_RECORDS) {
                 self.look_ahead(ledger, later);
             }
+            if let Some(later) = events.get(index + LOOK_AHEAD_LINKS) {
+                self.look_ahead_links(ledger, later);
+            }
             let timestamp = numbers.take();
             let outcome = self.submit(ledger, event, session, timestamp, numbers);
             let result = self.result_of(outcome.map(Outcome::Order), timestamp);
@@ -113,6 +118,15 @@ impl Trading {
         if let Some(quote_slot) = guess {
             self.desk.orders.prefetch(quote_slot, later.client_order_id);
             mizan_memory::prefetch_index(&self.desk.traders, quote_slot as usize);
+        }
+    }
+
+    /// The new order will be linked behind its account's last one.
+    fn look_ahead_links(&self, ledger: &LedgerState, later: &SubmitOrder) {
+        let table = &ledger.accounts.table;
+        let guess = table.candidates(table.hash(later.quote_account_id)).next();
+        if let Some(trader) = guess.and_then(|slot| self.desk.traders.get(slot as usize)) {
+            self.desk.orders.prefetch_tail(&trader.open);
         }
     }
 
@@ -132,6 +146,12 @@ impl Trading {
                 ledger.accounts.prefetch(order.base_slot);
                 self.books[order.instrument as usize].prefetch_slot(order.slot);
                 mizan_memory::prefetch_index(&self.desk.traders, order.quote_slot as usize);
+            }
+            if let Some(later) = events.get(index + LOOK_AHEAD_LINKS)
+                && let Some(order) = self.desk.orders.numbered(later.order_number)
+            {
+                self.desk.orders.prefetch_neighbours(order);
+                self.books[order.instrument as usize].prefetch_neighbours(order.slot);
             }
             let timestamp = numbers.take();
             let mut step = Step { ledger, numbers, timestamp };

@@ -9,14 +9,16 @@
 use crate::heap::{Due, DueHeap, Positions};
 use crate::id_table::{IdHash, IdTable};
 use crate::trading::limits::NONE;
-use mizan_memory::reserve_touched;
+use mizan_memory::{prefetch_lines, prefetch_push, reserve_touched};
 use mizan_wire::orders::{OrderHandle, OrderKind, Side, TimeInForce};
 use mizan_wire::trading::OrderState;
 
+/// Places of orders are asked for so many orders ahead.
+const PUSHES_AHEAD: usize = 4;
 /// The bound of an order that has no budget.
 pub(crate) const BUDGET_NONE: u128 = u128::MAX;
 
-/// What is remembered of an order. What entry and cancel need is in its first two cache lines.
+/// What is remembered of an order. What entry, trades and cancel need is in its first two cache lines.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Order {
@@ -28,11 +30,11 @@ pub(crate) struct Order {
     pub(crate) instrument: u32,
     /// Its place in its book.
     pub(crate) slot: u32,
+    /// Ticks times lots of its fills.
+    pub(crate) notional: u128,
     /// Its number in its book.
     pub(crate) book_number: u64,
     pub(crate) open: u64,
-    /// Ticks times lots that it may still spend; `BUDGET_NONE` if its price bounds it.
-    pub(crate) budget: u128,
     /// The highest price at which it can buy.
     pub(crate) price_bound: u64,
     pub(crate) filled: u64,
@@ -50,8 +52,8 @@ pub(crate) struct Order {
     pub(crate) time_in_force: TimeInForce,
     /// Whether the flat fee has been paid.
     pub(crate) paid_flat: bool,
-    /// Ticks times lots of its fills.
-    pub(crate) notional: u128,
+    /// Ticks times lots that it may still spend; `BUDGET_NONE` if its price bounds it.
+    pub(crate) budget: u128,
     /// Its fees so far in units of 1/10,000, flat fees apart.
     pub(crate) fee_exact: i128,
     /// Its fees so far.
@@ -201,10 +203,23 @@ impl Orders {
         self.table.prefetch(self.hash(quote_slot, client_order_id));
     }
 
-    /// Asks for the first line of an order that may not exist.
+    /// Asks for what a cancel needs of an order that may not exist.
     #[inline]
     pub(crate) fn prefetch_number(&self, number: u64) {
-        mizan_memory::prefetch_index(&self.records.0, number.wrapping_sub(1) as usize);
+        prefetch_lines::<2, _>(&self.records.0, number.wrapping_sub(1) as usize);
+    }
+
+    /// Asks for the neighbours of an order in its account's list.
+    #[inline]
+    pub(crate) fn prefetch_neighbours(&self, order: &Order) {
+        prefetch_lines::<2, _>(&self.records.0, order.next as usize);
+        prefetch_lines::<2, _>(&self.records.0, order.previous as usize);
+    }
+
+    /// Asks for the last order of an account's list, to which the next one is linked.
+    #[inline]
+    pub(crate) fn prefetch_tail(&self, list: &OpenList) {
+        prefetch_lines::<2, _>(&self.records.0, list.tail as usize);
     }
 
     /// The order with this number, if there is one.
@@ -226,6 +241,7 @@ impl Orders {
     /// Adds an order that its book may yet refuse; gives its index.
     #[inline]
     pub(crate) fn push(&mut self, order: Order) -> u32 {
+        prefetch_push::<4, _>(&self.records.0, PUSHES_AHEAD);
         self.records.0.push(order);
         self.records.0.len() as u32 - 1
     }
