@@ -7,6 +7,7 @@ use crate::trading::limits::NONE;
 use crate::trading::settlement::Numbers;
 use crate::trading::state::Trading;
 use crate::trading::submit::Refused;
+use crate::trading::sweep::{SweepRoom, Swept};
 use mizan_wire::limits::TICK_ACTIONS_MAX;
 use mizan_wire::trading::{
     AmendOrderEvent, InstrumentCommand, MassCancelEvent, OrderResult, SubmitOrder,
@@ -32,6 +33,7 @@ impl Trading {
         first: u64,
     ) -> u64 {
         self.results.clear();
+        self.sweep_room = SweepRoom::WHOLE;
         let mut numbers = Numbers { sequence: ledger.sequence, next: first, derived: 0 };
         match operation {
             Operation::SubmitOrders => self.submit_all(ledger, body, session, &mut numbers),
@@ -52,7 +54,7 @@ impl Trading {
                     body,
                     &mut numbers,
                     |trading, event: &MassCancelEvent, step| {
-                        trading.mass_cancel(event, step).map(Outcome::Count)
+                        trading.mass_cancel(event, step).map(Outcome::Swept)
                     },
                 );
             }
@@ -72,7 +74,7 @@ impl Trading {
                     body,
                     &mut numbers,
                     |trading, event: &InstrumentCommand, step| {
-                        trading.close_session(event, step).map(Outcome::Count)
+                        trading.close_session(event, step).map(Outcome::Swept)
                     },
                 );
             }
@@ -185,6 +187,16 @@ impl Trading {
             Ok(Outcome::Count(open)) => {
                 return OrderResult { timestamp, open, status: CREATED, ..OrderResult::default() };
             }
+            Ok(Outcome::Swept(Swept { count: open, next_number: order_number })) => {
+                let status = CREATED;
+                return OrderResult {
+                    timestamp,
+                    open,
+                    order_number,
+                    status,
+                    ..OrderResult::default()
+                };
+            }
             Ok(Outcome::Order(index)) => (CREATED, index),
             Err(refused) => (refused.status, refused.order),
         };
@@ -245,6 +257,7 @@ pub(crate) enum Outcome {
     Order(u32),
     /// So many orders, or instruments.
     Count(u64),
+    Swept(Swept),
 }
 
 /// The body may lie at any address.

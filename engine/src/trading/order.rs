@@ -9,6 +9,7 @@
 use crate::heap::{Due, DueHeap, Positions};
 use crate::id_table::{IdHash, IdTable};
 use crate::trading::limits::NONE;
+use crate::trading::open_set::OpenSet;
 use mizan_memory::{prefetch_lines, prefetch_push, reserve_touched};
 use mizan_wire::orders::{OrderHandle, OrderKind, Side, TimeInForce};
 use mizan_wire::trading::OrderState;
@@ -149,6 +150,7 @@ pub(crate) struct Orders {
     pub(crate) records: Records,
     table: IdTable,
     pub(crate) due: DueHeap,
+    pub(crate) open: OpenSet,
     count_max: usize,
 }
 
@@ -167,6 +169,7 @@ impl Orders {
             records: Records(reserve_touched(count_max)),
             table: IdTable::new(count_max.max(1), seed),
             due: DueHeap::new(open_count_max),
+            open: OpenSet::new(count_max),
             count_max,
         }
     }
@@ -259,6 +262,7 @@ impl Orders {
         let (quote_slot, client_order_id) = (order.quote_slot, order.client_order_id);
         let (expires_ns, timestamp) = (order.expires_ns, order.timestamp);
         self.table.insert(self.hash(quote_slot, client_order_id), index);
+        self.open.insert(index);
         match std::mem::replace(&mut list.tail, index) {
             NONE => list.head = index,
             before => self.get_mut(before).next = index,
@@ -274,6 +278,7 @@ impl Orders {
         let order = self.get_mut(index);
         let (next, previous, position) = (order.next, order.previous, order.position);
         order.position = NONE;
+        self.open.remove(index);
         match previous {
             NONE => list.head = next,
             _ => self.get_mut(previous).next = next,
@@ -290,13 +295,16 @@ impl Orders {
     /// The open orders of a list, by their indexes, ascending.
     pub(crate) fn listed(&self, list: OpenList) -> impl Iterator<Item = u32> + '_ {
         let first = (list.head != NONE).then_some(list.head);
-        std::iter::successors(first, |index| {
-            let next = self.get(*index).next;
-            (next != NONE).then_some(next)
-        })
+        std::iter::successors(first, |index| self.listed_after(*index))
     }
 
-    /// Whether the queue of due times is that of the open orders that end.
+    /// The open order behind an open one in its account's list.
+    pub(crate) fn listed_after(&self, index: u32) -> Option<u32> {
+        let next = self.get(index).next;
+        (next != NONE).then_some(next)
+    }
+
+    /// Whether the queue of due times is that of the open orders that end, and the open orders are those in the set.
     pub(crate) fn is_consistent(&self) -> bool {
         let timed = |order: &&Order| order.is_open() && order.expires_ns != 0;
         let stands = |order: &Order| {
@@ -305,7 +313,17 @@ impl Orders {
             })
         };
         let all = &self.records.0;
-        self.due.is_ordered()
+        let mut open = self.open.next(0);
+        for (index, order) in (0..).zip(all) {
+            if order.is_open() != (open == Some(index)) {
+                return false;
+            }
+            if order.is_open() {
+                open = self.open.next(index + 1);
+            }
+        }
+        open.is_none()
+            && self.due.is_ordered()
             && self.due.count() == all.iter().filter(timed).count()
             && all.iter().filter(timed).all(stands)
             && self.table.count() == all.len()

@@ -215,17 +215,20 @@ fn create_instruments(
 fn clear_books(client: &mut Client, flow: &OrderFlow) -> Result<(), LoadError> {
     let failed = LoadError::client("the books could not be cleared");
     for instrument in 0..flow.instruments {
-        let event = MassCancelEvent {
-            instrument: flow.instrument_id(instrument),
-            ..MassCancelEvent::default()
-        };
-        let reply = client.call(Operation::MassCancelOrders, event.as_bytes()).map_err(&failed)?;
-        let results: Vec<OrderResult> = records(&reply.body);
-        if let Some(result) = results.first().filter(|result| result.status != CREATED) {
-            return Err(LoadError::InstrumentRefused {
-                id: event.instrument,
-                status: result.status,
-            });
+        let id = flow.instrument_id(instrument);
+        let mut event = MassCancelEvent { instrument: id, ..MassCancelEvent::default() };
+        loop {
+            let operation = Operation::MassCancelOrders;
+            let reply = client.call(operation, event.as_bytes()).map_err(&failed)?;
+            let results: Vec<OrderResult> = records(&reply.body);
+            let refused = results.iter().find(|result| result.status != CREATED);
+            if let Some(result) = refused {
+                return Err(LoadError::InstrumentRefused { id, status: result.status });
+            }
+            event.from_order_number = results.first().map_or(0, |result| result.order_number);
+            if event.from_order_number == 0 {
+                break;
+            }
         }
     }
     Ok(())
