@@ -34,6 +34,7 @@ mod fees;
 mod holds;
 mod instruments;
 pub(crate) mod limits;
+mod look_ahead;
 mod open_set;
 mod order;
 mod reads;

@@ -4,13 +4,14 @@ use crate::ledger::LedgerState;
 use crate::resolved::PendingState;
 use crate::trading::commands::Step;
 use crate::trading::limits::NONE;
+use crate::trading::look_ahead::LookAhead;
 use crate::trading::settlement::Numbers;
 use crate::trading::state::Trading;
 use crate::trading::submit::Refused;
 use crate::trading::sweep::{SweepRoom, Swept};
 use mizan_wire::limits::TICK_ACTIONS_MAX;
 use mizan_wire::trading::{
-    AmendOrderEvent, InstrumentCommand, MassCancelEvent, OrderResult, SubmitOrder,
+    AmendOrderEvent, CancelOrderEvent, InstrumentCommand, MassCancelEvent, OrderResult, SubmitOrder,
 };
 use mizan_wire::{CREATED, Operation};
 use zerocopy::FromBytes;
@@ -38,16 +39,21 @@ impl Trading {
         match operation {
             Operation::SubmitOrders => self.submit_all(ledger, body, session, &mut numbers),
             Operation::AmendOrders => {
-                self.for_each(
+                self.for_each_named(
                     ledger,
                     body,
                     &mut numbers,
-                    |trading, event: &AmendOrderEvent, step| {
-                        trading.amend(event, step).map(Outcome::Order)
-                    },
+                    |trading, event: &AmendOrderEvent, step| trading.amend(event, step),
                 );
             }
-            Operation::CancelOrders => self.cancel_all(ledger, body, &mut numbers),
+            Operation::CancelOrders => {
+                self.for_each_named(
+                    ledger,
+                    body,
+                    &mut numbers,
+                    |trading, event: &CancelOrderEvent, step| trading.cancel(event, step),
+                );
+            }
             Operation::MassCancelOrders => {
                 self.for_each(
                     ledger,
@@ -132,36 +138,25 @@ impl Trading {
         }
     }
 
-    fn cancel_all(&mut self, ledger: &mut LedgerState, body: &[u8], numbers: &mut Numbers) {
-        let mut events = std::mem::take(&mut self.cancels);
-        copy_events(body, &mut events);
-        for (index, event) in events.iter().enumerate() {
-            if let Some(later) = events.get(index + LOOK_AHEAD_IDS) {
-                self.desk.orders.prefetch_number(later.order_number);
-                let accounts = &ledger.accounts;
-                accounts.table.prefetch(accounts.table.hash(later.account_id));
-            }
-            if let Some(later) = events.get(index + LOOK_AHEAD_RECORDS)
-                && let Some(order) = self.desk.orders.numbered(later.order_number)
-            {
-                ledger.accounts.prefetch(order.quote_slot);
-                ledger.accounts.prefetch(order.base_slot);
-                self.books[order.instrument as usize].prefetch_slot(order.slot);
-                mizan_memory::prefetch_index(&self.desk.traders, order.quote_slot as usize);
-            }
-            if let Some(later) = events.get(index + LOOK_AHEAD_LINKS)
-                && let Some(order) = self.desk.orders.numbered(later.order_number)
-            {
-                self.desk.orders.prefetch_neighbours(order);
-                self.books[order.instrument as usize].prefetch_neighbours(order.slot);
-            }
+    /// As [`Trading::for_each`], for events that begin with the name of an order.
+    fn for_each_named<E: FromBytes>(
+        &mut self,
+        ledger: &mut LedgerState,
+        body: &[u8],
+        numbers: &mut Numbers,
+        execute: impl Fn(&mut Self, &E, &mut Step<'_>) -> Result<u32, Refused>,
+    ) {
+        let mut look_ahead = LookAhead::new(body);
+        for (index, bytes) in body.chunks_exact(size_of::<E>()).enumerate() {
+            look_ahead.step(self, ledger, index);
+            let event =
+                E::read_from_bytes(bytes).expect("invariant: a chunk has the size of a record");
             let timestamp = numbers.take();
             let mut step = Step { ledger, numbers, timestamp };
-            let outcome = self.cancel(event, &mut step).map(Outcome::Order);
+            let outcome = execute(self, &event, &mut step).map(Outcome::Order);
             let result = self.result_of(outcome, timestamp);
             self.results.push(result);
         }
-        self.cancels = events;
     }
 
     fn for_each<E: FromBytes>(

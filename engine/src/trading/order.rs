@@ -231,6 +231,12 @@ impl Orders {
         self.records.0.get(number.wrapping_sub(1) as usize)
     }
 
+    /// An order that is likely to have this client id.
+    #[inline]
+    pub(crate) fn candidate(&self, quote_slot: u32, client_order_id: u128) -> Option<u32> {
+        self.table.candidates(self.hash(quote_slot, client_order_id)).next()
+    }
+
     /// The order of an account with this client id.
     #[inline]
     pub(crate) fn find(&self, quote_slot: u32, client_order_id: u128) -> Option<u32> {

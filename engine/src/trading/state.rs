@@ -8,7 +8,7 @@ use crate::trading::sweep::SweepRoom;
 use crate::trading::touched::Touched;
 use mizan_memory::reserve_touched;
 use mizan_wire::limits::EVENTS_MAX;
-use mizan_wire::trading::{CancelOrderEvent, OrderResult, SubmitOrder};
+use mizan_wire::trading::{OrderResult, SubmitOrder};
 use mizan_wire::{EngineStatus, Genesis};
 
 /// See the module `trading`.
@@ -22,7 +22,6 @@ pub(crate) struct Trading {
     /// Results of the entry that is being executed, in the order of its events.
     pub(crate) results: Vec<OrderResult>,
     pub(crate) submits: Vec<SubmitOrder>,
-    pub(crate) cancels: Vec<CancelOrderEvent>,
     /// What the request that is being executed may still sweep.
     pub(crate) sweep_room: SweepRoom,
     pub(crate) instrument_count_max: usize,
@@ -67,7 +66,6 @@ impl Trading {
             },
             results: reserve_touched(events),
             submits: reserve_touched(events),
-            cancels: reserve_touched(events),
             sweep_room: SweepRoom::WHOLE,
             instrument_count_max: instruments,
             orders_left: genesis.open_order_count_max,
