@@ -6,8 +6,10 @@
 #![allow(missing_docs, unused_qualifications, clippy::exit)]
 
 use gungraun::{LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
+use mizan_bench::book::{Counting, Prepared, Sort};
 use mizan_bench::counts::SPANS;
 use mizan_bench::frames::Frames;
+use mizan_bench::market::{Market, Orders};
 use mizan_bench::request::{self, Sealed};
 use mizan_bench::spans::{self, Cell, Ends};
 use mizan_bench::{Ledger, Spread};
@@ -131,6 +133,28 @@ fn lookup(
     (ledger, ids)
 }
 
+#[library_benchmark]
+#[bench::rest(args = (Sort::Rest), setup = Prepared::new)]
+#[bench::take(args = (Sort::Take), setup = Prepared::new)]
+#[bench::reduce(args = (Sort::Reduce), setup = Prepared::new)]
+#[bench::shift(args = (Sort::Move), setup = Prepared::new)]
+#[bench::cancel(args = (Sort::Cancel), setup = Prepared::new)]
+fn commands(mut prepared: Prepared) -> (Prepared, Counting) {
+    let counting = black_box(&mut prepared).execute();
+    (prepared, counting)
+}
+
+#[library_benchmark]
+#[bench::rest(args = (Orders::Rest), setup = Market::new, teardown = Market::check)]
+#[bench::take(args = (Orders::Take), setup = Market::new, teardown = Market::check)]
+#[bench::amend(args = (Orders::Amend), setup = Market::new, teardown = Market::check)]
+#[bench::cancel(args = (Orders::Cancel), setup = Market::new, teardown = Market::check)]
+#[bench::cancel_by_client_id(args = (Orders::CancelByClientId), setup = Market::new, teardown = Market::check)]
+fn orders(mut market: Market) -> Market {
+    black_box(&mut market).execute();
+    market
+}
+
 fn single(cells: usize) -> (Ends<SingleProducer<Cell>>, usize) {
     (spans::single(), cells)
 }
@@ -205,6 +229,8 @@ fn append((mut frames, entry): (Frames, Vec<u8>)) -> (Frames, Vec<u8>) {
 }
 
 library_benchmark_group!(name = engine, benchmarks = [transfers, existing, duplicate, lookup]);
+library_benchmark_group!(name = books, benchmarks = [commands]);
+library_benchmark_group!(name = trading, benchmarks = [orders]);
 library_benchmark_group!(name = ring, benchmarks = [single_producer, multi_producer]);
 library_benchmark_group!(name = wire, benchmarks = [encode, decode, checksum]);
 library_benchmark_group!(name = journal, benchmarks = [append]);
@@ -214,5 +240,5 @@ library_benchmark_group!(name = journal, benchmarks = [append]);
 main!(
     config = LibraryBenchmarkConfig::default()
         .env("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=1073741824");
-    library_benchmark_groups = engine, ring, wire, journal
+    library_benchmark_groups = engine, books, trading, ring, wire, journal
 );

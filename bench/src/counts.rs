@@ -18,6 +18,8 @@ pub const TOLERANCE_PERCENT: f64 = 3.0;
 pub const SLACK_INSTRUCTIONS: u64 = 100;
 /// Transfers of a full batch.
 const BATCH: u64 = mizan_wire::limits::EVENTS_MAX as u64;
+/// Commands to a book in one benchmark.
+const COMMANDS: u64 = crate::book::ORDERS as u64;
 /// Spans that pass the ring in one benchmark.
 pub const SPANS: u64 = 1_024;
 
@@ -45,7 +47,7 @@ const fn measured(
 
 /// All benchmarks, in the order of the table.
 #[rustfmt::skip]
-pub const MEASURED: [Measured; 25] = [
+pub const MEASURED: [Measured; 35] = [
     measured("engine::transfers::uniform", "engine: batch of 8,189, 10,000 accounts, uniform", "transfer", BATCH),
     measured("engine::transfers::hot", "engine: the same, all credits to 16 accounts", "transfer", BATCH),
     measured("engine::transfers::one", "engine: batch of 1", "request", 1),
@@ -57,6 +59,16 @@ pub const MEASURED: [Measured; 25] = [
     measured("engine::duplicate::existing", "engine: a request again, 8,189 stored results", "result", BATCH),
     measured("engine::lookup::accounts", "engine: lookup of 8,189 accounts", "account", BATCH),
     measured("engine::lookup::transfers", "engine: lookup of 8,189 transfers", "transfer", BATCH),
+    measured("books::commands::rest", "book of 2,000 orders on 80 levels: an order that rests", "order", COMMANDS),
+    measured("books::commands::take", "the same: one that trades with one other", "order", COMMANDS),
+    measured("books::commands::reduce", "the same: an amend that keeps its place", "amend", COMMANDS),
+    measured("books::commands::shift", "the same: an amend to another price", "amend", COMMANDS),
+    measured("books::commands::cancel", "the same: a cancel", "cancel", COMMANDS),
+    measured("trading::orders::rest", "engine, 10,000 accounts: batch of 8,189 orders that rest", "order", BATCH),
+    measured("trading::orders::take", "the same: orders that trade with one other, and settle", "order", BATCH),
+    measured("trading::orders::amend", "the same: amends to another price", "amend", BATCH),
+    measured("trading::orders::cancel", "the same: cancels by number", "cancel", BATCH),
+    measured("trading::orders::cancel_by_client_id", "the same: cancels by client id", "cancel", BATCH),
     measured("ring::single_producer::spans_of_1", "ring, single producer: claim, publish, consume", "cell", SPANS),
     measured("ring::single_producer::spans_of_16", "the same, spans of 16", "cell", SPANS * 16),
     measured("ring::single_producer::spans_of_256", "the same, spans of 256", "cell", SPANS * 256),

@@ -4,9 +4,11 @@
 //! benchmark checks that what it measures did its work.
 #![forbid(unsafe_code)]
 
+pub mod book;
 pub mod counts;
 pub mod frames;
 mod ledger;
+pub mod market;
 pub mod request;
 pub mod spans;
 

@@ -19,7 +19,8 @@ pub use ledger::{
     TrialBalanceArgs, VoidArgs,
 };
 pub use node::{
-    BenchArgs, DemoArgs, DevArgs, FormatArgs, InspectArgs, InspectWhat, StartArgs, VerifyArgs,
+    BenchArgs, BenchWorkload, DemoArgs, DevArgs, FormatArgs, InspectArgs, InspectWhat, StartArgs,
+    VerifyArgs,
 };
 
 pub use sim::{PolicyArg, SimArgs};

@@ -160,6 +160,57 @@ fn a_bench_of_every_sort_of_request_comes_out_exactly_on_a_real_node() {
 }
 
 #[test]
+fn a_bench_of_orders_comes_out_exactly_and_reads_every_order_back() {
+    let place = place();
+    for flags in [
+        "--transfers 4000 --batch 100",
+        "--transfers 1500 --batch 1 --dist zipf",
+        "--transfers 6000 --batch 20 --clients 3 --instruments 4 --dist hot",
+        "--rate 20000 --duration 200ms --batch 50 --report bench.html",
+    ] {
+        let line = format!("bench --workload orders --accounts 200 {flags} --json");
+        let output = mizan(&place, &line);
+        assert_eq!(output.status.code(), Some(0), "{flags}: {output:?}");
+        let report = json(&output);
+        assert_eq!((&report["errors"], &report["balances_compared"]), (&0.into(), &true.into()));
+        let orders = &report["orders"];
+        let number = |name: &str| orders[name].as_u64().unwrap_or_default();
+        assert_eq!(orders["messages"], report["transfers"], "{flags}: {report}");
+        assert_eq!(number("orders_compared"), number("submits"), "{flags}: {report}");
+        for part in ["amends", "cancels", "lots_traded", "transfers_posted", "orders_open"] {
+            assert!(number(part) > 0, "{flags}: no {part} in {report}");
+        }
+        let executed = number("messages") - number("ended_before");
+        assert_eq!(report["acknowledged"], executed, "{flags}: {report}");
+    }
+    let page = std::fs::read_to_string(place.path().join("bench.html")).expect("a report");
+    assert!(page.contains("order messages per second"));
+    for refused in ["--null", "--mix chains=1", "--ids random", "--accounts 6"] {
+        let output = mizan(&place, &format!("bench --workload orders {refused}"));
+        assert_eq!(output.status.code(), Some(2), "{refused}: {output:?}");
+    }
+    assert_eq!(mizan(&place, "bench --instruments 2").status.code(), Some(2));
+}
+
+#[test]
+fn a_second_bench_of_orders_on_one_node_begins_with_empty_books() {
+    let place = place();
+    let node = "format --data ./node --trading --orders 20000 --accounts 1000 --transfers 100000";
+    assert_eq!(mizan(&place, node).status.code(), Some(0));
+    let mut node = Running::start(command(&place, "start --data ./node --listen 127.0.0.1:0"));
+    for seed in [5, 5, 6] {
+        let line = format!(
+            "bench --workload orders --address {} --transfers 3000 --accounts 100 --batch 50 --seed {seed} --json",
+            node.address
+        );
+        let output = mizan(&place, &line);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(json(&output)["errors"], 0);
+    }
+    assert_eq!(node.terminate(), Some(0));
+}
+
+#[test]
 fn a_null_bench_is_compared_with_bare_sockets_and_claims_no_balances() {
     let place = place();
     let output = mizan(&place, "bench --null --transfers 50000 --batch 1000 --clients 2 --json");

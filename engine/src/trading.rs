@@ -34,12 +34,15 @@ mod fees;
 mod holds;
 mod instruments;
 pub(crate) mod limits;
+mod look_ahead;
+mod open_set;
 mod order;
 mod reads;
 mod reports;
 mod settlement;
 mod state;
 mod submit;
+mod sweep;
 mod touched;
 
 pub(crate) use state::Trading;

@@ -8,7 +8,7 @@
 
 use crate::id_table::{IdHash, IdTable};
 use crate::resolved::PendingState;
-use mizan_memory::{prefetch_index, reserve_touched};
+use mizan_memory::{prefetch_index, prefetch_push, reserve_touched};
 use mizan_wire::limits::NS_PER_S;
 
 /// In a slot of the table: the rest is an index of burnt ids.
@@ -59,6 +59,9 @@ pub(crate) enum KnownId {
     /// A transfer that failed for a reason that may pass.
     Burnt,
 }
+
+/// Places of transfers are asked for so many transfers ahead.
+const PUSHES_AHEAD: usize = 8;
 
 /// See the module.
 pub(crate) struct Transfers {
@@ -136,6 +139,7 @@ impl Transfers {
     #[inline(always)]
     pub(crate) fn push(&mut self, hash: IdHash, record: StoredTransfer) -> u32 {
         let slot = self.records.len() as u32;
+        prefetch_push::<2, _>(&self.records, PUSHES_AHEAD);
         self.table.insert(hash, slot);
         self.records.push(record);
         slot

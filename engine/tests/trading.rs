@@ -2,6 +2,7 @@
 
 mod common;
 mod market;
+mod sweeps;
 
 use common::{CLOCK_NS, CREATED, Log, SECOND_NS};
 use market::*;

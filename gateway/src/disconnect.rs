@@ -15,18 +15,34 @@
 
 use crate::interface::{RequestSink, Submission};
 use mizan_wire::frame::PROTOCOL;
-use mizan_wire::trading::{MassCancelEvent, OrderFlags, SubmitOrder};
+use mizan_wire::trading::{MassCancelEvent, OrderFlags, OrderResult, SubmitOrder};
 use mizan_wire::{Operation, RequestHeader, checksum};
 use std::collections::{HashMap, VecDeque};
 use zerocopy::{FromBytes, IntoBytes};
+
+/// A mass cancel of the orders of a lost session.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Sweep {
+    session: u64,
+    from_order_number: u64,
+    to_order_number: u64,
+}
+
+impl Sweep {
+    const fn of(session: u64) -> Self {
+        Self { session, from_order_number: 0, to_order_number: 0 }
+    }
+}
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Disconnects {
     /// Clients with a session that has entered an order of the kind, whether or not it is open yet.
     marked: HashMap<u128, u64>,
-    /// Sessions whose orders are to be cancelled, in the order in which they were lost.
-    due: VecDeque<u64>,
+    /// What is to be cancelled, in the order in which sessions were lost.
+    due: VecDeque<Sweep>,
+    /// What was submitted and has no result yet, in the order of submission.
+    under_way: VecDeque<Sweep>,
 }
 
 impl Disconnects {
@@ -38,18 +54,30 @@ impl Disconnects {
         if operation == Operation::SubmitOrders && asks_for_it(body) {
             let before = self.marked.insert(client, session);
             // A client has one session: the one before was closed, and its connection taken over, before this began.
-            self.due.extend(before.filter(|before| *before != session));
+            self.due.extend(before.filter(|before| *before != session).map(Sweep::of));
         }
     }
 
     /// The client's session has no connection any more.
     pub(crate) fn lose(&mut self, client: u128) {
-        self.due.extend(self.marked.remove(&client));
+        self.due.extend(self.marked.remove(&client).map(Sweep::of));
     }
 
     /// No connection of any session is left from before.
     pub(crate) fn lose_all(&mut self) {
-        self.due.push_back(MassCancelEvent::EVERY_SESSION);
+        self.due.push_back(Sweep::of(MassCancelEvent::EVERY_SESSION));
+    }
+
+    /// The oldest mass cancel under way has this result. If it has ended as many orders as one request may, the rest
+    /// follows, but for what was entered after the first one: the client may be back.
+    pub(crate) fn go_on(&mut self, result: &OrderResult) {
+        let Some(sweep) = self.under_way.pop_front() else { return };
+        if result.order_number != 0 {
+            let to_order_number =
+                if sweep.to_order_number == 0 { result.filled } else { sweep.to_order_number };
+            let from_order_number = result.order_number;
+            self.due.push_back(Sweep { from_order_number, to_order_number, ..sweep });
+        }
     }
 
     pub(crate) fn is_due(&self) -> bool {
@@ -59,15 +87,15 @@ impl Disconnects {
     /// Submits what is due as far as the sink takes it; gives how many requests that were.
     pub(crate) fn submit(&mut self, sink: &mut impl RequestSink) -> u64 {
         let mut count = 0;
-        while let Some(session) = self.due.front() {
-            let (header, event) = request(*session);
+        while let Some(sweep) = self.due.front() {
+            let (header, event) = request(sweep);
             if sink.room_bytes() < header.entry_size() {
                 break;
             }
             if sink.submit(&header, event.as_bytes()) != Submission::Accepted {
                 break;
             }
-            self.due.pop_front();
+            self.under_way.extend(self.due.pop_front());
             count += 1;
         }
         count
@@ -82,8 +110,14 @@ fn asks_for_it(body: &[u8]) -> bool {
 }
 
 /// A request of the node's own: it belongs to no client and no session, and nobody gets its reply.
-fn request(session: u64) -> (RequestHeader, MassCancelEvent) {
-    let event = MassCancelEvent { session, ..MassCancelEvent::default() };
+fn request(sweep: &Sweep) -> (RequestHeader, MassCancelEvent) {
+    let Sweep { session, from_order_number, to_order_number } = *sweep;
+    let event = MassCancelEvent {
+        session,
+        from_order_number,
+        to_order_number,
+        ..MassCancelEvent::default()
+    };
     let size = size_of::<MassCancelEvent>();
     let mut header = RequestHeader {
         operation: Operation::MassCancelOrders.number(),
@@ -115,7 +149,7 @@ mod tests {
         disconnects.note(2, 20, Operation::CreateTransfers, &orders(&[with]));
         disconnects.note(3, 30, Operation::SubmitOrders, &orders(&[0, with, 0]));
         [1, 2, 3, 3].into_iter().for_each(|client| disconnects.lose(client));
-        assert_eq!(disconnects.due, [30]);
+        assert_eq!(disconnects.due, [Sweep::of(30)]);
     }
 
     #[test]
@@ -125,8 +159,25 @@ mod tests {
         for session in [10, 10, 11] {
             disconnects.note(1, session, Operation::SubmitOrders, &body);
         }
-        assert_eq!(disconnects.due, [10]);
+        assert_eq!(disconnects.due, [Sweep::of(10)]);
         disconnects.lose(1);
-        assert_eq!(disconnects.due, [10, 11]);
+        assert_eq!(disconnects.due, [Sweep::of(10), Sweep::of(11)]);
+    }
+
+    #[test]
+    fn a_sweep_that_did_not_reach_its_end_goes_on_up_to_what_was_there_at_first() {
+        let mut disconnects = Disconnects::default();
+        let first = Sweep::of(10);
+        disconnects.under_way.extend([first, Sweep::of(20)]);
+        let done = OrderResult { open: 5, ..OrderResult::default() };
+        disconnects.go_on(&OrderResult { order_number: 900, filled: 2_000, ..done });
+        disconnects.go_on(&done);
+        let rest = Sweep { session: 10, from_order_number: 900, to_order_number: 2_000 };
+        assert_eq!(disconnects.due, [rest], "the second one has come to its end");
+        let (_, event) = request(&rest);
+        assert_eq!((event.from_order_number, event.to_order_number), (900, 2_000));
+        disconnects.under_way.extend(disconnects.due.pop_front());
+        disconnects.go_on(&OrderResult { order_number: 1_500, filled: 3_000, ..done });
+        assert_eq!(disconnects.due, [Sweep { from_order_number: 1_500, ..rest }]);
     }
 }

@@ -12,6 +12,7 @@ use crate::slots::Slots;
 use crate::take::Farewell;
 use mio::{Events, Waker};
 use mizan_wire::RequestStatus;
+use mizan_wire::trading::OrderResult;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +109,11 @@ impl Gateway {
     /// primary: whoever entered them has lost the connection.
     pub fn cancel_orders_of_all_sessions(&mut self) {
         self.common.disconnects.lose_all();
+    }
+
+    /// The node's own mass cancel, the oldest that has no result yet, has this one.
+    pub fn note_mass_cancel(&mut self, result: &OrderResult) {
+        self.common.disconnects.go_on(result);
     }
 
     /// Submits the cancels of lost sessions, if the node takes writes; says whether there was one.

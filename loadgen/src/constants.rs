@@ -61,3 +61,34 @@ pub const LOOPBACK_READ_SIZE: usize = 256 * 1024;
 pub const LOOPBACK_IDLE_ROUNDS_MAX: u32 = 1_000;
 /// How long the raw measurement may stand still before it is given up.
 pub const LOOPBACK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Instruments of an order workload unless told otherwise.
+pub const INSTRUMENTS_DEFAULT: u32 = 1;
+/// Instruments of an order workload at the most.
+pub const INSTRUMENTS_MAX: u32 = 1_000;
+/// With fewer traders in a book most orders would meet their own.
+pub const TRADERS_PER_INSTRUMENT_MIN: u64 = 4;
+/// Batches of new orders in a cycle of the order flow; also: one order of so many takes instead of resting.
+pub const ORDERS_PER_CYCLE: u64 = 10;
+/// Batches of amends in a cycle.
+pub const AMENDS_PER_CYCLE: u64 = 2;
+/// Batches of cancels in a cycle: all orders that do not take.
+pub const CANCELS_PER_CYCLE: u64 = 9;
+/// About so many orders rest in all books together, or one cycle of orders if that is more.
+pub const OPEN_ORDERS_AIM: u64 = 16_384;
+/// Requests in flight per client that a cancel of several clients allows for at the most.
+pub const ORDER_IN_FLIGHT_LAG_MAX: u32 = 16;
+/// Prices lie around this, in ticks.
+pub const PRICE_MIDDLE: u64 = 10_000;
+/// Prices are 1 to this many ticks away from the middle.
+pub const ORDER_DISTANCE_MAX: u64 = 40;
+/// Orders are for 1 to this many lots.
+pub const ORDER_QUANTITY_MAX: u64 = 10;
+/// Price levels that a book of the flow needs, and some more.
+pub const ORDER_LEVELS_MAX: u32 = 256;
+/// Quote units of one tick times one lot.
+pub const QUOTE_PER_TICK_LOT: u64 = 10;
+/// What takers pay, in basis points of the money.
+pub const TAKER_FEE_BPS: i16 = 10;
+/// Each account of a trader begins with so much, which no run can spend.
+pub const TRADER_FUNDS: u128 = 1 << 60;

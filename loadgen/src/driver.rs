@@ -9,6 +9,7 @@ use crate::constants::{
     TIMER_SLACK_NS,
 };
 use crate::mix::BatchKind;
+use crate::orders::OrderFlow;
 use crate::schedule::{Deal, Schedule};
 use crate::tally::{Tally, Truth};
 use crate::{Acknowledged, BenchOptions, LoadError, Observer, Phase, Progress};
@@ -217,7 +218,11 @@ impl<'a> Driver<'a> {
         let Truth { options, workload, .. } = self.shared.truth;
         let lane = &mut self.lanes[index];
         let count = options.batch_size(batch_index) as usize;
-        let submitted = if workload.kind(batch_index) == BatchKind::Lookups {
+        let submitted = if let Some(flow) = self.shared.truth.orders {
+            let operation = flow.command(batch_index).operation();
+            let size = count * operation.event_size();
+            lane.client.submit_with(operation, size, |body| flow.fill(batch_index, body))
+        } else if workload.kind(batch_index) == BatchKind::Lookups {
             lane.client.submit_with(Operation::LookupAccounts, count * 16, |body| {
                 let mut places = body.as_chunks_mut::<16>().0.iter_mut();
                 workload.each_lookup(batch_index, count, |account| {
@@ -290,7 +295,9 @@ impl<'a> Driver<'a> {
             Outcome::Reply(reply) => {
                 let latency_us = microseconds(self.completed_at_ns - pending.since_ns);
                 self.tally.take_latency(self.completed_at_ns, count, latency_us);
-                if completion.operation == Operation::LookupAccounts {
+                if let Some(flow) = truth.orders {
+                    self.acknowledge_orders(flow, batch_index, reply)?;
+                } else if completion.operation == Operation::LookupAccounts {
                     self.tally.take_lookups(&truth, batch_index, reply)?;
                 } else {
                     self.acknowledge(client_index, batch_index, reply)?;
@@ -326,6 +333,18 @@ impl<'a> Driver<'a> {
             replayed: reply.replayed,
         });
         Ok(())
+    }
+
+    fn acknowledge_orders(
+        &mut self,
+        flow: &OrderFlow,
+        batch_index: u64,
+        reply: &Reply,
+    ) -> Result<(), LoadError> {
+        let count = self.shared.truth.options.batch_size(batch_index);
+        let Tally { orders, error_statuses, replayed_batches, .. } = &mut self.tally;
+        *replayed_batches += u64::from(reply.replayed);
+        orders.take(flow, batch_index, count, reply, error_statuses)
     }
 
     fn report_progress(&mut self) {

@@ -29,6 +29,40 @@ pub enum LoadError {
         /// The status of the create.
         status: u32,
     },
+    /// An instrument could not be created or cleared.
+    #[error(
+        "instrument {id} was refused with status {status}; choose another seed, or a node with more room for trading"
+    )]
+    InstrumentRefused {
+        /// The instrument.
+        id: u32,
+        /// The status.
+        status: u32,
+    },
+    /// An order is not what was acknowledged of it.
+    #[error(
+        "order {order} of the run, client id {client_order_id}: {what}. either something else uses its account, or the node lost or changed it"
+    )]
+    OrderDiffers {
+        /// What is wrong.
+        what: &'static str,
+        /// Its place in the run.
+        order: u64,
+        /// The client's id.
+        client_order_id: u128,
+    },
+    /// What was bought is not what was sold.
+    #[error(
+        "in instrument {instrument} {bought} lots were bought and {sold} sold, or for another price. either something else trades there, or the node is wrong"
+    )]
+    TradesDiffer {
+        /// The instrument.
+        instrument: u32,
+        /// Lots that orders to buy say.
+        bought: u64,
+        /// Lots that orders to sell say.
+        sold: u64,
+    },
     /// The node gave an answer that no right node gives, whatever the load.
     #[error(
         "batch {batch_index}, event {place}: {what}. the node is wrong, or something else uses the run's accounts"

@@ -23,7 +23,7 @@ pub fn page(report: &BenchReport, facts: &[(String, String)]) -> String {
     push_tiles(&mut page, report);
     push_card(
         &mut page,
-        "Transfers and lookups answered per second",
+        "Events answered per second",
         "Over the time of the run.",
         &rate_chart(report),
     );
@@ -50,19 +50,26 @@ fn lead(report: &BenchReport) -> String {
     };
     let seconds = report.duration_s;
     format!(
-        "{} transfers in {seconds:.2} s: {how}, batches of {}, {} connection{}.",
+        "{} {} in {seconds:.2} s: {how}, batches of {}, {} connection{}.",
         grouped(report.acknowledged),
+        events_name(report),
         grouped(report.batch.into()),
         report.clients,
         if report.clients == 1 { "" } else { "s" }
     )
 }
 
+const fn events_name(report: &BenchReport) -> &'static str {
+    if report.orders.is_some() { "order messages" } else { "transfers" }
+}
+
 fn push_tiles(page: &mut String, report: &BenchReport) {
     let latency = &report.latency_us;
+    let per_s =
+        report.orders.as_ref().map_or(report.transfers_per_s, |orders| orders.messages_per_s);
     page.push_str("<div class=\"tiles\">\n");
     for (value, name) in [
-        (grouped(report.transfers_per_s as u64), "transfers per second"),
+        (grouped(per_s as u64), format!("{} per second", events_name(report)).as_str()),
         (milliseconds(latency.p50), "batch latency p50"),
         (milliseconds(latency.p99), "batch latency p99"),
         (milliseconds(latency.p999), "batch latency p99.9"),
@@ -228,7 +235,7 @@ fn rows(report: &BenchReport) -> Vec<(String, String)> {
         Some(share) => format!("{:.0} %: the machine was not quiet", share * 100.0),
     };
     let mut rows = vec![
-        ("acknowledged transfers".to_owned(), grouped(report.acknowledged)),
+        (format!("acknowledged {}", events_name(report)), grouped(report.acknowledged)),
         ("not created".to_owned(), grouped(report.errors)),
         ("failed as they were meant to".to_owned(), grouped(report.failed_as_meant)),
         ("accounts looked up".to_owned(), grouped(report.lookups)),

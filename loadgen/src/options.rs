@@ -4,7 +4,7 @@ use crate::constants::{
     ACCOUNTS_DEFAULT, ACCOUNTS_MAX, CLIENTS_MAX, DURATION_MAX, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX,
     RATE_MAX, REQUEST_TIMEOUT_DEFAULT, TRANSFERS_DEFAULT,
 };
-use crate::{Distribution, IdOrder, LoadError, Mix};
+use crate::{Distribution, IdOrder, LoadError, Mix, OrderOptions};
 use mizan_client::ClientConfig;
 use mizan_client::constants::PORT_DEFAULT;
 use mizan_wire::limits::EVENTS_MAX;
@@ -49,6 +49,8 @@ pub struct BenchOptions {
     pub distribution: Distribution,
     /// Of what sorts the batches are.
     pub mix: Mix,
+    /// Orders instead of transfers; the mix and the order of ids do not count then.
+    pub orders: Option<OrderOptions>,
     /// What answers.
     pub target: Target,
     /// Threads that drive the clients.
@@ -84,6 +86,7 @@ impl Default for BenchOptions {
             ids: IdOrder::default(),
             distribution: Distribution::default(),
             mix: Mix::default(),
+            orders: None,
             target: Target::default(),
             driver_threads: 1,
             seed: 1,

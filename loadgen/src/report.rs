@@ -1,5 +1,6 @@
 //! What came of a run.
 
+use crate::orders::OrderFigures;
 use crate::timeline::Timeline;
 use crate::{Distribution, IdOrder};
 use hdrhistogram::Histogram;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 pub struct BenchReport {
     /// Created transfers per second, from the first submission to the last reply.
     pub transfers_per_s: f64,
-    /// Transfers that the node answered as created.
+    /// Transfers that the node answered as created; order messages that it executed.
     pub acknowledged: u64,
     /// Transfers that it answered otherwise than it should, or whose request it refused.
     pub errors: u64,
@@ -59,6 +60,8 @@ pub struct BenchReport {
     pub duration_s: f64,
     /// Bytes of requests, headers included, that were answered.
     pub request_bytes: u64,
+    /// What came of an order workload; `None` if transfers were made.
+    pub orders: Option<OrderFigures>,
     /// Where this was measured.
     pub machine: Machine,
 }

@@ -6,7 +6,7 @@ use crate::machine::CpuReading;
 use crate::report::{self, BenchReport, LatencyUs, Machine};
 use crate::schedule::Schedule;
 use crate::tally::{Tally, Truth};
-use crate::{BenchOptions, LoadError, Observer, Target, Workload, accounts};
+use crate::{BenchOptions, LoadError, Observer, Target, Workload, accounts, orders};
 use mizan_client::Client;
 use mizan_wire::limits::HEADER_SIZE;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 /// balances that are not those that were acknowledged. A refused transfer is no error: it is counted in the report.
 pub fn run(options: &BenchOptions, observer: &dyn Observer) -> Result<BenchReport, LoadError> {
     options.check()?;
+    if let Some(orders) = options.orders {
+        return orders::run(options, orders, observer);
+    }
     let workload = Workload::new(options);
     let mut client = connect(options)?;
     if client.events_max() < options.batch {
@@ -33,27 +36,11 @@ pub fn run(options: &BenchOptions, observer: &dyn Observer) -> Result<BenchRepor
         Target::Node => accounts::open(&mut client, options, &workload, observer)?,
         Target::Null => Opening::default(),
     };
-    let lanes = lanes(options)?;
-    let before = CpuReading::take(&options.own_pids);
-    let shared = Shared {
-        truth: Truth { options, workload: &workload, opening: &opening },
-        observer,
-        schedule: Schedule::new(options),
-        started: Instant::now(),
-        events_done: AtomicU64::new(0),
-        is_cancelled: AtomicBool::new(false),
-    };
-    let (mut tally, lanes) = drive(&shared, lanes)?;
-    let duration = shared.started.elapsed();
-    let events = shared.events_done.into_inner();
-    let after = CpuReading::take(&options.own_pids);
-    let others_cpu_share =
-        before.zip(after).and_then(|(before, after)| before.others_share(&after));
+    let opened = &opening.balances;
+    let truth = Truth { options, workload: &workload, opening: opened, orders: None };
+    let mut measured = measure(truth, observer)?;
+    let tally = &mut measured.tally;
     let acknowledged = tally.created.count();
-    // A closed session executes nothing any more, so what is looked up afterwards is final.
-    for lane in lanes {
-        lane.client.close().map_err(LoadError::client("a session could not be closed"))?;
-    }
     if options.target == Target::Node {
         for batch_index in &tally.unknown_batches {
             accounts::resolve(&mut client, options, &workload, *batch_index, &mut tally.created)?;
@@ -61,17 +48,46 @@ pub fn run(options: &BenchOptions, observer: &dyn Observer) -> Result<BenchRepor
         accounts::verify(&mut client, options, &workload, opening, &tally.created, observer)?;
     }
     client.close().map_err(LoadError::client("a session could not be closed"))?;
-    Ok(report(options, &tally, &Figures { acknowledged, events, duration, others_cpu_share }))
+    let lookups = measured.tally.lookups;
+    let bytes = (measured.events - lookups) * 128 + lookups * 16;
+    Ok(report(options, &measured, acknowledged, bytes))
 }
 
-struct Figures {
-    acknowledged: u64,
+/// What the drivers found, and how long they took.
+pub(crate) struct Measured {
+    pub(crate) tally: Tally,
+    pub(crate) duration: Duration,
     events: u64,
-    duration: Duration,
     others_cpu_share: Option<f64>,
 }
 
-fn connect(options: &BenchOptions) -> Result<Client, LoadError> {
+/// Drives all clients through the run, and closes their sessions.
+pub(crate) fn measure(truth: Truth<'_>, observer: &dyn Observer) -> Result<Measured, LoadError> {
+    let options = truth.options;
+    let lanes = lanes(options)?;
+    let before = CpuReading::take(&options.own_pids);
+    let shared = Shared {
+        truth,
+        observer,
+        schedule: Schedule::new(options),
+        started: Instant::now(),
+        events_done: AtomicU64::new(0),
+        is_cancelled: AtomicBool::new(false),
+    };
+    let (tally, lanes) = drive(&shared, lanes)?;
+    let duration = shared.started.elapsed();
+    let events = shared.events_done.into_inner();
+    let after = CpuReading::take(&options.own_pids);
+    let others_cpu_share =
+        before.zip(after).and_then(|(before, after)| before.others_share(&after));
+    // A closed session executes nothing any more, so what is looked up afterwards is final.
+    for lane in lanes {
+        lane.client.close().map_err(LoadError::client("a session could not be closed"))?;
+    }
+    Ok(Measured { tally, duration, events, others_cpu_share })
+}
+
+pub(crate) fn connect(options: &BenchOptions) -> Result<Client, LoadError> {
     Client::connect(options.client_config()).map_err(LoadError::client("no connection"))
 }
 
@@ -117,15 +133,21 @@ fn drive(shared: &Shared<'_>, mut lanes: Vec<Vec<Lane>>) -> Result<(Tally, Vec<L
     })
 }
 
-fn report(options: &BenchOptions, tally: &Tally, figures: &Figures) -> BenchReport {
+/// What every run has to report. `body_bytes` are those of the requests that were answered, without headers.
+pub(crate) fn report(
+    options: &BenchOptions,
+    measured: &Measured,
+    acknowledged: u64,
+    body_bytes: u64,
+) -> BenchReport {
+    let tally = &measured.tally;
     let unknown = tally.unknown_batches.iter().map(|index| u64::from(options.batch_size(*index)));
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let duration_s = figures.duration.as_secs_f64();
-    let events_of_transfers = figures.events - tally.lookups;
+    let duration_s = measured.duration.as_secs_f64();
     let bytes = tally.latency.len() * HEADER_SIZE as u64;
     BenchReport {
-        transfers_per_s: figures.acknowledged as f64 / duration_s,
-        acknowledged: figures.acknowledged,
+        transfers_per_s: acknowledged as f64 / duration_s,
+        acknowledged,
         errors: tally.error_statuses.values().sum(),
         error_statuses: tally.error_statuses.clone(),
         failed_as_meant: tally.failed_as_meant,
@@ -148,7 +170,8 @@ fn report(options: &BenchOptions, tally: &Tally, figures: &Figures) -> BenchRepo
         mix: options.mix.to_string(),
         balances_compared: options.target == Target::Node,
         duration_s,
-        request_bytes: bytes + events_of_transfers * 128 + tally.lookups * 16,
-        machine: Machine { cpus, others_cpu_share: figures.others_cpu_share },
+        request_bytes: bytes + body_bytes,
+        orders: None,
+        machine: Machine { cpus, others_cpu_share: measured.others_cpu_share },
     }
 }

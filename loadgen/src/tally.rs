@@ -1,9 +1,10 @@
 //! What a driver counts, and whether each answer is one that a right node may give.
 
-use crate::accounts::Opening;
+use crate::balances::Balance;
 use crate::constants::{CHAIN_LENGTH, LATENCY_DIGITS, LATENCY_US_MAX, LATENCY_US_MIN};
 use crate::created::Created;
 use crate::mix::BatchKind;
+use crate::orders::{OrderFlow, OrderTally};
 use crate::timeline::Timeline;
 use crate::{BenchOptions, LoadError, Target, Workload};
 use hdrhistogram::Histogram;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 /// What one driver, or all of them together, found.
 pub(crate) struct Tally {
     pub(crate) created: Created,
+    pub(crate) orders: OrderTally,
     pub(crate) latency: Histogram<u64>,
     pub(crate) send_delay: Histogram<u64>,
     pub(crate) timeline: Timeline,
@@ -41,7 +43,10 @@ struct Alike {
 pub(crate) struct Truth<'a> {
     pub(crate) options: &'a BenchOptions,
     pub(crate) workload: &'a Workload,
-    pub(crate) opening: &'a Opening,
+    /// What the accounts of transfers held before.
+    pub(crate) opening: &'a [Balance],
+    /// The flow, if orders are sent instead of transfers.
+    pub(crate) orders: Option<&'a OrderFlow>,
 }
 
 impl Tally {
@@ -52,6 +57,7 @@ impl Tally {
         };
         Self {
             created: Created::default(),
+            orders: OrderTally::default(),
             latency: histogram(),
             send_delay: histogram(),
             timeline: Timeline::new(),
@@ -88,6 +94,7 @@ impl Tally {
         other.settle();
         const SAME_BOUNDS: &str = "invariant: all histograms have the same bounds";
         self.created.merge(&other.created);
+        self.orders.merge(&other.orders);
         self.latency.add(other.latency).expect(SAME_BOUNDS);
         self.send_delay.add(other.send_delay).expect(SAME_BOUNDS);
         self.timeline.merge(other.timeline);
@@ -191,7 +198,7 @@ impl Tally {
             if (account.id, account.ledger, account.code) != (id, ledger, code) {
                 return wrong("a lookup found another account than the one asked for", place);
             }
-            let before = &truth.opening.balances[index as usize];
+            let before = &truth.opening[index as usize];
             if account.debits_posted < before.debits_posted
                 || account.credits_posted < before.credits_posted
             {

@@ -263,7 +263,7 @@ impl Workload {
 }
 
 /// The top bit stays clear, so that no id is reserved.
-fn account_id_base(seed: u64, ledger: u32) -> u128 {
+pub(crate) fn account_id_base(seed: u64, ledger: u32) -> u128 {
     u128::from(Random::of_part(seed, u64::from(ledger)).next_u64() >> 1) << 64
 }
 

@@ -11,5 +11,5 @@ mod reserve;
 
 pub use bytes::{BYTES_AT_ONCE, matching_bytes};
 pub use counters::{CountersReader, MappedCounters, counters_size};
-pub use prefetch::{prefetch_index, prefetch_read};
+pub use prefetch::{prefetch_index, prefetch_lines, prefetch_push, prefetch_read};
 pub use reserve::reserve_touched;

@@ -52,6 +52,9 @@ pub(crate) struct Step {
     pub(crate) timestamp: u64,
     pub(crate) next: u64,
     pub(crate) derived: u32,
+    /// Open orders that mass cancels and ends of sessions have looked at, and ended.
+    pub(crate) looked_at: u32,
+    pub(crate) swept: u32,
 }
 
 /// Why something was refused, and which order it is about.
@@ -72,6 +75,8 @@ impl<S: Status> From<S> for Refused {
 pub(crate) enum Done {
     Order(usize),
     Count(u64),
+    /// How many ended, and the order to go on with.
+    Swept(u64, u64),
 }
 
 impl Trading {
@@ -117,7 +122,8 @@ impl Trading {
         sequence: u64,
         first: u64,
     ) -> (Vec<OrderResult>, u64) {
-        let mut step = Step { sequence, timestamp: first, next: first, derived: 0 };
+        let (timestamp, next) = (first, first);
+        let mut step = Step { sequence, timestamp, next, derived: 0, looked_at: 0, swept: 0 };
         let mut results = Vec::new();
         for bytes in body.chunks_exact(operation.event_size()) {
             step.timestamp = step.next;
@@ -134,14 +140,12 @@ impl Trading {
                     self.cancel(ledger, &read::<CancelOrderEvent>(bytes), step).map(Done::Order)
                 }
                 Operation::MassCancelOrders => {
-                    self.mass_cancel(ledger, &read::<MassCancelEvent>(bytes), step).map(Done::Count)
+                    self.mass_cancel(ledger, &read::<MassCancelEvent>(bytes), step)
                 }
                 Operation::SetTradingStates => {
                     self.set_state(ledger, &read::<InstrumentCommand>(bytes), step).map(Done::Count)
                 }
-                _ => self
-                    .close_session(ledger, &read::<InstrumentCommand>(bytes), step)
-                    .map(Done::Count),
+                _ => self.close_session(ledger, &read::<InstrumentCommand>(bytes), step),
             };
             results.push(self.result(outcome, step.timestamp));
         }
@@ -152,6 +156,10 @@ impl Trading {
         let plain = OrderResult { timestamp, status: CREATED, ..OrderResult::default() };
         let (status, position) = match outcome {
             Ok(Done::Count(open)) => return OrderResult { open, ..plain },
+            Ok(Done::Swept(open, order_number)) => {
+                let filled = if order_number == 0 { 0 } else { self.orders.len() as u64 };
+                return OrderResult { open, order_number, filled, ..plain };
+            }
             Ok(Done::Order(position)) => (CREATED, Some(position)),
             Err(refused) => (refused.status, refused.position),
         };
@@ -221,7 +229,8 @@ impl Trading {
         sequence: u64,
         timestamp: u64,
     ) -> u64 {
-        let mut step = Step { sequence, timestamp, next: timestamp + 1, derived: 0 };
+        let next = timestamp + 1;
+        let mut step = Step { sequence, timestamp, next, derived: 0, looked_at: 0, swept: 0 };
         self.end(ledger, position, CancelReason::Expired, &mut step);
         self.orders[position].timestamp
     }

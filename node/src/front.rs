@@ -14,6 +14,7 @@ use crate::status::{FrontBeat, FrontFigures};
 use mizan_gateway::{Accepting, Clock, Gateway, NodeView, OutgoingReply};
 use mizan_ring::{Consumer, CursorReader, Signal};
 use mizan_wire::frame::NodeLimits;
+use mizan_wire::trading::OrderResult;
 use mizan_wire::{DigestRecord, Operation, RequestStatus};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -196,11 +197,13 @@ impl Front {
             parts.commit_sequence = parts.commit_sequence.max(entry.header.applied_sequence);
             parts.next_due_ns = entry.header.next_due_ns;
             parts.timestamp = parts.timestamp.max(entry.header.timestamp);
-            if !deliver(&mut parts.gateway, parts.epoch, parts.commit_sequence, copies, &entry)
-                && let Some(digest) = digest_of(&entry)
-            {
-                parts.ingress.record_digest(digest);
-                self.digest = digest;
+            if !deliver(&mut parts.gateway, parts.epoch, parts.commit_sequence, copies, &entry) {
+                if let Some(digest) = digest_of(&entry) {
+                    parts.ingress.record_digest(digest);
+                    self.digest = digest;
+                } else if let Some(result) = mass_cancel_of(&entry) {
+                    parts.gateway.note_mass_cancel(&result);
+                }
             }
             done = entry.end;
         }
@@ -380,6 +383,12 @@ fn deliver(
         body: entry.body,
     });
     true
+}
+
+/// The result of a mass cancel of the node's own, which may have to go on.
+fn mass_cancel_of(entry: &crate::cell::Entry<'_, OutputHeader>) -> Option<OrderResult> {
+    let is_one = entry.header.operation == Operation::MassCancelOrders.number();
+    is_one.then(|| OrderResult::read_from_bytes(entry.body).unwrap_or_default())
 }
 
 /// A digest that the engine announces, which is to be recorded in the log; other results of own entries need nothing.

@@ -8,14 +8,15 @@ mod trading_cases {
     pub(crate) mod plan;
 }
 
+use mizan_wire::limits::{EVENTS_MAX, SWEEP_ENDS_MAX};
 use mizan_wire::orders::{CancelReason, OrderReject};
-use mizan_wire::trading::OrderStatus;
-use mizan_wire::{CreateTransferStatus, Status};
+use mizan_wire::trading::{InstrumentCommand, MassCancelEvent, OrderStatus, SubmitOrder};
+use mizan_wire::{CREATED, CreateTransferStatus, Status};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use std::cell::RefCell;
 use std::str::FromStr;
 use trading_cases::pair::{Coverage, Pair};
-use trading_cases::plan::{Case, case};
+use trading_cases::plan::{Case, Request, Step, base_account, case};
 
 const SEED_DEFAULT: u64 = 0x4D69_7A61_6E00_0003;
 /// Takes a few seconds with the development profile.
@@ -98,6 +99,61 @@ fn engine_and_model_agree_on_every_reply_balance_order_and_report() {
         assert_eq!(missing(&coverage), [""; 0], "what the random cases never reach");
         assert!(coverage.filled > 100 && coverage.expired > 100 && coverage.replayed > 100);
     }
+}
+
+/// The trader who may owe as much as he likes.
+const UNLIMITED: u128 = 12;
+
+#[test]
+fn a_sweep_of_more_orders_than_one_request_ends_goes_on_as_in_the_model() {
+    let of = |account_id, from_order_number| MassCancelEvent {
+        account_id,
+        from_order_number,
+        ..MassCancelEvent::default()
+    };
+    let close =
+        |from_order_number| InstrumentCommand { from_order_number, ..InstrumentCommand::default() };
+    let ends = u64::from(SWEEP_ENDS_MAX);
+    let to_the_bound = [
+        Request::MassCancel(vec![of(UNLIMITED, 0), of(0, 0)]),
+        Request::MassCancel(vec![of(11, 0), of(0, ends + 5)]),
+        Request::MassCancel(vec![of(UNLIMITED, ends + 1)]),
+    ];
+    let in_parts = [
+        Request::CloseSession(InstrumentCommand { instrument: 2, ..close(60) }),
+        Request::MassCancel(vec![of(UNLIMITED, 5_000), of(0, 3_000), of(11, 0)]),
+        Request::CloseSession(close(2_000)),
+        Request::MassCancel(vec![of(UNLIMITED, 17)]),
+    ];
+    for (requests, unfinished) in [(&to_the_bound[..], 2), (&in_parts[..], 0)] {
+        let coverage = &mut Coverage::default();
+        let mut pair = Pair::with_room(SWEEP_ENDS_MAX + 100).expect("the pair is made");
+        let mut step = |request: &Request| {
+            let step = Step { request: request.clone(), in_session: true };
+            pair.step(&step, coverage).unwrap_or_else(|why| panic!("{why}"));
+        };
+        for part in many_orders(SWEEP_ENDS_MAX + 90).chunks(EVENTS_MAX as usize) {
+            step(&Request::Submit(part.to_vec()));
+        }
+        requests.iter().for_each(step);
+        assert_eq!(coverage.unfinished, unfinished);
+        assert!(coverage.statuses[&CREATED] > ends);
+    }
+}
+
+/// Orders of one trader: two of three in the first instrument, every other one for the day.
+fn many_orders(count: u32) -> Vec<SubmitOrder> {
+    let order = |id: u32| SubmitOrder {
+        client_order_id: u128::from(id) + 1,
+        quote_account_id: UNLIMITED,
+        base_account_id: base_account(UNLIMITED),
+        price: 4,
+        quantity: 2,
+        instrument: if id % 3 == 2 { 2 } else { 1 },
+        time_in_force: (id % 2) as u8,
+        ..SubmitOrder::default()
+    };
+    (0..count).map(order).collect()
 }
 
 #[test]

@@ -20,6 +20,10 @@ pub const CURRENCY_SIZE: usize = 12;
 pub const SCALE_MAX: u8 = 38;
 /// Due actions that one tick performs at the most.
 pub const TICK_ACTIONS_MAX: u32 = EVENTS_MAX;
+/// Orders that the mass cancels, or the ends of sessions, of one request end at the most.
+pub const SWEEP_ENDS_MAX: u32 = EVENTS_MAX;
+/// Open orders that they look at, at the most: about as much work as a full batch of new orders.
+pub const SWEEP_LOOKS_MAX: u32 = 32_768;
 /// Timestamps lie in `1..=TIMESTAMP_MAX` (nanoseconds since 1970).
 pub const TIMESTAMP_MAX: u64 = (1 << 63) - 1;
 /// Nanoseconds in a second: timeouts are given in seconds, timestamps in nanoseconds.

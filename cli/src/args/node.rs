@@ -2,7 +2,9 @@
 
 use super::{ConnectArgs, DataArgs};
 use clap::{Args, ValueEnum, value_parser};
-use mizan_loadgen::constants::{ACCOUNTS_MAX, CLIENTS_MAX, IN_FLIGHT_MAX, RATE_MAX};
+use mizan_loadgen::constants::{
+    ACCOUNTS_MAX, CLIENTS_MAX, IN_FLIGHT_MAX, INSTRUMENTS_MAX, RATE_MAX,
+};
 use mizan_loadgen::{Distribution, IdOrder, Mix};
 use mizan_wire::limits::EVENTS_MAX;
 use std::path::PathBuf;
@@ -62,6 +64,10 @@ Without --rate it is a closed loop: a request leaves when another is answered, s
 what comes after it and is hardly seen in the latencies. With --rate it is an open loop: requests
 leave on a fixed schedule, and latencies count from the time at which they were to leave.
 
+With --workload orders it sends new orders, amends and cancels to order books instead, of which one
+new order in ten takes what rests and the others rest until they are cancelled. --transfers counts all these
+messages then, a trader has two of the accounts, and at the end every order is read back and compared, too.
+
 A mix has weights: transfers (single-phase), two-phase (hold, then post or void), chains (linked, one
 of eight fails on purpose), lookups (of accounts). Two-phase needs twice the requests it looks like.
 
@@ -69,23 +75,32 @@ With --null a server answers that has no ring, journal or engine, and the same b
 bare sockets: what the client and the machine can do at the most.
 
 JSON: transfers_per_s, acknowledged, latency_us {p50, p99, p999, max}, seed, machine {cpus,
-others_cpu_share}, and more; with --null also loopback {bytes_per_s}, bytes_per_s, loopback_ratio.
+others_cpu_share}, and more; with --null also loopback {bytes_per_s}, bytes_per_s, loopback_ratio;
+with --workload orders also orders {messages_per_s, messages, lots_traded, transfers_posted}, and more.
 
 Examples:
   mizan bench
   mizan bench --accounts 1000000 --transfers 10000000 --batch 8189 --clients 2 --json
   mizan bench --rate 100000 --batch 100 --duration 10s --report bench.html
   mizan bench --mix transfers=80,two-phase=10,chains=5,lookups=5 --dist zipf --ids random
+  mizan bench --workload orders --instruments 10 --transfers 5000000
+  mizan bench --workload orders --rate 500000 --batch 100 --duration 10s
   mizan bench --null
   mizan bench --address 127.0.0.1:7117 --batch 1")]
 pub struct BenchArgs {
     /// The node.
     #[command(flatten)]
     pub connect: ConnectArgs,
+    /// What is sent: transfers or orders
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "transfers")]
+    pub workload: BenchWorkload,
+    /// Instruments of the workload orders [default: 1]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=i64::from(INSTRUMENTS_MAX)))]
+    pub instruments: Option<u32>,
     /// Accounts that pay each other
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = value_parser!(u64).range(2..=ACCOUNTS_MAX))]
     pub accounts: u64,
-    /// Transfers and lookups in all; with a duration, at the most [default: 1000000, or what the duration needs]
+    /// Transfers and lookups (or order messages) in all; with a duration, at the most [default: 1000000, or what the duration needs]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub transfers: Option<u64>,
     /// Begins no request later than this, as in 10s
@@ -100,7 +115,7 @@ pub struct BenchArgs {
     /// Requests in flight per connection; with --rate at the most [default: 4, with --rate 1024]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=i64::from(IN_FLIGHT_MAX)))]
     pub in_flight: Option<u32>,
-    /// Transfers per second of a fixed schedule [default: as fast as answers come]
+    /// Transfers or order messages per second of a fixed schedule [default: as fast as answers come]
     #[arg(long, value_name = "R", value_parser = value_parser!(u64).range(1..=RATE_MAX))]
     pub rate: Option<u64>,
     /// The order of transfer ids: sequential, time (milliseconds and random bits) or random
@@ -130,6 +145,15 @@ pub struct BenchArgs {
     /// How the scratch node writes its journal: mmap or direct [env: MIZAN_FORMAT_JOURNAL_IO] [default: mmap]
     #[arg(long, value_name = "HOW", conflicts_with = "address")]
     pub journal_io: Option<String>,
+}
+
+/// What a benchmark sends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum BenchWorkload {
+    /// Transfers between accounts, and what belongs to them.
+    Transfers,
+    /// Orders that trade and settle.
+    Orders,
 }
 
 /// `mizan format`

@@ -1,9 +1,11 @@
-//! `mizan bench`: transfers per second and their latency, against a node that is there or one of its own.
+//! `mizan bench`: transfers or order messages per second and their latency, against a node that is there or one of its own.
 //!
 //! Invariants: a figure is printed only if every balance came out exactly as acknowledged; the CPU time of the scratch
 //! node is not taken for that of others; a scratch node and its files are gone afterwards.
 //!
 //! What is absent: the load itself, which is the load generator's.
+
+mod orders;
 
 use crate::Context;
 use crate::args::BenchArgs;
@@ -153,6 +155,7 @@ fn options(context: &Context, args: &BenchArgs) -> Result<BenchOptions, CliError
         ids: args.ids,
         distribution: args.dist,
         mix: args.mix,
+        orders: orders::options(args)?,
         seed,
         ledger: LEDGER,
         request_timeout: settings.duration(
@@ -190,7 +193,7 @@ fn start_scratch(
 ) -> Result<ScratchNode, CliError> {
     let layout = start::layout(&context.settings, args.layout.as_deref())?;
     let journal_io = format::journal_io(&context.settings, args.journal_io.as_deref())?;
-    let limits = FormatOptions {
+    let mut limits = FormatOptions {
         journal_io,
         account_count_max: args.accounts.saturating_add(SPARE),
         transfer_count_max: options.transfers.saturating_add(SPARE),
@@ -199,6 +202,9 @@ fn start_scratch(
         session_count_max: args.clients.saturating_add(16),
         ..FormatOptions::new("")
     };
+    if let Some(told) = options.orders {
+        orders::make_room(&mut limits, options, told)?;
+    }
     let mut node = ScratchNode::format(ScratchOptions {
         limits,
         data: args.data.clone(),
@@ -276,7 +282,8 @@ pub(crate) fn as_json(report: &BenchReport) -> Result<Value, CliError> {
 
 fn table(report: &BenchReport, figures: &[(String, String)]) -> Table {
     let mut table = Table::new(&["bench", "value"], 1);
-    for (name, value) in speed_rows(report).into_iter().chain(settings_rows(report)) {
+    let rows = [speed_rows(report), orders::rows(report), settings_rows(report)];
+    for (name, value) in rows.into_iter().flatten() {
         table.row([name.to_owned(), value]);
     }
     for (name, value) in figures {
@@ -290,12 +297,17 @@ fn table(report: &BenchReport, figures: &[(String, String)]) -> Table {
 
 fn speed_rows(report: &BenchReport) -> Vec<(&'static str, String)> {
     let latency = &report.latency_us;
+    let (speed, per_s, refused) = match &report.orders {
+        None => ("transfers per second", report.transfers_per_s, "not created"),
+        Some(orders) => ("order messages per second", orders.messages_per_s, "refused"),
+    };
     let mut rows = vec![
-        ("transfers per second", count_text(report.transfers_per_s as u64)),
+        (speed, count_text(per_s as u64)),
         ("acknowledged", count_text(report.acknowledged)),
-        ("not created", count_text(report.errors)),
+        (refused, count_text(report.errors)),
         ("duration", format!("{:.3} s", report.duration_s)),
         ("batch latency p50", format!("{} us", count_text(latency.p50))),
+        ("batch latency p90", format!("{} us", count_text(latency.p90))),
         ("batch latency p99", format!("{} us", count_text(latency.p99))),
         ("batch latency p999", format!("{} us", count_text(latency.p999))),
         ("batch latency max", format!("{} us", count_text(latency.max))),
@@ -325,7 +337,7 @@ fn settings_rows(report: &BenchReport) -> Vec<(&'static str, String)> {
         ("accounts", format!("{}, {}", count_text(report.accounts), report.distribution.name())),
         ("ids", report.ids.name().to_owned()),
         ("mix", report.mix.clone()),
-        ("transfers in a batch", count_text(report.batch.into())),
+        ("events in a batch", count_text(report.batch.into())),
         ("clients", count_text(report.clients.into())),
         ("batches in flight per client", count_text(report.in_flight.into())),
         ("seed", report.seed.to_string()),

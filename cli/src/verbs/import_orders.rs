@@ -22,7 +22,7 @@ use crate::names;
 use crate::scratch::{ScratchNode, ScratchOptions};
 use crate::signals::Signals;
 use crate::verbs::create::{Wish, register};
-use crate::verbs::instrument::first;
+use crate::verbs::order::cancel_orders_of;
 use crate::verbs::verify::output_hash;
 use messages::Messages;
 use mirror::Mirror;
@@ -280,7 +280,7 @@ fn end(
         instrument: desk.instrument,
         ..MassCancelEvent::default()
     };
-    let cancelled = first(&client.mass_cancel_orders(&[event])?)?;
+    let cancelled = cancel_orders_of(client, event)?;
     let ledgers = [market.base.number, market.quote.number];
     let mut trial_balance = client.trial_balance()?;
     trial_balance.retain(|row| ledgers.contains(&row.ledger));

@@ -151,8 +151,16 @@ pub fn run_state(context: &mut Context, args: &InstrumentStateArgs) -> Result<u8
 pub fn run_close(context: &mut Context, args: &CloseInstrumentArgs) -> Result<u8, CliError> {
     with_session(context, &args.connect, |context, client| {
         let (instrument, name) = chosen(client, &args.instrument)?;
-        let command = InstrumentCommand { instrument, ..InstrumentCommand::default() };
-        let result = first(&client.close_trading_sessions(&[command])?)?;
+        let mut command = InstrumentCommand { instrument, ..InstrumentCommand::default() };
+        let mut ended = 0;
+        let result = loop {
+            let result = first(&client.close_trading_sessions(&[command])?)?;
+            ended += result.open;
+            command.from_order_number = result.order_number;
+            if result.order_number == 0 {
+                break OrderResult { open: ended, ..result };
+            }
+        };
         let value = json!({ "instrument": name, "ended": result.open });
         tell(context, result, &format!("{name}: {} orders of the day ended", result.open), &value)
     })

@@ -6,6 +6,8 @@
 //! What is absent: any check that the node makes. What it refuses is explained, not foreseen.
 
 mod change;
+
+pub(crate) use change::cancel_orders_of;
 mod enter;
 mod list;
 mod told;

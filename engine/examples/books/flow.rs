@@ -1,6 +1,6 @@
 //! The messages: about two million for a million new orders, of which 15 % are immediate-or-cancel; of the others 20 %
 //! are modified and 95 % cancelled, 2 % of those twice. Lives end after up to 40,000 further orders, so that some
-//! tens of thousands rest at any time.
+//! tens of thousands rest at any time. Compiled into the comparison with other books, too (`bench/peers`).
 
 use mizan_engine::books::Book;
 use mizan_wire::orders::{
@@ -61,6 +61,15 @@ impl Scenario {
             Self::Drifting => before + random.below(3) - 1,
         }
     }
+}
+
+/// What modified orders get.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Amends {
+    /// Half of them fewer lots in their place, the others another price.
+    Any,
+    /// Another price, or more lots: nobody keeps a place in time, so that a book without amends may cancel and enter anew.
+    LosingTheirPlace,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -146,7 +155,7 @@ impl Random {
 }
 
 /// Makes the messages; `book` is a fresh one, which tells where orders will stand.
-pub(crate) fn make_messages(scenario: Scenario, mut book: Book) -> Vec<Message> {
+pub(crate) fn make_messages(scenario: Scenario, amends: Amends, mut book: Book) -> Vec<Message> {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let mut messages: Vec<Message> = Vec::with_capacity(NEW_ORDERS * 2 + NEW_ORDERS / 8);
     // Messages that are due with a later order: a wheel of lists.
@@ -162,7 +171,7 @@ pub(crate) fn make_messages(scenario: Scenario, mut book: Book) -> Vec<Message> 
         if message.verb == Verb::New {
             assert_eq!(reports[0].number, message.number, "every order is accepted");
             message.slot = reports[0].slot;
-            plan_life(&message, order, &mut later, &mut random);
+            plan_life(&message, order, amends, &mut later, &mut random);
         }
         let due = std::mem::take(&mut later[(order % (LIFE_MAX + 1)) as usize]);
         for message in due {
@@ -198,17 +207,26 @@ fn new_message(scenario: Scenario, order: u64, middle: u64, random: &mut Random)
 }
 
 /// Decides when an order is modified and cancelled.
-fn plan_life(message: &Message, order: u64, later: &mut [Vec<Message>], random: &mut Random) {
+fn plan_life(
+    message: &Message,
+    order: u64,
+    amends: Amends,
+    later: &mut [Vec<Message>],
+    random: &mut Random,
+) {
     let wheel = LIFE_MAX + 1;
     let end = 2 + random.below(LIFE_MAX - 4);
     if random.is_one_of_hundred(20) {
         let at = order + 1 + random.below(end - 1);
         let is_smaller = random.below(2) == 0;
         let mut amended = Message { verb: Verb::Amend, ..*message };
-        if is_smaller {
+        if is_smaller && amends == Amends::Any {
             amended.quantity = (message.quantity / 2).max(1);
         } else {
             amended.price = message.price - 5 + random.below(11);
+        }
+        if amends == Amends::LosingTheirPlace && amended.price == message.price {
+            amended.quantity += 1;
         }
         later[(at % wheel) as usize].push(amended);
     }

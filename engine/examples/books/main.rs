@@ -14,7 +14,7 @@ mod flow;
 mod rival;
 mod sink;
 
-use flow::{Message, Scenario, make_messages};
+use flow::{Amends, Message, Scenario, make_messages};
 use mizan_engine::books::{Book, Desk, DeskSink, ReportSink};
 use mizan_ring::RingOptions;
 use mizan_wire::orders::{BookCapacity, BookCommand, BookRules, OrderReport, ReportKind};
@@ -129,7 +129,7 @@ fn main() {
         wanted.as_deref().is_none_or(|name| name == "all" || name == scenario.name())
     };
     for scenario in Scenario::ALL.iter().filter(is_wanted) {
-        let messages = make_messages(*scenario, new_book());
+        let messages = make_messages(*scenario, Amends::Any, new_book());
         if sink != "ring" {
             count(*scenario, &messages, rounds, sink == "desk");
         } else {
@@ -164,7 +164,8 @@ fn compare(scenario: Scenario, messages: &[Message], rounds: usize) {
         assert_eq!(*digest.get_or_insert(totals.digest), totals.digest, "two runs differ");
         ours.push(time);
         let (time, plain) = timed(PlainBook::default(), messages);
-        assert_eq!((plain.trades, plain.volume), (totals.trades, totals.volume), "trades differ");
+        let told = |totals: &Totals| (totals.trades, totals.volume, totals.trade_digest);
+        assert_eq!(told(&plain), told(&totals), "trades differ");
         theirs.push(time);
         if ours.len() == rounds {
             println!(

@@ -62,7 +62,23 @@ pub(crate) struct Totals {
     pub(crate) reports: u64,
     pub(crate) trades: u64,
     pub(crate) volume: u64,
+    /// Over who traded with whom, at which price, how much, in this order.
+    pub(crate) trade_digest: u64,
     pub(crate) digest: u128,
+}
+
+impl Totals {
+    #[inline]
+    fn take_trade(&mut self, report: &OrderReport) {
+        // Source: the 64-bit golden ratio; any odd number spreads as well.
+        const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+        self.trades += 1;
+        self.volume += report.quantity;
+        let parties = report.number.rotate_left(32) ^ report.counterparty;
+        let terms = report.price.rotate_left(24) ^ report.quantity;
+        let mixed = (self.trade_digest ^ parties).wrapping_mul(SPREAD) ^ terms;
+        self.trade_digest = (mixed ^ (mixed >> 29)).wrapping_mul(SPREAD);
+    }
 }
 
 /// Hashes all reports until the end comes.
@@ -83,8 +99,7 @@ pub(crate) fn drain(consumer: &mut Consumer<OrderReport>) -> Totals {
                 return totals;
             }
             if report.is(ReportKind::Trade) {
-                totals.trades += 1;
-                totals.volume += report.quantity;
+                totals.take_trade(report);
             }
             chain.report(report);
         }

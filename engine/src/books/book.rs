@@ -100,4 +100,13 @@ impl Book {
     pub fn prefetch_slot(&self, slot: u32) {
         mizan_memory::prefetch_index(&self.orders.places, slot as usize);
     }
+
+    /// Asks for the memory of the neighbours of the order in a place, which must have been asked for before.
+    #[inline]
+    pub fn prefetch_neighbours(&self, slot: u32) {
+        if let Some(order) = self.orders.places.get(slot as usize) {
+            mizan_memory::prefetch_index(&self.orders.places, order.next as usize);
+            mizan_memory::prefetch_index(&self.orders.places, order.previous as usize);
+        }
+    }
 }

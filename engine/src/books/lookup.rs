@@ -24,9 +24,4 @@ impl Book {
         self.levels.best(Ladder::StopsToBuy).is_some()
             || self.levels.best(Ladder::StopsToSell).is_some()
     }
-
-    /// The tags of all open orders, in no order that matters. Cost: a look at every place.
-    pub fn tags(&self) -> impl Iterator<Item = u32> + '_ {
-        self.orders.places.iter().filter(|order| order.number != 0).map(|order| order.tag)
-    }
 }

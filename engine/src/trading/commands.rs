@@ -1,4 +1,4 @@
-//! Amends, cancels, mass cancels, trading states, the end of a trading session, and expiry.
+//! Amends, cancels, trading states, and expiry. What ends many orders is in `sweep`.
 
 use crate::books::Book;
 use crate::ledger::LedgerState;
@@ -9,9 +9,9 @@ use crate::trading::settlement::{Numbers, Settlement};
 use crate::trading::state::Trading;
 use crate::trading::submit::Refused;
 use mizan_wire::Status as _;
-use mizan_wire::orders::{AmendOrder, CancelOrder, CancelReason, OrderKind, OrderReject, Side};
+use mizan_wire::orders::{AmendOrder, CancelOrder, CancelReason, OrderKind, OrderReject};
 use mizan_wire::trading::{
-    AmendOrderEvent, CancelOrderEvent, InstrumentCommand, MassCancelEvent, OrderState, OrderStatus,
+    AmendOrderEvent, CancelOrderEvent, InstrumentCommand, OrderState, OrderStatus,
     decode_trading_state,
 };
 
@@ -60,6 +60,13 @@ impl Trading {
         let is_ambiguous = (client_order_id == 0) == (number == 0);
         refuse_if(is_ambiguous, Status::OrderNameAmbiguous)?;
         let accounts = &ledger.accounts;
+        if let Some(order) = self.desk.orders.numbered(number)
+            && accounts.id(order.quote_slot) == account_id
+            && order.is_open()
+        {
+            // The account needs no search: the order leads to it.
+            return Ok(number as u32 - 1);
+        }
         let quote_slot = accounts
             .find(account_id, accounts.table.hash(account_id))
             .ok_or(Status::AccountNotFound)?;
@@ -152,65 +159,8 @@ impl Trading {
         outcome.map(|_| index).map_err(refused)
     }
 
-    /// Cancels all orders that the event covers, in the order of their numbers; gives how many.
-    pub(crate) fn mass_cancel(
-        &mut self,
-        event: &MassCancelEvent,
-        step: &mut Step<'_>,
-    ) -> Result<u64, Refused> {
-        let is_used = event.reserved != [0; 3] || event.reserved_2 != [0; 4];
-        refuse_if(is_used, Status::ReservedField)?;
-        let side = match event.sides {
-            0 => None,
-            1 => Some(Side::Buy),
-            2 => Some(Side::Sell),
-            _ => return Err(Status::CodeUnknown.into()),
-        };
-        let place = match event.instrument {
-            0 => None,
-            id => Some(self.find_instrument(id).ok_or(Status::InstrumentUnknown)? as u32),
-        };
-        let quote_slot = match event.account_id {
-            0 => None,
-            id => {
-                let accounts = &step.ledger.accounts;
-                let found = accounts.find(id, accounts.table.hash(id));
-                Some(found.ok_or(Status::AccountNotFound)?)
-            }
-        };
-        let is_meant = |order: &Order| {
-            side.is_none_or(|side| side == order.side)
-                && place.is_none_or(|place| place == order.instrument)
-                && quote_slot.is_none_or(|slot| slot == order.quote_slot)
-                && event.covers_session(order.session)
-        };
-        let mut chosen = std::mem::take(&mut self.chosen);
-        self.choose(quote_slot, &mut chosen);
-        chosen.retain(|index| is_meant(self.desk.orders.get(*index)));
-        for index in &chosen {
-            self.end_order(*index, CancelReason::MassCancelled, step);
-        }
-        let count = chosen.len() as u64;
-        chosen.clear();
-        self.chosen = chosen;
-        Ok(count)
-    }
-
-    /// The open orders of an account, or all, in the order of their numbers.
-    fn choose(&self, quote_slot: Option<u32>, chosen: &mut Vec<u32>) {
-        if let Some(slot) = quote_slot {
-            if let Some(trader) = self.desk.traders.get(slot as usize) {
-                chosen.extend(self.desk.orders.listed(trader.open));
-            }
-            return;
-        }
-        for book in &self.books {
-            chosen.extend(book.tags());
-        }
-        chosen.sort_unstable();
-    }
-
-    fn end_order(&mut self, index: u32, reason: CancelReason, step: &mut Step<'_>) {
+    /// Ends an open order, whatever the state of its book.
+    pub(super) fn end_order(&mut self, index: u32, reason: CancelReason, step: &mut Step<'_>) {
         let order = self.desk.orders.get(index);
         let (place, slot) = (order.instrument as usize, order.slot);
         let outcome = self.settle(place, step, |book, sink| book.end(slot, reason, sink));
@@ -223,40 +173,24 @@ impl Trading {
         event: &InstrumentCommand,
         step: &mut Step<'_>,
     ) -> Result<u64, Refused> {
-        refuse_if(event.reserved != [0; 11], Status::ReservedField)?;
+        let is_used = event.reserved != [0; 3] || event.from_order_number != 0;
+        refuse_if(is_used, Status::ReservedField)?;
         let state = decode_trading_state(event.state).ok_or(Status::CodeUnknown)?;
-        let mut count = 0;
-        for place in self.places(event.instrument)? {
+        let places = match event.instrument {
+            0 => 0..self.instruments.len(),
+            id => {
+                let found = self.sorted.binary_search_by_key(&id, |(id, _)| *id);
+                let index = found.map_err(|_| Status::InstrumentUnknown)?;
+                index..index + 1
+            }
+        };
+        let count = places.len() as u64;
+        for index in places {
+            let place = self.sorted[index].1 as usize;
             self.settle(place, step, |book, sink| book.set_trading_state(state, sink))
                 .expect("invariant: a state is always accepted");
-            count += 1;
         }
         Ok(count)
-    }
-
-    /// Ends the orders of the day; gives how many.
-    pub(crate) fn close_session(
-        &mut self,
-        event: &InstrumentCommand,
-        step: &mut Step<'_>,
-    ) -> Result<u64, Refused> {
-        let is_used = event.reserved != [0; 11] || event.state != 0;
-        refuse_if(is_used, Status::ReservedField)?;
-        let mut count = 0;
-        for place in self.places(event.instrument)? {
-            count += self
-                .settle(place, step, |book, sink| book.close_session(sink))
-                .expect("invariant: the end of a session is always accepted");
-        }
-        Ok(count)
-    }
-
-    /// The place of one instrument, or those of all, ascending by number.
-    fn places(&self, id: u32) -> Result<Vec<usize>, Status> {
-        if id == 0 {
-            return Ok(self.sorted.iter().map(|(_, place)| *place as usize).collect());
-        }
-        Ok(vec![self.find_instrument(id).ok_or(Status::InstrumentUnknown)?])
     }
 
     /// When the first open order ends by itself, and its timestamp.

@@ -4,12 +4,14 @@ use crate::ledger::LedgerState;
 use crate::resolved::PendingState;
 use crate::trading::commands::Step;
 use crate::trading::limits::NONE;
+use crate::trading::look_ahead::LookAhead;
 use crate::trading::settlement::Numbers;
 use crate::trading::state::Trading;
 use crate::trading::submit::Refused;
+use crate::trading::sweep::{SweepRoom, Swept};
 use mizan_wire::limits::TICK_ACTIONS_MAX;
 use mizan_wire::trading::{
-    AmendOrderEvent, InstrumentCommand, MassCancelEvent, OrderResult, SubmitOrder,
+    AmendOrderEvent, CancelOrderEvent, InstrumentCommand, MassCancelEvent, OrderResult, SubmitOrder,
 };
 use mizan_wire::{CREATED, Operation};
 use zerocopy::FromBytes;
@@ -18,6 +20,8 @@ use zerocopy::FromBytes;
 const LOOK_AHEAD_IDS: usize = 16;
 /// Events between the fetch of what an event names and its execution.
 const LOOK_AHEAD_RECORDS: usize = 8;
+/// Events between the fetch of what that is linked with and its execution.
+const LOOK_AHEAD_LINKS: usize = 4;
 
 impl Trading {
     /// Executes all events of a trading operation; `results` has one result for each. Gives the last timestamp.
@@ -30,27 +34,33 @@ impl Trading {
         first: u64,
     ) -> u64 {
         self.results.clear();
+        self.sweep_room = SweepRoom::WHOLE;
         let mut numbers = Numbers { sequence: ledger.sequence, next: first, derived: 0 };
         match operation {
             Operation::SubmitOrders => self.submit_all(ledger, body, session, &mut numbers),
             Operation::AmendOrders => {
-                self.for_each(
+                self.for_each_named(
                     ledger,
                     body,
                     &mut numbers,
-                    |trading, event: &AmendOrderEvent, step| {
-                        trading.amend(event, step).map(Outcome::Order)
-                    },
+                    |trading, event: &AmendOrderEvent, step| trading.amend(event, step),
                 );
             }
-            Operation::CancelOrders => self.cancel_all(ledger, body, &mut numbers),
+            Operation::CancelOrders => {
+                self.for_each_named(
+                    ledger,
+                    body,
+                    &mut numbers,
+                    |trading, event: &CancelOrderEvent, step| trading.cancel(event, step),
+                );
+            }
             Operation::MassCancelOrders => {
                 self.for_each(
                     ledger,
                     body,
                     &mut numbers,
                     |trading, event: &MassCancelEvent, step| {
-                        trading.mass_cancel(event, step).map(Outcome::Count)
+                        trading.mass_cancel(event, step).map(Outcome::Swept)
                     },
                 );
             }
@@ -70,7 +80,7 @@ impl Trading {
                     body,
                     &mut numbers,
                     |trading, event: &InstrumentCommand, step| {
-                        trading.close_session(event, step).map(Outcome::Count)
+                        trading.close_session(event, step).map(Outcome::Swept)
                     },
                 );
             }
@@ -98,6 +108,9 @@ impl Trading {
             if let Some(later) = events.get(index + LOOK_AHEAD_RECORDS) {
                 self.look_ahead(ledger, later);
             }
+            if let Some(later) = events.get(index + LOOK_AHEAD_LINKS) {
+                self.look_ahead_links(ledger, later);
+            }
             let timestamp = numbers.take();
             let outcome = self.submit(ledger, event, session, timestamp, numbers);
             let result = self.result_of(outcome.map(Outcome::Order), timestamp);
@@ -116,30 +129,34 @@ impl Trading {
         }
     }
 
-    fn cancel_all(&mut self, ledger: &mut LedgerState, body: &[u8], numbers: &mut Numbers) {
-        let mut events = std::mem::take(&mut self.cancels);
-        copy_events(body, &mut events);
-        for (index, event) in events.iter().enumerate() {
-            if let Some(later) = events.get(index + LOOK_AHEAD_IDS) {
-                self.desk.orders.prefetch_number(later.order_number);
-                let accounts = &ledger.accounts;
-                accounts.table.prefetch(accounts.table.hash(later.account_id));
-            }
-            if let Some(later) = events.get(index + LOOK_AHEAD_RECORDS)
-                && let Some(order) = self.desk.orders.numbered(later.order_number)
-            {
-                ledger.accounts.prefetch(order.quote_slot);
-                ledger.accounts.prefetch(order.base_slot);
-                self.books[order.instrument as usize].prefetch_slot(order.slot);
-                mizan_memory::prefetch_index(&self.desk.traders, order.quote_slot as usize);
-            }
+    /// The new order will be linked behind its account's last one.
+    fn look_ahead_links(&self, ledger: &LedgerState, later: &SubmitOrder) {
+        let table = &ledger.accounts.table;
+        let guess = table.candidates(table.hash(later.quote_account_id)).next();
+        if let Some(trader) = guess.and_then(|slot| self.desk.traders.get(slot as usize)) {
+            self.desk.orders.prefetch_tail(&trader.open);
+        }
+    }
+
+    /// As [`Trading::for_each`], for events that begin with the name of an order.
+    fn for_each_named<E: FromBytes>(
+        &mut self,
+        ledger: &mut LedgerState,
+        body: &[u8],
+        numbers: &mut Numbers,
+        execute: impl Fn(&mut Self, &E, &mut Step<'_>) -> Result<u32, Refused>,
+    ) {
+        let mut look_ahead = LookAhead::new(body);
+        for (index, bytes) in body.chunks_exact(size_of::<E>()).enumerate() {
+            look_ahead.step(self, ledger, index);
+            let event =
+                E::read_from_bytes(bytes).expect("invariant: a chunk has the size of a record");
             let timestamp = numbers.take();
             let mut step = Step { ledger, numbers, timestamp };
-            let outcome = self.cancel(event, &mut step).map(Outcome::Order);
+            let outcome = execute(self, &event, &mut step).map(Outcome::Order);
             let result = self.result_of(outcome, timestamp);
             self.results.push(result);
         }
-        self.cancels = events;
     }
 
     fn for_each<E: FromBytes>(
@@ -164,6 +181,20 @@ impl Trading {
         let (status, index) = match outcome {
             Ok(Outcome::Count(open)) => {
                 return OrderResult { timestamp, open, status: CREATED, ..OrderResult::default() };
+            }
+            Ok(Outcome::Swept(Swept { count: open, next_number: order_number })) => {
+                let status = CREATED;
+                // So that whoever goes on later spares what was entered meanwhile, if he wishes.
+                let entered = self.desk.orders.count() as u64;
+                let filled = if order_number == 0 { 0 } else { entered };
+                return OrderResult {
+                    timestamp,
+                    open,
+                    order_number,
+                    filled,
+                    status,
+                    ..OrderResult::default()
+                };
             }
             Ok(Outcome::Order(index)) => (CREATED, index),
             Err(refused) => (refused.status, refused.order),
@@ -225,6 +256,7 @@ pub(crate) enum Outcome {
     Order(u32),
     /// So many orders, or instruments.
     Count(u64),
+    Swept(Swept),
 }
 
 /// The body may lie at any address.

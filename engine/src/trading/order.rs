@@ -9,14 +9,17 @@
 use crate::heap::{Due, DueHeap, Positions};
 use crate::id_table::{IdHash, IdTable};
 use crate::trading::limits::NONE;
-use mizan_memory::reserve_touched;
+use crate::trading::open_set::OpenSet;
+use mizan_memory::{prefetch_lines, prefetch_push, reserve_touched};
 use mizan_wire::orders::{OrderHandle, OrderKind, Side, TimeInForce};
 use mizan_wire::trading::OrderState;
 
+/// Places of orders are asked for so many orders ahead.
+const PUSHES_AHEAD: usize = 4;
 /// The bound of an order that has no budget.
 pub(crate) const BUDGET_NONE: u128 = u128::MAX;
 
-/// What is remembered of an order. What entry and cancel need is in its first two cache lines.
+/// What is remembered of an order. What entry, trades and cancel need is in its first two cache lines.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Order {
@@ -28,11 +31,11 @@ pub(crate) struct Order {
     pub(crate) instrument: u32,
     /// Its place in its book.
     pub(crate) slot: u32,
+    /// Ticks times lots of its fills.
+    pub(crate) notional: u128,
     /// Its number in its book.
     pub(crate) book_number: u64,
     pub(crate) open: u64,
-    /// Ticks times lots that it may still spend; `BUDGET_NONE` if its price bounds it.
-    pub(crate) budget: u128,
     /// The highest price at which it can buy.
     pub(crate) price_bound: u64,
     pub(crate) filled: u64,
@@ -50,8 +53,8 @@ pub(crate) struct Order {
     pub(crate) time_in_force: TimeInForce,
     /// Whether the flat fee has been paid.
     pub(crate) paid_flat: bool,
-    /// Ticks times lots of its fills.
-    pub(crate) notional: u128,
+    /// Ticks times lots that it may still spend; `BUDGET_NONE` if its price bounds it.
+    pub(crate) budget: u128,
     /// Its fees so far in units of 1/10,000, flat fees apart.
     pub(crate) fee_exact: i128,
     /// Its fees so far.
@@ -147,6 +150,7 @@ pub(crate) struct Orders {
     pub(crate) records: Records,
     table: IdTable,
     pub(crate) due: DueHeap,
+    pub(crate) open: OpenSet,
     count_max: usize,
 }
 
@@ -165,6 +169,7 @@ impl Orders {
             records: Records(reserve_touched(count_max)),
             table: IdTable::new(count_max.max(1), seed),
             due: DueHeap::new(open_count_max),
+            open: OpenSet::new(count_max),
             count_max,
         }
     }
@@ -201,16 +206,35 @@ impl Orders {
         self.table.prefetch(self.hash(quote_slot, client_order_id));
     }
 
-    /// Asks for the first line of an order that may not exist.
+    /// Asks for what a cancel needs of an order that may not exist.
     #[inline]
     pub(crate) fn prefetch_number(&self, number: u64) {
-        mizan_memory::prefetch_index(&self.records.0, number.wrapping_sub(1) as usize);
+        prefetch_lines::<2, _>(&self.records.0, number.wrapping_sub(1) as usize);
+    }
+
+    /// Asks for the neighbours of an order in its account's list.
+    #[inline]
+    pub(crate) fn prefetch_neighbours(&self, order: &Order) {
+        prefetch_lines::<2, _>(&self.records.0, order.next as usize);
+        prefetch_lines::<2, _>(&self.records.0, order.previous as usize);
+    }
+
+    /// Asks for the last order of an account's list, to which the next one is linked.
+    #[inline]
+    pub(crate) fn prefetch_tail(&self, list: &OpenList) {
+        prefetch_lines::<2, _>(&self.records.0, list.tail as usize);
     }
 
     /// The order with this number, if there is one.
     #[inline]
     pub(crate) fn numbered(&self, number: u64) -> Option<&Order> {
         self.records.0.get(number.wrapping_sub(1) as usize)
+    }
+
+    /// An order that is likely to have this client id.
+    #[inline]
+    pub(crate) fn candidate(&self, quote_slot: u32, client_order_id: u128) -> Option<u32> {
+        self.table.candidates(self.hash(quote_slot, client_order_id)).next()
     }
 
     /// The order of an account with this client id.
@@ -226,6 +250,7 @@ impl Orders {
     /// Adds an order that its book may yet refuse; gives its index.
     #[inline]
     pub(crate) fn push(&mut self, order: Order) -> u32 {
+        prefetch_push::<4, _>(&self.records.0, PUSHES_AHEAD);
         self.records.0.push(order);
         self.records.0.len() as u32 - 1
     }
@@ -243,6 +268,7 @@ impl Orders {
         let (quote_slot, client_order_id) = (order.quote_slot, order.client_order_id);
         let (expires_ns, timestamp) = (order.expires_ns, order.timestamp);
         self.table.insert(self.hash(quote_slot, client_order_id), index);
+        self.open.insert(index);
         match std::mem::replace(&mut list.tail, index) {
             NONE => list.head = index,
             before => self.get_mut(before).next = index,
@@ -258,6 +284,7 @@ impl Orders {
         let order = self.get_mut(index);
         let (next, previous, position) = (order.next, order.previous, order.position);
         order.position = NONE;
+        self.open.remove(index);
         match previous {
             NONE => list.head = next,
             _ => self.get_mut(previous).next = next,
@@ -274,13 +301,16 @@ impl Orders {
     /// The open orders of a list, by their indexes, ascending.
     pub(crate) fn listed(&self, list: OpenList) -> impl Iterator<Item = u32> + '_ {
         let first = (list.head != NONE).then_some(list.head);
-        std::iter::successors(first, |index| {
-            let next = self.get(*index).next;
-            (next != NONE).then_some(next)
-        })
+        std::iter::successors(first, |index| self.listed_after(*index))
     }
 
-    /// Whether the queue of due times is that of the open orders that end.
+    /// The open order behind an open one in its account's list.
+    pub(crate) fn listed_after(&self, index: u32) -> Option<u32> {
+        let next = self.get(index).next;
+        (next != NONE).then_some(next)
+    }
+
+    /// Whether the queue of due times is that of the open orders that end, and the open orders are those in the set.
     pub(crate) fn is_consistent(&self) -> bool {
         let timed = |order: &&Order| order.is_open() && order.expires_ns != 0;
         let stands = |order: &Order| {
@@ -289,7 +319,17 @@ impl Orders {
             })
         };
         let all = &self.records.0;
-        self.due.is_ordered()
+        let mut open = self.open.next(0);
+        for (index, order) in (0..).zip(all) {
+            if order.is_open() != (open == Some(index)) {
+                return false;
+            }
+            if order.is_open() {
+                open = self.open.next(index + 1);
+            }
+        }
+        open.is_none()
+            && self.due.is_ordered()
             && self.due.count() == all.iter().filter(timed).count()
             && all.iter().filter(timed).all(stands)
             && self.table.count() == all.len()

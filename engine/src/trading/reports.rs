@@ -5,8 +5,11 @@
 //! What is absent: reports of commands that were refused; the reply tells of them.
 
 use crate::trading::order::OpenList;
-use mizan_memory::reserve_touched;
+use mizan_memory::{prefetch_lines, prefetch_push, reserve_touched};
 use mizan_wire::trading::ExecutionKind;
+
+/// Places of reports are asked for so many reports ahead.
+const PUSHES_AHEAD: usize = 8;
 
 /// What is kept of one report.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,7 @@ pub(crate) struct Report {
 
 /// What trading knows of an account.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 pub(crate) struct Trader {
     /// Reports given so far.
     pub(crate) report_count: u64,
@@ -51,11 +55,13 @@ pub(crate) struct Reports {
     ring: Vec<Report>,
     count: u64,
     count_max: u64,
+    /// Where the next one goes.
+    place: usize,
 }
 
 impl Reports {
     pub(crate) fn new(count_max: usize) -> Self {
-        Self { ring: reserve_touched(count_max), count: 0, count_max: count_max as u64 }
+        Self { ring: reserve_touched(count_max), count: 0, count_max: count_max as u64, place: 0 }
     }
 
     /// Numbers a report and keeps it, in the place of the oldest one if need be.
@@ -66,11 +72,16 @@ impl Reports {
         report.number = trader.report_count;
         report.previous = std::mem::replace(&mut trader.report_last, self.count);
         if self.count < self.count_max {
+            prefetch_push::<2, _>(&self.ring, PUSHES_AHEAD);
             self.ring.push(report);
         } else {
-            let place = (self.count % self.count_max) as usize;
-            let dropped = std::mem::replace(&mut self.ring[place], report);
+            prefetch_lines::<2, _>(&self.ring, self.place + PUSHES_AHEAD);
+            let dropped = std::mem::replace(&mut self.ring[self.place], report);
             traders[dropped.trader as usize].report_first = dropped.number + 1;
+        }
+        self.place += 1;
+        if self.place as u64 == self.count_max {
+            self.place = 0;
         }
         self.count += 1;
     }

@@ -4,10 +4,11 @@ use crate::books::{Book, ReportChain};
 use crate::trading::instruments::Instrument;
 use crate::trading::order::Orders;
 use crate::trading::reports::{Reports, Trader};
+use crate::trading::sweep::SweepRoom;
 use crate::trading::touched::Touched;
 use mizan_memory::reserve_touched;
 use mizan_wire::limits::EVENTS_MAX;
-use mizan_wire::trading::{CancelOrderEvent, OrderResult, SubmitOrder};
+use mizan_wire::trading::{OrderResult, SubmitOrder};
 use mizan_wire::{EngineStatus, Genesis};
 
 /// See the module `trading`.
@@ -21,9 +22,8 @@ pub(crate) struct Trading {
     /// Results of the entry that is being executed, in the order of its events.
     pub(crate) results: Vec<OrderResult>,
     pub(crate) submits: Vec<SubmitOrder>,
-    pub(crate) cancels: Vec<CancelOrderEvent>,
-    /// Orders that one command ends; empty between commands.
-    pub(crate) chosen: Vec<u32>,
+    /// What the request that is being executed may still sweep.
+    pub(crate) sweep_room: SweepRoom,
     pub(crate) instrument_count_max: usize,
     /// Room that no book has taken.
     pub(crate) orders_left: u32,
@@ -66,8 +66,7 @@ impl Trading {
             },
             results: reserve_touched(events),
             submits: reserve_touched(events),
-            cancels: reserve_touched(events),
-            chosen: reserve_touched(open),
+            sweep_room: SweepRoom::WHOLE,
             instrument_count_max: instruments,
             orders_left: genesis.open_order_count_max,
             levels_left: genesis.book_level_count_max,

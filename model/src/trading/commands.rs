@@ -3,11 +3,12 @@
 use crate::ledger::Ledger;
 use crate::trading::order::TradingOrder;
 use crate::trading::submit::{covers, trades_max};
-use crate::trading::{Refused, Step, Trading, refuse_if};
+use crate::trading::{Done, Refused, Step, Trading, refuse_if};
 use mizan_wire::Status;
+use mizan_wire::limits::{SWEEP_ENDS_MAX, SWEEP_LOOKS_MAX};
 use mizan_wire::orders::{
     AmendOrder, BookCommand, CancelOrder, CancelReason, OrderHandle, OrderKind, OrderReport,
-    ReportKind, SLOT_NONE,
+    ReportKind, SLOT_NONE, TimeInForce,
 };
 use mizan_wire::trading::{
     AmendOrderEvent, CancelOrderEvent, InstrumentCommand, MassCancelEvent, OrderState,
@@ -109,8 +110,8 @@ impl Trading {
         ledger: &mut Ledger,
         event: &MassCancelEvent,
         step: &mut Step,
-    ) -> Result<u64, Refused> {
-        let is_used = event.reserved != [0; 3] || event.reserved_2 != [0; 4];
+    ) -> Result<Done, Refused> {
+        let is_used = event.reserved != [0; 3] || event.reserved_2 != [0; 2];
         refuse_if(is_used, S::ReservedField)?;
         refuse_if(event.sides > 2, S::CodeUnknown)?;
         let unknown = event.instrument != 0 && !self.markets.contains_key(&event.instrument);
@@ -118,21 +119,53 @@ impl Trading {
         let unknown = event.account_id != 0 && ledger.account(event.account_id).is_none();
         refuse_if(unknown, S::AccountNotFound)?;
         let every_session = event.session == u64::MAX;
-        let is_meant = |order: &TradingOrder| {
-            order.is_open()
-                && (event.account_id == 0 || event.account_id == order.quote_account)
-                && (event.session == 0
-                    || event.session == order.session
-                    || every_session && order.session != 0)
+        let is_meant = |_: &Self, order: &TradingOrder| {
+            (event.session == 0
+                || event.session == order.session
+                || every_session && order.session != 0)
                 && (event.instrument == 0 || event.instrument == order.event.instrument)
                 && (event.sides == 0 || event.sides == order.side as u8 + 1)
         };
-        let all = 0..self.orders.len();
-        let meant: Vec<usize> = all.filter(|position| is_meant(&self.orders[*position])).collect();
-        for position in &meant {
-            self.end(ledger, *position, CancelReason::MassCancelled, step);
+        let bounds = (event.account_id, event.from_order_number, event.to_order_number);
+        Ok(self.sweep(ledger, bounds, is_meant, CancelReason::MassCancelled, step))
+    }
+
+    /// Ends open orders from a number on and up to another unless it is 0, of one account unless it is 0, as far as one
+    /// request goes.
+    fn sweep(
+        &mut self,
+        ledger: &mut Ledger,
+        (account_id, from_number, to_number): (u128, u64, u64),
+        is_meant: impl Fn(&Self, &TradingOrder) -> bool,
+        reason: CancelReason,
+        step: &mut Step,
+    ) -> Done {
+        let candidates: Vec<usize> = (0..self.orders.len())
+            .filter(|position| self.orders[*position].is_open())
+            .filter(|position| [0, self.orders[*position].quote_account].contains(&account_id))
+            .collect();
+        let number = |position: &usize| *position as u64 + 1;
+        let start = match account_id {
+            0 => candidates.partition_point(|position| number(position) < from_number),
+            // Where that order has ended meanwhile, all is looked at anew.
+            _ => candidates.iter().position(|it| number(it) == from_number).unwrap_or(0),
+        };
+        let mut count = 0;
+        for position in &candidates[start..] {
+            if to_number != 0 && number(position) > to_number {
+                break;
+            }
+            if step.looked_at == SWEEP_LOOKS_MAX || step.swept == SWEEP_ENDS_MAX {
+                return Done::Swept(count, number(position));
+            }
+            step.looked_at += 1;
+            if is_meant(self, &self.orders[*position]) {
+                step.swept += 1;
+                count += 1;
+                self.end(ledger, *position, reason, step);
+            }
         }
-        Ok(meant.len() as u64)
+        Done::Swept(count, 0)
     }
 
     /// Ends an open order, whatever the state of its book.
@@ -156,7 +189,8 @@ impl Trading {
         event: &InstrumentCommand,
         step: &mut Step,
     ) -> Result<u64, Refused> {
-        refuse_if(event.reserved != [0; 11], S::ReservedField)?;
+        let is_used = event.reserved != [0; 3] || event.from_order_number != 0;
+        refuse_if(is_used, S::ReservedField)?;
         let state = decode_trading_state(event.state).ok_or(S::CodeUnknown)?;
         let instruments = self.named(event.instrument)?;
         for id in &instruments {
@@ -171,15 +205,15 @@ impl Trading {
         ledger: &mut Ledger,
         event: &InstrumentCommand,
         step: &mut Step,
-    ) -> Result<u64, Refused> {
-        let is_used = event.reserved != [0; 11] || event.state != 0;
+    ) -> Result<Done, Refused> {
+        let is_used = event.reserved != [0; 3] || event.state != 0;
         refuse_if(is_used, S::ReservedField)?;
-        let mut count = 0;
-        for id in self.named(event.instrument)? {
-            let reports = self.book(id).apply(&BookCommand::CloseSession);
-            count += self.settle(ledger, id, &reports, step);
-        }
-        Ok(count)
+        let instruments = self.named(event.instrument)?;
+        let is_meant = |_: &Self, order: &TradingOrder| {
+            order.time_in_force == TimeInForce::Day && instruments.contains(&order.event.instrument)
+        };
+        let from = (0, event.from_order_number, 0);
+        Ok(self.sweep(ledger, from, is_meant, CancelReason::SessionClosed, step))
     }
 
     fn named(&self, id: u32) -> Result<Vec<u32>, Refused> {

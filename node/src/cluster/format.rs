@@ -63,8 +63,8 @@ pub fn format_join(
     };
     let incarnation = match &first_entry {
         Some(_) => FIRST_INCARNATION,
-        // Never one that a disk of this node had: what that one promised is not known here.
-        None => random::<u64>()? | 1 << 63,
+        // Never one that a disk of this node had: what that one promised is not known here. 48 bits number the disk.
+        None => (random::<u64>()? >> 16).max(FIRST_INCARNATION + 1),
     };
     let disk = Place {
         journal_io,

@@ -9,8 +9,8 @@ use mizan_wire::trading::{
     ReportsQuery, SubmitOrder,
 };
 use mizan_wire::{
-    Account, AccountFlags, Genesis, Operation, RequestHeader, RequestStatus, SEMANTICS_VERSION,
-    Transfer, checksum,
+    Account, AccountFlags, CREATED, Genesis, Operation, RequestHeader, RequestStatus,
+    SEMANTICS_VERSION, Transfer, checksum,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -88,6 +88,8 @@ pub(crate) struct Coverage {
     pub(crate) filled: u64,
     pub(crate) expired: u64,
     pub(crate) replayed: u64,
+    /// Mass cancels and ends of sessions that have more to do.
+    pub(crate) unfinished: u64,
 }
 
 pub(crate) struct Pair {
@@ -104,10 +106,24 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn new() -> Result<Self, String> {
-        let genesis = genesis();
+        Self::with(&genesis(), &instruments())
+    }
+
+    /// As [`Pair::new`], with so much room for orders.
+    pub(crate) fn with_room(orders_max: u32) -> Result<Self, String> {
+        let genesis = Genesis {
+            order_count_max: orders_max.into(),
+            open_order_count_max: 2 * orders_max,
+            ..genesis()
+        };
+        let roomy = |instrument| CreateInstrument { orders_max, ..instrument };
+        Self::with(&genesis, &instruments().map(roomy))
+    }
+
+    fn with(genesis: &Genesis, instruments: &[CreateInstrument; 2]) -> Result<Self, String> {
         let mut pair = Self {
-            engine: Engine::new(&genesis).map_err(|error| error.to_string())?,
-            model: Model::new(&genesis).map_err(|error| error.to_string())?,
+            engine: Engine::new(genesis).map_err(|error| error.to_string())?,
+            model: Model::new(genesis).map_err(|error| error.to_string())?,
             output: Output::new(),
             clock: START,
             session: 0,
@@ -121,7 +137,7 @@ impl Pair {
         pair.apply(&register, &[])?;
         pair.session = pair.engine.sequence();
         pair.open_accounts()?;
-        pair.send(Operation::CreateInstruments, instruments().as_bytes(), false)?;
+        pair.send(Operation::CreateInstruments, instruments.as_bytes(), false)?;
         Ok(pair)
     }
 
@@ -261,9 +277,9 @@ impl Pair {
                 operation = Operation::CancelOrders;
                 self.send(operation, events.as_bytes(), in_session)?;
             }
-            Request::MassCancel(event) => {
+            Request::MassCancel(events) => {
                 operation = Operation::MassCancelOrders;
-                self.send(operation, event.as_bytes(), in_session)?;
+                self.send(operation, events.as_bytes(), in_session)?;
             }
             Request::SetState(event) => {
                 operation = Operation::SetTradingStates;
@@ -289,6 +305,8 @@ impl Pair {
                 *coverage.statuses.entry(result.status).or_default() += 1;
                 *coverage.reasons.entry(result.reason).or_default() += 1;
                 coverage.filled += u64::from(result.filled > 0);
+                let is_sweep = result.status == CREATED && result.state == 0;
+                coverage.unfinished += u64::from(is_sweep && result.order_number > 0);
             }
         } else if operation == Operation::CreateTransfers {
             let bytes = self.output.body().chunks_exact(16);

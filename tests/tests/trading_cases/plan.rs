@@ -28,7 +28,7 @@ pub(crate) enum Request {
     Submit(Vec<SubmitOrder>),
     Amend(Vec<AmendOrderEvent>),
     Cancel(Vec<CancelOrderEvent>),
-    MassCancel(MassCancelEvent),
+    MassCancel(Vec<MassCancelEvent>),
     SetState(InstrumentCommand),
     CloseSession(InstrumentCommand),
     Transfers(Vec<Transfer>),
@@ -162,9 +162,22 @@ fn mass_cancel() -> impl Strategy<Value = MassCancelEvent> {
     // The session of every case has the same number.
     let every = Just(MassCancelEvent::EVERY_SESSION);
     let session = prop_oneof![4 => Just(0u64), 2 => Just(2u64), 1 => every];
-    (account, session, instrument, 0..4u8).prop_map(|(account_id, session, instrument, sides)| {
-        MassCancelEvent { account_id, session, instrument, sides, ..MassCancelEvent::default() }
-    })
+    let bounds = (from_order_number(), from_order_number());
+    (account, session, instrument, 0..4u8, bounds).prop_map(
+        |(account_id, session, instrument, sides, bounds)| MassCancelEvent {
+            account_id,
+            session,
+            instrument,
+            sides,
+            from_order_number: bounds.0,
+            to_order_number: bounds.1,
+            ..MassCancelEvent::default()
+        },
+    )
+}
+
+fn from_order_number() -> impl Strategy<Value = u64> {
+    prop_oneof![3 => Just(0u64), 2 => 1..50u64, 1 => Just(u64::MAX)]
 }
 
 fn state() -> impl Strategy<Value = u8> {
@@ -173,9 +186,11 @@ fn state() -> impl Strategy<Value = u8> {
 
 fn command(state: impl Strategy<Value = u8>) -> impl Strategy<Value = InstrumentCommand> {
     let instrument = prop_oneof![2 => Just(0u32), 3 => instrument()];
-    (instrument, state).prop_map(|(instrument, state)| InstrumentCommand {
+    let from = prop_oneof![8 => Just(0u64), 2 => from_order_number()];
+    (instrument, state, from).prop_map(|(instrument, state, from_order_number)| InstrumentCommand {
         instrument,
         state,
+        from_order_number,
         ..InstrumentCommand::default()
     })
 }
@@ -215,7 +230,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => prop::collection::vec(any::<usize>(), many(3)).prop_map(Request::Repeat),
         8 => prop::collection::vec(amend(), many(4)).prop_map(Request::Amend),
         6 => prop::collection::vec(cancel(), many(4)).prop_map(Request::Cancel),
-        2 => mass_cancel().prop_map(Request::MassCancel),
+        2 => prop::collection::vec(mass_cancel(), many(3)).prop_map(Request::MassCancel),
         2 => command(state()).prop_map(Request::SetState),
         1 => command(0..2u8).prop_map(Request::CloseSession),
         4 => prop::collection::vec(transfer(), many(4)).prop_map(Request::Transfers),

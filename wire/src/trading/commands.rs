@@ -96,6 +96,10 @@ pub struct CancelOrderEvent {
 }
 
 /// The end of all orders that meet every condition, in the order of their numbers: an event of `mass_cancel_orders`.
+///
+/// One request looks at [`SWEEP_LOOKS_MAX`](crate::limits::SWEEP_LOOKS_MAX) open orders and ends
+/// [`SWEEP_ENDS_MAX`](crate::limits::SWEEP_ENDS_MAX) at the most. While the result has an `order_number`, there are more:
+/// send the event again with that number.
 #[derive(
     Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -112,8 +116,12 @@ pub struct MassCancelEvent {
     pub sides: u8,
     /// Zero.
     pub reserved: [u8; 3],
+    /// 0 at first; then the `order_number` of the result before.
+    pub from_order_number: u64,
+    /// The last order that may end, as the first result's `filled` tells it; 0 for all.
+    pub to_order_number: u64,
     /// Zero.
-    pub reserved_2: [u64; 4],
+    pub reserved_2: [u64; 2],
 }
 
 impl MassCancelEvent {
@@ -123,10 +131,16 @@ impl MassCancelEvent {
     /// Whether an order with this session (0 if it asked for nothing) meets the condition.
     #[must_use]
     pub const fn covers_session(&self, session: u64) -> bool {
-        match self.session {
+        Self::is_session_covered(self.session, session)
+    }
+
+    /// As [`MassCancelEvent::covers_session`], of an event that names this session.
+    #[must_use]
+    pub const fn is_session_covered(named: u64, session: u64) -> bool {
+        match named {
             0 => true,
             Self::EVERY_SESSION => session != 0,
-            named => named == session,
+            _ => named == session,
         }
     }
 }
@@ -142,7 +156,9 @@ pub struct InstrumentCommand {
     /// See [`super::decode_trading_state`]; 0 for `close_trading_sessions`.
     pub state: u8,
     /// Zero.
-    pub reserved: [u8; 11],
+    pub reserved: [u8; 3],
+    /// Of `close_trading_sessions` as in [`MassCancelEvent`]; 0 for `set_trading_states`.
+    pub from_order_number: u64,
 }
 
 const _: () = {

@@ -10,11 +10,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct OrderResult {
     /// Ticks times lots of all fills so far; divided by `filled` it is the average price.
     pub notional: u128,
-    /// The order's number; 0 if there is none.
+    /// The order's number; 0 if there is none. Of mass cancels and ends of sessions the order to go on with; 0 if all of
+    /// them have been looked at.
     pub order_number: u64,
     /// The event's own timestamp; of an order that exists its original one.
     pub timestamp: u64,
-    /// Lots that were traded so far.
+    /// Lots that were traded so far; of mass cancels and ends of sessions the number of the last order entered before.
     pub filled: u64,
     /// Lots that can still trade; of events about many orders how many of them ended.
     pub open: u64,

@@ -124,7 +124,7 @@ fn cancel_all(
 ) -> Result<u8, CliError> {
     let event =
         MassCancelEvent { account_id, instrument: market.record.id, ..MassCancelEvent::default() };
-    let result = first(&client.mass_cancel_orders(&[event])?)?;
+    let result = cancel_orders_of(client, event)?;
     if Verdict::of(result.status) != Verdict::Done {
         let (_, meaning) = describe(result.status);
         return Err(Refusal { status: result.status, text: meaning.to_owned() }.into());
@@ -142,6 +142,26 @@ fn cancel_all(
         output.line(format!("cancelled {} orders of {} in {name}", result.open, args.account))?;
     }
     Ok(exit::OK)
+}
+
+/// Repeats a mass cancel until it has come to its end; the result counts all the orders that ended.
+pub(crate) fn cancel_orders_of(
+    client: &mut Client,
+    mut event: MassCancelEvent,
+) -> Result<OrderResult, CliError> {
+    let mut ended = 0;
+    loop {
+        let result = first(&client.mass_cancel_orders(&[event])?)?;
+        ended += result.open;
+        if result.order_number == 0 {
+            return Ok(OrderResult { open: ended, ..result });
+        }
+        event.from_order_number = result.order_number;
+        // What is entered meanwhile was not meant.
+        if event.to_order_number == 0 {
+            event.to_order_number = result.filled;
+        }
+    }
 }
 
 /// The order as it is now, if it can be found: by its client id always, by its number while it is open.
