@@ -21,7 +21,7 @@ use std::thread;
 struct Outcome {
     totals: Totals,
     /// In the order of their seeds.
-    failures: Vec<Box<Failure>>,
+    failures: Vec<Failure>,
 }
 
 /// Runs the verb; exit 1 if a seed broke a promise.
@@ -68,7 +68,7 @@ fn play(args: &SimArgs, bar: &ProgressBar) -> Outcome {
                 }
                 let played = run(&options(args, args.first + number));
                 part.totals.add(&played);
-                part.failures.extend(played.err());
+                part.failures.extend(played.err().map(|failure| *failure));
                 bar.inc(1);
             }
             part
@@ -89,7 +89,7 @@ fn play_logged(output: &mut Output, args: &SimArgs) -> Result<Outcome, CliError>
     log.iter().try_for_each(|line| output.note(line))?;
     let mut totals = Totals::default();
     totals.add(&played);
-    Ok(Outcome { totals, failures: played.err().into_iter().collect() })
+    Ok(Outcome { totals, failures: played.err().map(|failure| *failure).into_iter().collect() })
 }
 
 fn table(totals: &Totals) -> Table {
