@@ -5,11 +5,13 @@
 //! every verb's help ends with an example.
 
 mod cluster;
+mod drill;
 mod import;
 mod ledger;
 mod node;
 
 pub use cluster::{DetachArgs, OperatorArgs, PromoteArgs};
+pub use drill::DrillArgs;
 pub use import::ImportArgs;
 pub use ledger::{
     AccountArgs, AccountsArgs, AccountsVerb, CreateAccountsArgs, CreateLedgerArgs, ExplainArgs,
@@ -99,6 +101,8 @@ pub enum Verb {
     Promote(PromoteArgs),
     /// Lets a primary go on without a node that is gone
     Detach(DetachArgs),
+    /// Breaks scratch clusters on purpose, and judges what is left
+    Drill(DrillArgs),
     /// Checks a node's files: every frame, the chain, digests, trial balance
     Verify(VerifyArgs),
     /// Shows what is in a node's files
