@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_doubles_after_every_round_up_to_a_second() {
+    fn the_pause_doubles_after_every_round_up_to_a_limit() {
         let mut route = Route::new(vec![address(1), address(2)]);
         let now = Instant::now();
         let mut pauses = Vec::new();
@@ -102,10 +102,10 @@ mod tests {
             assert!(route.failed(now, None));
             pauses.push((route.not_before().unwrap() - now).as_millis());
         }
-        assert_eq!(pauses, [20, 40, 80, 160, 320, 640, 1000, 1000]);
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 250, 250, 250]);
         route.progressed();
         route.lost(now);
-        assert_eq!((route.not_before().unwrap() - now).as_millis(), 20);
+        assert_eq!((route.not_before().unwrap() - now).as_millis(), 10);
     }
 
     #[test]

@@ -246,6 +246,9 @@ pub struct StartArgs {
     /// Stops when standard input ends, so that a node never outlives the program that started it
     #[arg(long, hide = true)]
     pub stop_with_stdin: bool,
+    /// Lets the disk fail or dawdle as this file says, at any time: for drills
+    #[arg(long, value_name = "FILE", hide = true, requires = "replicate")]
+    pub faults: Option<PathBuf>,
 }
 
 /// `mizan verify`

@@ -7,12 +7,15 @@
 //! What is absent: mercy for a slow machine, except in waiting. Times are reported, not judged; losses are.
 
 mod cluster;
+mod damage;
 mod failover;
 mod history;
 mod ledger;
 mod load;
+mod network;
 mod oracle;
 mod proxy;
+mod returns;
 mod stage;
 
 use crate::Context;
@@ -37,13 +40,28 @@ struct Drill {
 }
 
 /// All drills, in the order in which `all` runs them.
-const DRILLS: [Drill; 1] = [
-    Drill {
-        name: "kill-primary",
-        about: "kill -9 of the primary, and every packet of it lost",
-        play: failover::kill_primary,
-    },
+const DRILLS: [Drill; 16] = [
+    drill("kill-primary", "kill -9 of the primary, and every packet of it lost", failover::kill_primary),
+    drill("pause-primary", "a primary that stands still and goes on later is fenced", failover::pause_primary),
+    drill("double-promotion", "two promotions at once", failover::double_promotion),
+    drill("client-retry", "lost replies, then a lost primary: clients send again", failover::client_retry),
+    drill("partition", "the primary cut off from the other nodes", network::partition),
+    drill("one-way-partition", "a primary that is not heard, and one that does not hear", network::one_way_partition),
+    drill("torn-tail", "the last frame of a killed primary torn", damage::torn_tail),
+    drill("bit-flip", "one bit wrong in the middle of a log", damage::bit_flip),
+    drill("disk-full", "no room on a standby, then on the primary", damage::disk_full),
+    drill("failing-sync", "a disk that fails, of the primary and of a standby", damage::failing_sync),
+    drill("slow-disk", "a disk that dawdles, of a standby and of the primary", damage::slow_disk),
+    drill("standby-behind", "a standby far behind, killed while it catches up", returns::standby_behind),
+    drill("old-primary-returns", "an old primary with entries that nobody acknowledged", returns::old_primary_returns),
+    drill("wiped-disk-returns", "a node with an empty disk", returns::wiped_disk_returns),
+    drill("rival-solo", "two single copies, heard of and not heard of", returns::rival_solo),
+    drill("stale-node-promotion", "promotion of the node that lacks the most", returns::stale_node_promotion),
 ];
+
+const fn drill(name: &'static str, about: &'static str, play: Play) -> Drill {
+    Drill { name, about, play }
+}
 
 /// Runs the verb.
 ///

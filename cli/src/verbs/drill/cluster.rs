@@ -5,6 +5,7 @@
 
 use super::proxy::{Direction, Proxy};
 use crate::error::CliError;
+use crate::fault::{self, Fault};
 use crate::exit;
 use crate::files::{node_error, with_causes};
 use crate::scratch::{Replication, ScratchNode};
@@ -41,6 +42,8 @@ pub(crate) struct ClusterPlan {
     pub(crate) segment_size: u64,
     /// Whether clients reach the nodes through cables, too.
     pub(crate) has_client_cables: bool,
+    /// Whether the disks can be made to fail: see [`Cluster::set_fault`].
+    pub(crate) has_faults: bool,
 }
 
 impl ClusterPlan {
@@ -52,6 +55,7 @@ impl ClusterPlan {
             transfer_count_max: 600_000,
             segment_size: 4 << 20,
             has_client_cables: false,
+            has_faults: false,
         }
     }
 }
@@ -142,7 +146,11 @@ impl<'s> Cluster<'s> {
                 peers: self.peers(number),
                 secret_file: self.secret_file.clone(),
             };
-            self.nodes.push(ScratchNode::of_cluster(self.data(number), replication));
+            let mut node = ScratchNode::of_cluster(self.data(number), replication);
+            if self.plan.has_faults {
+                node.set_arguments(vec!["--faults".into(), self.fault_file(number).into()]);
+            }
+            self.nodes.push(node);
             self.start_node(number)?;
         }
         Ok(())
@@ -205,6 +213,30 @@ impl<'s> Cluster<'s> {
     /// The directory of a node.
     pub(crate) fn data(&self, number: u8) -> PathBuf {
         self.directory.path().join(format!("node-{number}"))
+    }
+
+    fn fault_file(&self, number: u8) -> PathBuf {
+        self.directory.path().join(format!("fault-{number}"))
+    }
+
+    /// What a node's disk does from the next sync on; `None` makes it sound again.
+    ///
+    /// # Errors
+    /// The file that says it cannot be written.
+    pub(crate) fn set_fault(&self, number: u8, fault: Option<Fault>) -> Result<(), CliError> {
+        fault::set(&self.fault_file(number), fault)
+    }
+
+    /// Deletes a node's files.
+    ///
+    /// # Errors
+    /// They cannot be deleted.
+    pub(crate) fn wipe(&self, number: u8) -> Result<(), CliError> {
+        let data = self.data(number);
+        std::fs::remove_dir_all(&data).map_err(|source| CliError::File {
+            what: format!("cannot delete {}", data.display()),
+            source,
+        })
     }
 
     /// The scratch directory.
@@ -318,6 +350,11 @@ impl<'s> Cluster<'s> {
             }),
             reply => Err(unexpected(number, &reply)),
         }
+    }
+
+    /// `mizan promote` of a node that must refuse; gives the refusal's text, `None` if it was promoted.
+    pub(crate) fn refusal(&self, number: u8, solo: bool) -> Option<String> {
+        self.promote(number, solo).err().map(|error| error.to_string())
     }
 
     /// `mizan status --replica` of one node.

@@ -40,13 +40,20 @@ const SETTLE_MAX: Duration = Duration::from_secs(20);
 /// What a load sends.
 #[derive(Clone, Debug)]
 pub(crate) struct LoadPlan {
-    /// Every node's address for clients, by number.
-    pub(crate) addresses: Vec<SocketAddr>,
+    /// The nodes that the clients know, with their addresses.
+    pub(crate) nodes: Vec<(u8, SocketAddr)>,
     pub(crate) seed: u64,
     /// Transfers in one request.
     pub(crate) batch: u64,
     /// Whether requests follow each other without a pause.
     pub(crate) is_full: bool,
+}
+
+impl LoadPlan {
+    fn config(&self) -> ClientConfig {
+        let addresses = self.nodes.iter().map(|(_, address)| *address).collect();
+        ClientConfig { addresses, ..ClientConfig::default() }
+    }
 }
 
 /// What the threads share with whoever watches.
@@ -74,7 +81,7 @@ impl Load {
     /// # Errors
     /// Those of a client; accounts that are refused.
     pub(crate) fn start(plan: &LoadPlan) -> Result<Self, CliError> {
-        make_accounts(&plan.addresses)?;
+        make_accounts(plan)?;
         Self::resume(plan)
     }
 
@@ -93,10 +100,8 @@ impl Load {
         });
         let mut threads = Vec::new();
         for number in 0..CLIENTS {
-            let config =
-                ClientConfig { addresses: plan.addresses.clone(), ..ClientConfig::default() };
             let sender = Sender {
-                client: Client::connect(config)?,
+                client: Client::connect(plan.config())?,
                 plan: plan.clone(),
                 number,
                 next: 0,
@@ -141,9 +146,8 @@ fn first_replies(shared: &Shared) -> MutexGuard<'_, BTreeMap<u64, Instant>> {
     shared.first_replies.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn make_accounts(addresses: &[SocketAddr]) -> Result<(), CliError> {
-    let config = ClientConfig { addresses: addresses.to_vec(), ..ClientConfig::default() };
-    let mut client = Client::connect(config)?;
+fn make_accounts(plan: &LoadPlan) -> Result<(), CliError> {
+    let mut client = Client::connect(plan.config())?;
     let accounts: Vec<Account> = (1..=ACCOUNTS)
         .map(|number| Account {
             id: number.into(),
@@ -262,8 +266,8 @@ impl Sender {
     fn note_reply(&mut self, epoch: u64, is_replayed: bool, transfers: u64) {
         let now = Instant::now();
         let address = self.client.node().address;
-        match self.plan.addresses.iter().position(|known| *known == address) {
-            Some(node) => *self.history.replies.entry((epoch, node as u8)).or_default() += 1,
+        match self.plan.nodes.iter().find(|(_, known)| *known == address) {
+            Some((node, _)) => *self.history.replies.entry((epoch, *node)).or_default() += 1,
             None => self.history.errors.push(format!("a reply came from {address}, which is no node")),
         }
         self.history.replayed += u64::from(is_replayed);

@@ -184,7 +184,7 @@ impl<'a> Stage<'a> {
     /// What an ordinary load of this drill sends. Loads of one cluster need different parts.
     pub(crate) fn load_plan(&self, cluster: &Cluster<'_>, part: u64) -> LoadPlan {
         LoadPlan {
-            addresses: cluster.client_addresses(),
+            nodes: (0..).zip(cluster.client_addresses()).collect(),
             seed: self.seed.wrapping_add(part << 32),
             batch: BATCH,
             is_full: false,
