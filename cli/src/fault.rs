@@ -74,9 +74,9 @@ pub fn set(path: &Path, fault: Option<Fault>) -> Result<(), CliError> {
         Some(Fault::Slow(delay)) => format!("slow {}\n", delay.as_millis()),
     };
     let new = path.with_extension("new");
-    std::fs::write(&new, text)
-        .and_then(|()| std::fs::rename(&new, path))
-        .map_err(|source| CliError::File { what: format!("cannot write {}", path.display()), source })
+    std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path)).map_err(|source| {
+        CliError::File { what: format!("cannot write {}", path.display()), source }
+    })
 }
 
 fn read(path: &Path) -> Option<Fault> {

@@ -274,12 +274,12 @@ impl ScratchNode {
         // Only the soft limit: the hard one, which the child took over from here, could not be raised again.
         let maximum = getrlimit(Resource::Fsize).maximum;
         let limit = Rlimit { current: size_max.or(maximum), maximum };
-        prlimit(Some(Pid::from_child(&process.child)), Resource::Fsize, limit)
-            .map(drop)
-            .map_err(|source| CliError::File {
+        prlimit(Some(Pid::from_child(&process.child)), Resource::Fsize, limit).map(drop).map_err(
+            |source| CliError::File {
                 what: "cannot limit the node's files".to_owned(),
                 source: source.into(),
-            })
+            },
+        )
     }
 
     /// Waits until the process has ended by itself; says how, and what it said.

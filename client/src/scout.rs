@@ -52,7 +52,12 @@ impl Scout {
     }
 
     /// The address to ask now: not the one that is silent. A pause follows after a whole round.
-    fn take_next(&mut self, addresses: &[SocketAddr], silent: SocketAddr, now: Instant) -> Option<SocketAddr> {
+    fn take_next(
+        &mut self,
+        addresses: &[SocketAddr],
+        silent: SocketAddr,
+        now: Instant,
+    ) -> Option<SocketAddr> {
         for _ in 0..addresses.len() {
             let address = addresses[self.next % addresses.len()];
             self.next = (self.next + 1) % addresses.len();

@@ -14,7 +14,7 @@ const DEMO_TRANSFERS_MAX: u64 = 100_000_000;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Needs nothing and leaves nothing behind. Takes at most 60 seconds. Acts: a payment; the same again;
-a hold; a load; kill -9 in the middle of it; restart, verify, trial balance.
+a hold; a load; kill -9 in the middle of it; restart, verify, trial balance; a standby that takes over.
 
 Examples:
   mizan demo

@@ -41,22 +41,54 @@ struct Drill {
 
 /// All drills, in the order in which `all` runs them.
 const DRILLS: [Drill; 16] = [
-    drill("kill-primary", "kill -9 of the primary, and every packet of it lost", failover::kill_primary),
-    drill("pause-primary", "a primary that stands still and goes on later is fenced", failover::pause_primary),
+    drill(
+        "kill-primary",
+        "kill -9 of the primary, and every packet of it lost",
+        failover::kill_primary,
+    ),
+    drill(
+        "pause-primary",
+        "a primary that stands still and goes on later is fenced",
+        failover::pause_primary,
+    ),
     drill("double-promotion", "two promotions at once", failover::double_promotion),
-    drill("client-retry", "lost replies, then a lost primary: clients send again", failover::client_retry),
+    drill(
+        "client-retry",
+        "lost replies, then a lost primary: clients send again",
+        failover::client_retry,
+    ),
     drill("partition", "the primary cut off from the other nodes", network::partition),
-    drill("one-way-partition", "a primary that is not heard, and one that does not hear", network::one_way_partition),
+    drill(
+        "one-way-partition",
+        "a primary that is not heard, and one that does not hear",
+        network::one_way_partition,
+    ),
     drill("torn-tail", "the last frame of a killed primary torn", damage::torn_tail),
     drill("bit-flip", "one bit wrong in the middle of a log", damage::bit_flip),
     drill("disk-full", "no room on a standby, then on the primary", damage::disk_full),
-    drill("failing-sync", "a disk that fails, of the primary and of a standby", damage::failing_sync),
+    drill(
+        "failing-sync",
+        "a disk that fails, of the primary and of a standby",
+        damage::failing_sync,
+    ),
     drill("slow-disk", "a disk that dawdles, of a standby and of the primary", damage::slow_disk),
-    drill("standby-behind", "a standby far behind, killed while it catches up", returns::standby_behind),
-    drill("old-primary-returns", "an old primary with entries that nobody acknowledged", returns::old_primary_returns),
+    drill(
+        "standby-behind",
+        "a standby far behind, killed while it catches up",
+        returns::standby_behind,
+    ),
+    drill(
+        "old-primary-returns",
+        "an old primary with entries that nobody acknowledged",
+        returns::old_primary_returns,
+    ),
     drill("wiped-disk-returns", "a node with an empty disk", returns::wiped_disk_returns),
     drill("rival-solo", "two single copies, heard of and not heard of", returns::rival_solo),
-    drill("stale-node-promotion", "promotion of the node that lacks the most", returns::stale_node_promotion),
+    drill(
+        "stale-node-promotion",
+        "promotion of the node that lacks the most",
+        returns::stale_node_promotion,
+    ),
 ];
 
 const fn drill(name: &'static str, about: &'static str, play: Play) -> Drill {
@@ -114,7 +146,10 @@ fn choose(names: &[String]) -> Result<Vec<&'static Drill>, CliError> {
         }
         let drill = DRILLS.iter().find(|drill| drill.name == name).ok_or_else(|| {
             let known: Vec<&str> = DRILLS.iter().map(|drill| drill.name).collect();
-            CliError::Usage(format!("there is no drill {name}; there are {}, all", known.join(", ")))
+            CliError::Usage(format!(
+                "there is no drill {name}; there are {}, all",
+                known.join(", ")
+            ))
         })?;
         chosen.push(drill);
     }
@@ -147,6 +182,18 @@ fn run_one(
         output.line(format!("  {verdict}    in {:.1} s", report.duration.as_secs_f64()))?;
     }
     Ok(report)
+}
+
+/// One failover of two nodes, without a word: what `mizan demo` shows.
+///
+/// # Errors
+/// No room for a scratch cluster, a node that does not come up.
+pub(crate) fn two_nodes(signals: &Signals, seed: u64) -> Result<Report, CliError> {
+    let mut output = Output::silent();
+    let report = Report { name: "two-nodes", ..Report::default() };
+    let mut stage = Stage { output: &mut output, signals, seed, keep: false, report };
+    failover::kill_of_two(&mut stage)?;
+    Ok(stage.report)
 }
 
 fn show(output: &mut Output, reports: &[Report]) -> Result<(), CliError> {

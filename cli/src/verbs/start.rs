@@ -40,9 +40,21 @@ pub fn run(context: &mut Context, args: &StartArgs) -> Result<u8, CliError> {
         let Some(faults) = &args.faults else {
             return run_cluster(context, args, options, cluster, &signals, &ClusterNode::open);
         };
-        return run_cluster(context, args, options, cluster, &signals, &|options, cluster, progress| {
-            ClusterNode::open_storage(fault::storage(&options.data, faults)?, options, cluster, progress)
-        });
+        return run_cluster(
+            context,
+            args,
+            options,
+            cluster,
+            &signals,
+            &|options, cluster, progress| {
+                ClusterNode::open_storage(
+                    fault::storage(&options.data, faults)?,
+                    options,
+                    cluster,
+                    progress,
+                )
+            },
+        );
     }
     let node = open(&options, &signals, &mut context.output)?;
     if args.stop_with_stdin {
@@ -137,10 +149,7 @@ fn run_cluster<S: Storage>(
     Ok(exit::OK)
 }
 
-fn tell_addresses<S: Storage>(
-    output: &mut Output,
-    node: &ClusterNode<S>,
-) -> Result<(), CliError> {
+fn tell_addresses<S: Storage>(output: &mut Output, node: &ClusterNode<S>) -> Result<(), CliError> {
     let (clients, nodes) = (node.local_addr().to_string(), node.cluster_addr().to_string());
     if output.is_json() {
         output.json(&json!({ "listening": clients, "replicating": nodes }))

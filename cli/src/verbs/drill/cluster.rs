@@ -5,8 +5,8 @@
 
 use super::proxy::{Direction, Proxy};
 use crate::error::CliError;
-use crate::fault::{self, Fault};
 use crate::exit;
+use crate::fault::{self, Fault};
 use crate::files::{node_error, with_causes};
 use crate::scratch::{Replication, ScratchNode};
 use crate::secret;
@@ -97,7 +97,8 @@ impl<'s> Cluster<'s> {
     /// # Errors
     /// No room, or a node that does not come up.
     pub(crate) fn start(plan: ClusterPlan, signals: &'s Signals) -> Result<Self, CliError> {
-        let io = |source| CliError::File { what: "cannot make a scratch cluster".to_owned(), source };
+        let io =
+            |source| CliError::File { what: "cannot make a scratch cluster".to_owned(), source };
         let directory = tempfile::Builder::new().prefix("mizan-drill-").tempdir().map_err(io)?;
         let secret_file = directory.path().join("secret");
         let secret = secret::read_or_make(&secret_file)?;
@@ -142,10 +143,8 @@ impl<'s> Cluster<'s> {
             if number > 0 {
                 self.format_from(0, number)?;
             }
-            let replication = Replication {
-                peers: self.peers(number),
-                secret_file: self.secret_file.clone(),
-            };
+            let replication =
+                Replication { peers: self.peers(number), secret_file: self.secret_file.clone() };
             let mut node = ScratchNode::of_cluster(self.data(number), replication);
             if self.plan.has_faults {
                 node.set_arguments(vec!["--faults".into(), self.fault_file(number).into()]);
@@ -192,7 +191,8 @@ impl<'s> Cluster<'s> {
     pub(crate) fn start_node(&mut self, number: u8) -> Result<Duration, CliError> {
         let signals = self.signals;
         let took = self.node_mut(number).start(signals)?;
-        let (replicate, listen) = (self.node(number).replica_address(), self.node(number).address());
+        let (replicate, listen) =
+            (self.node(number).replica_address(), self.node(number).address());
         for cable in self.cables.iter().filter(|cable| cable.low == number) {
             cable.proxy.set_target(replicate);
         }
@@ -368,6 +368,15 @@ impl<'s> Cluster<'s> {
         }
     }
 
+    /// The status of a node that may be starting again from its files, as one does that was fenced.
+    ///
+    /// # Errors
+    /// It does not answer in time.
+    pub(crate) fn status_soon(&self, number: u8) -> Result<ClusterStatus, CliError> {
+        self.wait_until(&format!("node {number} answers"), || Ok(self.status(number).is_ok()))?;
+        self.status(number)
+    }
+
     /// Waits until something holds; `what` says what, for the error.
     ///
     /// # Errors
@@ -406,16 +415,6 @@ impl<'s> Cluster<'s> {
         Ok(Instant::now())
     }
 
-    /// Waits until a node has this role.
-    ///
-    /// # Errors
-    /// As [`Cluster::wait_until`].
-    pub(crate) fn await_role(&self, number: u8, role: &str) -> Result<Duration, CliError> {
-        self.wait_until(&format!("node {number} is {role}"), || {
-            Ok(self.status(number).is_ok_and(|status| status.role == role))
-        })
-    }
-
     /// Waits until the primary acknowledges with the copies of its policy, and these others are in sync.
     ///
     /// # Errors
@@ -423,9 +422,8 @@ impl<'s> Cluster<'s> {
     pub(crate) fn await_in_sync(&self, primary: u8, others: &[u8]) -> Result<Duration, CliError> {
         self.wait_until(&format!("the nodes {others:?} are in sync with node {primary}"), || {
             let Ok(status) = self.status(primary) else { return Ok(false) };
-            let is_in_sync = |other: &u8| {
-                status.peers.iter().any(|peer| peer.node == *other && peer.is_in_sync)
-            };
+            let is_in_sync =
+                |other: &u8| status.peers.iter().any(|peer| peer.node == *other && peer.is_in_sync);
             Ok(status.role == "primary"
                 && status.min_sync == status.min_sync_base
                 && others.iter().all(is_in_sync))

@@ -57,9 +57,16 @@ fn scanned(data: &Path) -> Result<Scanned, CliError> {
     Ok(Scanned { frames, damage, summary })
 }
 
-fn change(data: &Path, position: Position, offset: u64, change: impl FnOnce(&mut Vec<u8>), size: u64) -> Result<(), CliError> {
+fn change(
+    data: &Path,
+    position: Position,
+    offset: u64,
+    change: impl FnOnce(&mut Vec<u8>),
+    size: u64,
+) -> Result<(), CliError> {
     let path = data.join(segment_name(position.segment));
-    let file = |source| CliError::File { what: format!("cannot change {}", path.display()), source };
+    let file =
+        |source| CliError::File { what: format!("cannot change {}", path.display()), source };
     let mut options = std::fs::OpenOptions::new();
     let mut segment = options.read(true).write(true).open(&path).map_err(file)?;
     let at = SeekFrom::Start(position.offset + offset);
@@ -77,15 +84,15 @@ fn tear(data: &Path, frame: Found, keep: u64) -> Result<(), CliError> {
 
 /// Tears the last frame of a killed primary at many offsets, and lets it come back so.
 pub(crate) fn torn_tail(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    let mut cluster = stage.cluster(ClusterPlan::of(2))?;
-    let load = stage.load(&cluster)?;
+    stage.on_cluster(ClusterPlan::of(2), |stage, cluster| {
+    let load = stage.load(cluster)?;
     let killed_at = Instant::now();
     cluster.node_mut(0).kill9()?;
     let noticed_at = cluster.await_notice(1)?;
     let promoted = cluster.promote(1, true)?;
     stage.did("two nodes under load: kill -9 of the primary, promote --solo of the other")?;
     let what = "kill, two nodes";
-    stage.note_failover(&cluster, &load, what, killed_at, noticed_at, &promoted)?;
+    stage.note_failover(cluster, &load, what, killed_at, noticed_at, &promoted)?;
     let copy = cluster.path().join("torn");
     copy_files(&cluster.data(0), &copy)?;
     let whole = scanned(&copy)?;
@@ -118,8 +125,9 @@ pub(crate) fn torn_tail(stage: &mut Stage<'_>) -> Result<(), CliError> {
     cluster.start_node(0)?;
     cluster.await_in_sync(1, &[0])?;
     stage.did("the killed node's own last frame torn in the middle, and the node started: it follows")?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
+    stage.await_more(cluster, &load, AFTERWARDS)?;
     stage.finish(cluster, load, 1, &[0])
+    })
 }
 
 fn copy_files(from: &Path, to: &Path) -> Result<(), CliError> {
@@ -133,27 +141,31 @@ fn copy_files(from: &Path, to: &Path) -> Result<(), CliError> {
         }
         Ok(())
     };
-    copied().map_err(|source| CliError::File { what: "cannot copy a node's files".to_owned(), source })
+    copied()
+        .map_err(|source| CliError::File { what: "cannot copy a node's files".to_owned(), source })
 }
 
 /// Flips a bit in the middle of a standby's log, then of the primary's: both refuse to start, and get a new disk.
 pub(crate) fn bit_flip(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    let mut cluster = stage.cluster(ClusterPlan::of(3))?;
-    let load = stage.load(&cluster)?;
-    cluster.node_mut(2).kill9()?;
-    stage.did("three nodes under load: a standby killed, one bit of its log flipped")?;
-    flip_and_replace(stage, &mut cluster, 2, 0)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    let killed_at = Instant::now();
-    cluster.node_mut(0).kill9()?;
-    let noticed_at = cluster.await_notice(1)?;
-    let promoted = cluster.promote(1, false)?;
-    stage.did("kill -9 of the primary, promote of another, one bit of the old primary's log flipped")?;
-    let what = "kill, three nodes";
-    stage.note_failover(&cluster, &load, what, killed_at, noticed_at, &promoted)?;
-    flip_and_replace(stage, &mut cluster, 0, 1)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    stage.finish(cluster, load, 1, &[0, 2])
+    stage.on_cluster(ClusterPlan::of(3), |stage, cluster| {
+        let load = stage.load(cluster)?;
+        cluster.node_mut(2).kill9()?;
+        stage.did("three nodes under load: a standby killed, one bit of its log flipped")?;
+        flip_and_replace(stage, cluster, 2, 0)?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        let killed_at = Instant::now();
+        cluster.node_mut(0).kill9()?;
+        let noticed_at = cluster.await_notice(1)?;
+        let promoted = cluster.promote(1, false)?;
+        stage.did(
+            "kill -9 of the primary, promote of another, one bit of the old primary's log flipped",
+        )?;
+        let what = "kill, three nodes";
+        stage.note_failover(cluster, &load, what, killed_at, noticed_at, &promoted)?;
+        flip_and_replace(stage, cluster, 0, 1)?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        stage.finish(cluster, load, 1, &[0, 2])
+    })
 }
 
 fn flip_and_replace(
@@ -170,18 +182,22 @@ fn flip_and_replace(
     let place = format!("offset {}", middle.position.offset);
     stage.expect(
         format!("node {number} refuses to start, as damaged, and says where"),
-        refused.as_ref().is_some_and(|text| text.contains("exit status: 5") && text.contains(&place)),
+        refused
+            .as_ref()
+            .is_some_and(|text| text.contains("exit status: 5") && text.contains(&place)),
         refused.unwrap_or_else(|| "it started".to_owned()),
     )?;
     cluster.wipe(number)?;
     cluster.wait_until("the primary has noticed that the node is gone", || {
-        let is_gone = |peer: &mizan_node::cluster::PeerView| peer.node == number && !peer.is_connected;
+        let is_gone =
+            |peer: &mizan_node::cluster::PeerView| peer.node == number && !peer.is_connected;
         Ok(cluster.status(primary)?.peers.iter().any(is_gone))
     })?;
     cluster.format_from(primary, number)?;
     cluster.start_node(number)?;
     let others = cluster.all_but(&[primary]);
-    let others: Vec<u8> = others.into_iter().filter(|other| cluster.status(*other).is_ok()).collect();
+    let others: Vec<u8> =
+        others.into_iter().filter(|other| cluster.status(*other).is_ok()).collect();
     cluster.await_in_sync(primary, &others)?;
     stage.did(format!("node {number} got a new disk from node {primary}, and is in sync"))
 }
@@ -189,17 +205,17 @@ fn flip_and_replace(
 /// Fills the standby's disk, then the primary's: nothing is acknowledged that is not kept, and it goes on with room.
 pub(crate) fn disk_full(stage: &mut Stage<'_>) -> Result<(), CliError> {
     let plan = ClusterPlan { segment_size: SEGMENT_SIZE_MIN, ..ClusterPlan::of(2) };
-    let cluster = stage.cluster(plan)?;
-    let load = stage.load(&cluster)?;
+    stage.on_cluster(plan, |stage, cluster| {
+    let load = stage.load(cluster)?;
     let mut history = load.stop();
-    let full = LoadPlan { batch: 64, is_full: true, ..stage.load_plan(&cluster, 1) };
+    let full = LoadPlan { batch: 64, is_full: true, ..stage.load_plan(cluster, 1) };
     let load = Load::resume(&full)?;
     cluster.node(1).limit_file_size(Some(FULL_SIZE))?;
     cluster.wait_until("the standby has no room", || {
         let status = cluster.status(1)?;
         Ok(status.not_ready.is_some_and(|text| text.contains("no room")))
     })?;
-    await_standstill(&cluster, &load)?;
+    await_standstill(cluster, &load)?;
     stage.did("two nodes under load: the standby's disk full (a limit on its files), until nothing is acknowledged")?;
     let roles = [cluster.status(0)?.role, cluster.status(1)?.role];
     stage.expect(
@@ -208,10 +224,10 @@ pub(crate) fn disk_full(stage: &mut Stage<'_>) -> Result<(), CliError> {
         format!("node 0 is {}, node 1 is {}: no room for the primary's frames", roles[0], roles[1]),
     )?;
     cluster.node(1).limit_file_size(None)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
+    stage.await_more(cluster, &load, AFTERWARDS)?;
     stage.did("room again: it goes on by itself")?;
     cluster.node(0).limit_file_size(Some(FULL_SIZE))?;
-    await_standstill(&cluster, &load)?;
+    await_standstill(cluster, &load)?;
     stage.did("the primary's disk full, until nothing is acknowledged")?;
     let config = ClientConfig { read_only: true, ..ClientConfig::at(cluster.node(0).address()) };
     let read = Client::connect(config)?.lookup_accounts(&[1]);
@@ -221,12 +237,11 @@ pub(crate) fn disk_full(stage: &mut Stage<'_>) -> Result<(), CliError> {
         read.map_or_else(|error| error.to_string(), |_| "an account was read".to_owned()),
     )?;
     cluster.node(0).limit_file_size(None)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
+    stage.await_more(cluster, &load, AFTERWARDS)?;
     stage.did("room again: it goes on by itself")?;
     history.absorb(load.stop());
-    let mut cluster = cluster;
-    let outcome = stage.finish_history(&mut cluster, &history, 0, &[1]);
-    stage.tell_failure(&mut cluster, outcome)
+    stage.finish_history(cluster, &history, 0, &[1])
+    })
 }
 
 /// Waits until nothing was acknowledged for a while.
@@ -246,31 +261,38 @@ fn await_standstill(cluster: &Cluster<'_>, load: &Load) -> Result<(), CliError> 
 /// Lets a sync fail, on the primary and on a standby: the process ends, and nothing is lost by that.
 pub(crate) fn failing_sync(stage: &mut Stage<'_>) -> Result<(), CliError> {
     let plan = ClusterPlan { has_faults: true, ..ClusterPlan::of(3) };
-    let mut cluster = stage.cluster(plan)?;
-    let load = stage.load(&cluster)?;
-    let failed_at = Instant::now();
-    cluster.set_fault(0, Some(Fault::Fail))?;
-    let noticed_at = cluster.await_notice(1)?;
-    let promoted = cluster.promote(1, false)?;
-    stage.did("three nodes under load: the primary's next sync fails; promote of another")?;
-    let what = "failing sync, three nodes";
-    stage.note_failover(&cluster, &load, what, failed_at, noticed_at, &promoted)?;
-    expect_end(stage, &mut cluster, 0)?;
-    cluster.set_fault(0, None)?;
-    cluster.start_node(0)?;
-    cluster.await_in_sync(1, &[0, 2])?;
-    stage.did("started it again on a sound disk: it follows")?;
-    cluster.set_fault(2, Some(Fault::Fail))?;
-    expect_end(stage, &mut cluster, 2)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    cluster.set_fault(2, None)?;
-    cluster.start_node(2)?;
-    cluster.await_in_sync(1, &[0, 2])?;
-    stage.did("a standby's sync fails: the load goes on without it; started again, it follows")?;
-    stage.finish(cluster, load, 1, &[0, 2])
+    stage.on_cluster(plan, |stage, cluster| {
+        let load = stage.load(cluster)?;
+        let failed_at = Instant::now();
+        cluster.set_fault(0, Some(Fault::Fail))?;
+        let noticed_at = cluster.await_notice(1)?;
+        let promoted = cluster.promote(1, false)?;
+        stage.did("three nodes under load: the primary's next sync fails; promote of another")?;
+        let what = "failing sync, three nodes";
+        stage.note_failover(cluster, &load, what, failed_at, noticed_at, &promoted)?;
+        expect_end(stage, cluster, 0)?;
+        cluster.set_fault(0, None)?;
+        cluster.start_node(0)?;
+        cluster.await_in_sync(1, &[0, 2])?;
+        stage.did("started it again on a sound disk: it follows")?;
+        cluster.set_fault(2, Some(Fault::Fail))?;
+        expect_end(stage, cluster, 2)?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        cluster.set_fault(2, None)?;
+        cluster.start_node(2)?;
+        cluster.await_in_sync(1, &[0, 2])?;
+        stage.did(
+            "a standby's sync fails: the load goes on without it; started again, it follows",
+        )?;
+        stage.finish(cluster, load, 1, &[0, 2])
+    })
 }
 
-fn expect_end(stage: &mut Stage<'_>, cluster: &mut Cluster<'_>, number: u8) -> Result<(), CliError> {
+fn expect_end(
+    stage: &mut Stage<'_>,
+    cluster: &mut Cluster<'_>,
+    number: u8,
+) -> Result<(), CliError> {
     let (status, said) = cluster.node_mut(number).wait_for_end(PATIENCE)?;
     let last = said.lines().last().unwrap_or_default().to_owned();
     stage.expect(
@@ -283,32 +305,36 @@ fn expect_end(stage: &mut Stage<'_>, cluster: &mut Cluster<'_>, number: u8) -> R
 /// Slows a standby's disk, then the primary's: the first is not noticed, the second is no reason to fail over.
 pub(crate) fn slow_disk(stage: &mut Stage<'_>) -> Result<(), CliError> {
     let plan = ClusterPlan { has_faults: true, ..ClusterPlan::of(3) };
-    let cluster = stage.cluster(plan)?;
-    let load = stage.load(&cluster)?;
-    let epoch = cluster.status(0)?.epoch;
-    cluster.set_fault(2, Some(Fault::Slow(SLOW_SYNC)))?;
-    stage.await_more(&cluster, &load, 4 * AFTERWARDS)?;
-    stage.did(format!("three nodes under load: each sync of a standby takes {} ms longer", SLOW_SYNC.as_millis()))?;
-    cluster.set_fault(2, None)?;
-    cluster.set_fault(0, Some(Fault::Slow(SLOW_SYNC)))?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    stage.did("each sync of the primary takes as much longer")?;
-    let silent: Vec<u8> = [1, 2]
-        .into_iter()
-        .filter(|number| {
-            cluster.status(*number).is_ok_and(|status| {
-                status.alarms.iter().any(|alarm| alarm.name == "primary-silent")
+    stage.on_cluster(plan, |stage, cluster| {
+        let load = stage.load(cluster)?;
+        let epoch = cluster.status(0)?.epoch;
+        cluster.set_fault(2, Some(Fault::Slow(SLOW_SYNC)))?;
+        stage.await_more(cluster, &load, 4 * AFTERWARDS)?;
+        stage.did(format!(
+            "three nodes under load: each sync of a standby takes {} ms longer",
+            SLOW_SYNC.as_millis()
+        ))?;
+        cluster.set_fault(2, None)?;
+        cluster.set_fault(0, Some(Fault::Slow(SLOW_SYNC)))?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        stage.did("each sync of the primary takes as much longer")?;
+        let silent: Vec<u8> = [1, 2]
+            .into_iter()
+            .filter(|number| {
+                cluster.status(*number).is_ok_and(|status| {
+                    status.alarms.iter().any(|alarm| alarm.name == "primary-silent")
+                })
             })
-        })
-        .collect();
-    let status = cluster.status(0)?;
-    stage.expect(
-        "nobody takes a slow primary for a dead one",
-        silent.is_empty() && status.role == "primary" && status.epoch == epoch,
-        format!("node 0 is {} in epoch {}, alarms at {silent:?}", status.role, status.epoch),
-    )?;
-    cluster.set_fault(0, None)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    cluster.await_in_sync(0, &[1, 2])?;
-    stage.finish(cluster, load, 0, &[1, 2])
+            .collect();
+        let status = cluster.status(0)?;
+        stage.expect(
+            "nobody takes a slow primary for a dead one",
+            silent.is_empty() && status.role == "primary" && status.epoch == epoch,
+            format!("node 0 is {} in epoch {}, alarms at {silent:?}", status.role, status.epoch),
+        )?;
+        cluster.set_fault(0, None)?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        cluster.await_in_sync(0, &[1, 2])?;
+        stage.finish(cluster, load, 0, &[1, 2])
+    })
 }

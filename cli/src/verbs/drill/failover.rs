@@ -3,14 +3,12 @@
 use super::cluster::{Cluster, ClusterPlan};
 use super::history::Seen;
 use super::proxy::Direction;
-use super::stage::{Stage, ms};
+use super::stage::Stage;
 use crate::error::CliError;
 use mizan_client::{Client, ClientConfig};
 use mizan_wire::{CREATED, CreateTransferStatus, Status, Transfer};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// What a failover may take from the loss to the first acknowledgement.
-const RTO_MAX: Duration = Duration::from_millis(500);
 /// Acknowledged transfers that are sent once more.
 const REPEATED: usize = 400;
 /// Transfers that must be acknowledged after a repair.
@@ -23,72 +21,86 @@ pub(crate) fn kill_primary(stage: &mut Stage<'_>) -> Result<(), CliError> {
     lose_of_three(stage)
 }
 
-fn kill_of_two(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    let mut cluster = stage.cluster(ClusterPlan::of(2))?;
-    let load = stage.load(&cluster)?;
-    let killed_at = Instant::now();
-    cluster.node_mut(0).kill9()?;
-    let noticed_at = cluster.await_notice(1)?;
-    let promoted = cluster.promote(1, true)?;
-    stage.did("two nodes under load: kill -9 of the primary, promote --solo of the other")?;
-    stage.note_failover(&cluster, &load, "kill, two nodes", killed_at, noticed_at, &promoted)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    cluster.start_node(0)?;
-    cluster.await_in_sync(1, &[0])?;
-    stage.did("started the killed node again: it follows, and two copies are asked for again")?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    stage.finish(cluster, load, 1, &[0])
+/// Of two nodes: the other one goes on alone until the killed one is back.
+pub(crate) fn kill_of_two(stage: &mut Stage<'_>) -> Result<(), CliError> {
+    stage.on_cluster(ClusterPlan::of(2), |stage, cluster| {
+        let load = stage.load(cluster)?;
+        let killed_at = Instant::now();
+        cluster.node_mut(0).kill9()?;
+        let noticed_at = cluster.await_notice(1)?;
+        let promoted = cluster.promote(1, true)?;
+        stage.did("two nodes under load: kill -9 of the primary, promote --solo of the other")?;
+        stage.note_failover(cluster, &load, "kill, two nodes", killed_at, noticed_at, &promoted)?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        cluster.start_node(0)?;
+        cluster.await_in_sync(1, &[0])?;
+        stage
+            .did("started the killed node again: it follows, and two copies are asked for again")?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        stage.finish(cluster, load, 1, &[0])
+    })
 }
 
 fn kill_of_three(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    let mut cluster = stage.cluster(ClusterPlan::of(3))?;
-    let load = stage.load(&cluster)?;
-    let killed_at = Instant::now();
-    cluster.node_mut(0).kill9()?;
-    let noticed_at = cluster.await_notice(1)?;
-    let promoted = cluster.promote(1, false)?;
-    stage.did("three nodes under load: kill -9 of the primary, promote of another")?;
-    stage.note_failover(&cluster, &load, "kill, three nodes", killed_at, noticed_at, &promoted)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    stage.finish(cluster, load, 1, &[2])
+    stage.on_cluster(ClusterPlan::of(3), |stage, cluster| {
+        let load = stage.load(cluster)?;
+        let killed_at = Instant::now();
+        cluster.node_mut(0).kill9()?;
+        let noticed_at = cluster.await_notice(1)?;
+        let promoted = cluster.promote(1, false)?;
+        stage.did("three nodes under load: kill -9 of the primary, promote of another")?;
+        stage.note_failover(
+            cluster,
+            &load,
+            "kill, three nodes",
+            killed_at,
+            noticed_at,
+            &promoted,
+        )?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        stage.finish(cluster, load, 1, &[2])
+    })
 }
 
 /// The machine of the primary is gone: no packet of it arrives, and nobody refuses a connection to it.
 fn lose_of_three(stage: &mut Stage<'_>) -> Result<(), CliError> {
     let plan = ClusterPlan { has_client_cables: true, ..ClusterPlan::of(3) };
-    let mut cluster = stage.cluster(plan)?;
-    let load = stage.load(&cluster)?;
-    let lost_at = Instant::now();
-    cluster.isolate(0);
-    cluster.isolate_from_clients(0);
-    cluster.node_mut(0).kill9()?;
-    let noticed_at = cluster.await_notice(1)?;
-    let promoted = cluster.promote(1, false)?;
-    stage.did("three nodes under load: every packet of the primary lost, promote of another")?;
-    let what = "packets lost, three nodes";
-    stage.note_failover(&cluster, &load, what, lost_at, noticed_at, &promoted)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    stage.finish(cluster, load, 1, &[2])
+    stage.on_cluster(plan, |stage, cluster| {
+        let load = stage.load(cluster)?;
+        let lost_at = Instant::now();
+        cluster.isolate(0);
+        cluster.isolate_from_clients(0);
+        cluster.node_mut(0).kill9()?;
+        let noticed_at = cluster.await_notice(1)?;
+        let promoted = cluster.promote(1, false)?;
+        stage
+            .did("three nodes under load: every packet of the primary lost, promote of another")?;
+        let what = "packets lost, three nodes";
+        stage.note_failover(cluster, &load, what, lost_at, noticed_at, &promoted)?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        stage.finish(cluster, load, 1, &[2])
+    })
 }
 
 /// Suspends the primary, promotes the other, and lets the old one go on: it must not answer anything.
 pub(crate) fn pause_primary(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    let cluster = stage.cluster(ClusterPlan::of(2))?;
-    let load = stage.load(&cluster)?;
-    let paused_at = Instant::now();
-    cluster.node(0).pause();
-    let noticed_at = cluster.await_notice(1)?;
-    let promoted = cluster.promote(1, true)?;
-    stage.did("two nodes under load: SIGSTOP of the primary, promote --solo of the other")?;
-    let what = "SIGSTOP, two nodes";
-    stage.note_failover(&cluster, &load, what, paused_at, noticed_at, &promoted)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    cluster.node(0).resume();
-    stage.did("SIGCONT of the old primary")?;
-    cluster.await_in_sync(1, &[0])?;
-    expect_fenced(stage, &cluster, 0, promoted.epoch)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    stage.finish(cluster, load, 1, &[0])
+    stage.on_cluster(ClusterPlan::of(2), |stage, cluster| {
+        let load = stage.load(cluster)?;
+        let paused_at = Instant::now();
+        cluster.node(0).pause();
+        let noticed_at = cluster.await_notice(1)?;
+        let promoted = cluster.promote(1, true)?;
+        stage.did("two nodes under load: SIGSTOP of the primary, promote --solo of the other")?;
+        let what = "SIGSTOP, two nodes";
+        stage.note_failover(cluster, &load, what, paused_at, noticed_at, &promoted)?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        cluster.node(0).resume();
+        stage.did("SIGCONT of the old primary")?;
+        cluster.await_in_sync(1, &[0])?;
+        expect_fenced(stage, cluster, 0, promoted.epoch)?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        stage.finish(cluster, load, 1, &[0])
+    })
 }
 
 /// An old primary must know the new epoch, and follow.
@@ -98,7 +110,7 @@ pub(crate) fn expect_fenced(
     old: u8,
     epoch: u64,
 ) -> Result<(), CliError> {
-    let status = cluster.status(old)?;
+    let status = cluster.status_soon(old)?;
     let held = status.role == "live" && status.epoch >= epoch;
     stage.expect(
         format!("node {old}, primary before, is fenced and follows in epoch {epoch}"),
@@ -109,46 +121,49 @@ pub(crate) fn expect_fenced(
 
 /// Promotes both standbys at once: one wins, or one after the other, each in an epoch of its own.
 pub(crate) fn double_promotion(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    let mut cluster = stage.cluster(ClusterPlan::of(3))?;
-    let load = stage.load(&cluster)?;
-    cluster.node_mut(0).kill9()?;
-    cluster.await_notice(1)?;
-    let (one, other) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| cluster.promote(2, false));
-        (cluster.promote(1, false), other.join())
-    });
-    let other = other.unwrap_or_else(|_| {
-        Err(CliError::Problem("the second operator's thread panicked".to_owned()))
-    });
-    stage.did("three nodes under load: kill -9 of the primary, promote of both others at once")?;
-    let word = |outcome: &Result<_, CliError>| match outcome {
-        Ok(_) => "promoted".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    let epochs = [&one, &other].map(|outcome| outcome.as_ref().ok().map(|won| won.epoch));
-    let held = epochs.iter().any(Option::is_some) && epochs[0] != epochs[1];
-    let seen = format!("node 1: {}; node 2: {}", word(&one), word(&other));
-    stage.expect("at least one is promoted, never two in one epoch", held, seen)?;
-    let mut primary = 0;
-    cluster.wait_until("one of the two leads and the other follows", || {
-        let roles = [cluster.status(1)?.role, cluster.status(2)?.role];
-        primary = if roles[0] == "primary" { 1 } else { 2 };
-        Ok(roles.contains(&"primary".to_owned()) && roles.contains(&"live".to_owned()))
-    })?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    cluster.start_node(0)?;
-    let standbys = cluster.all_but(&[primary]);
-    cluster.await_in_sync(primary, &standbys)?;
-    stage.did(format!("node {primary} leads; the killed one was started again and follows"))?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    stage.finish(cluster, load, primary, &standbys)
+    stage.on_cluster(ClusterPlan::of(3), |stage, cluster| {
+        let load = stage.load(cluster)?;
+        cluster.node_mut(0).kill9()?;
+        cluster.await_notice(1)?;
+        let (one, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| cluster.promote(2, false));
+            (cluster.promote(1, false), other.join())
+        });
+        let other = other.unwrap_or_else(|_| {
+            Err(CliError::Problem("the second operator's thread panicked".to_owned()))
+        });
+        stage.did(
+            "three nodes under load: kill -9 of the primary, promote of both others at once",
+        )?;
+        let word = |outcome: &Result<_, CliError>| match outcome {
+            Ok(_) => "promoted".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let epochs = [&one, &other].map(|outcome| outcome.as_ref().ok().map(|won| won.epoch));
+        let held = epochs.iter().any(Option::is_some) && epochs[0] != epochs[1];
+        let seen = format!("node 1: {}; node 2: {}", word(&one), word(&other));
+        stage.expect("at least one is promoted, never two in one epoch", held, seen)?;
+        let mut primary = 0;
+        cluster.wait_until("one of the two leads and the other follows", || {
+            let roles = [cluster.status(1)?.role, cluster.status(2)?.role];
+            primary = if roles[0] == "primary" { 1 } else { 2 };
+            Ok(roles.contains(&"primary".to_owned()) && roles.contains(&"live".to_owned()))
+        })?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        cluster.start_node(0)?;
+        let standbys = cluster.all_but(&[primary]);
+        cluster.await_in_sync(primary, &standbys)?;
+        stage.did(format!("node {primary} leads; the killed one was started again and follows"))?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        stage.finish(cluster, load, primary, &standbys)
+    })
 }
 
 /// Loses the replies, then the primary: clients send everything unanswered again, to another node.
 pub(crate) fn client_retry(stage: &mut Stage<'_>) -> Result<(), CliError> {
     let plan = ClusterPlan { has_client_cables: true, ..ClusterPlan::of(3) };
-    let mut cluster = stage.cluster(plan)?;
-    let load = stage.load(&cluster)?;
+    stage.on_cluster(plan, |stage, cluster| {
+    let load = stage.load(cluster)?;
     let before = cluster.status(0)?.commit;
     if let Some(cable) = cluster.client_cable(0) {
         cable.drop_silently(Direction::Down);
@@ -163,8 +178,8 @@ pub(crate) fn client_retry(stage: &mut Stage<'_>) -> Result<(), CliError> {
     let promoted = cluster.promote(1, false)?;
     stage.did("three nodes under load: all replies lost, then kill -9 of the primary, promote")?;
     let what = "kill after lost replies, three nodes";
-    stage.note_failover(&cluster, &load, what, lost_at, noticed_at, &promoted)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
+    stage.note_failover(cluster, &load, what, lost_at, noticed_at, &promoted)?;
+    stage.await_more(cluster, &load, AFTERWARDS)?;
     let history = load.stop();
     stage.expect(
         "requests that were executed before the kill are answered from the stored replies",
@@ -182,20 +197,19 @@ pub(crate) fn client_retry(stage: &mut Stage<'_>) -> Result<(), CliError> {
         })
         .take(REPEATED)
         .collect();
-    let same = repeat(&cluster, &created)?;
+    let same = repeat(cluster, &created)?;
     stage.expect(
         "transfers that were acknowledged by the old primary, sent to the new one as new requests, get their original result",
         same == created.len(),
         format!("{same} of {}", created.len()),
     )?;
-    let outcome = stage.finish_history(&mut cluster, &history, 1, &[2]);
-    stage.tell_failure(&mut cluster, outcome)
+    stage.finish_history(cluster, &history, 1, &[2])
+    })
 }
 
 /// Sends transfers once more, as another client; counts those that are answered with their first timestamp.
 fn repeat(cluster: &Cluster<'_>, created: &[(Transfer, u64)]) -> Result<usize, CliError> {
-    let config =
-        ClientConfig { addresses: cluster.client_addresses(), ..ClientConfig::default() };
+    let config = ClientConfig { addresses: cluster.client_addresses(), ..ClientConfig::default() };
     let mut client = Client::connect(config)?;
     let transfers: Vec<Transfer> = created.iter().map(|(transfer, _)| *transfer).collect();
     let results = client.create_transfers(&transfers)?;
@@ -204,10 +218,4 @@ fn repeat(cluster: &Cluster<'_>, created: &[(Transfer, u64)]) -> Result<usize, C
         result.status == CreateTransferStatus::Exists.number() && result.timestamp == *timestamp
     };
     Ok(created.iter().zip(&results).filter(is_same).count())
-}
-
-/// Says in words whether a failover was fast; a slow machine is no failure.
-pub(crate) fn pace(total: Duration) -> String {
-    let word = if total <= RTO_MAX { "within" } else { "NOT within" };
-    format!("{:.1} ms, {word} {} ms", ms(total), RTO_MAX.as_millis())
 }

@@ -20,8 +20,6 @@ pub(crate) struct Ledger {
     pub(crate) trial_balance: Vec<TrialBalanceRow>,
     /// Digest of the state by the sequence after which it was taken.
     pub(crate) digests: BTreeMap<u64, u128>,
-    /// Digest records in the log that the replay confirmed.
-    pub(crate) digests_confirmed: u64,
     /// What `mizan verify` would complain about.
     pub(crate) problems: Vec<String>,
 }
@@ -54,13 +52,7 @@ impl Ledger {
             transfers: engine.transfers().collect(),
             trial_balance: engine.trial_balance(),
             digests,
-            digests_confirmed: verified.digests_confirmed,
             problems: verified.problems,
         })
-    }
-
-    /// The last sequence.
-    pub(crate) fn sequence(&self) -> u64 {
-        self.digests.last_key_value().map_or(0, |(sequence, _)| *sequence)
     }
 }

@@ -258,9 +258,7 @@ impl Sender {
             Outcome::Unknown => vec![Seen::Unknown; transfers.len()],
         };
         let attempts = transfers.into_iter().zip(seen);
-        self.history
-            .attempts
-            .extend(attempts.map(|(transfer, seen)| Attempt { transfer, seen }));
+        self.history.attempts.extend(attempts.map(|(transfer, seen)| Attempt { transfer, seen }));
     }
 
     fn note_reply(&mut self, epoch: u64, is_replayed: bool, transfers: u64) {
@@ -268,7 +266,9 @@ impl Sender {
         let address = self.client.node().address;
         match self.plan.nodes.iter().find(|(_, known)| *known == address) {
             Some((node, _)) => *self.history.replies.entry((epoch, *node)).or_default() += 1,
-            None => self.history.errors.push(format!("a reply came from {address}, which is no node")),
+            None => {
+                self.history.errors.push(format!("a reply came from {address}, which is no node"))
+            }
         }
         self.history.replayed += u64::from(is_replayed);
         if epoch > self.epoch {

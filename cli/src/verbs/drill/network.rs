@@ -35,30 +35,31 @@ fn cut_off(
     what: &'static str,
     cut: &dyn Fn(&super::cluster::Cluster<'_>),
 ) -> Result<(), CliError> {
-    let cluster = stage.cluster(ClusterPlan::of(3))?;
-    let load = stage.load(&cluster)?;
-    let cut_at = Instant::now();
-    cut(&cluster);
-    stage.did(said)?;
-    let noticed_at = cluster.await_notice(1)?;
-    let before = cluster.status(0)?;
-    let promoted = cluster.promote(1, false)?;
-    stage.did("promote of node 1, which node 2 grants; clients still reach the old primary")?;
-    stage.note_failover(&cluster, &load, what, cut_at, noticed_at, &promoted)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    let after = cluster.status(0)?;
-    stage.expect(
-        "the old primary, which knows nothing of it or was fenced, commits nothing more",
-        after.commit == before.commit || after.role != "primary",
-        format!(
-            "node 0 is {} in epoch {}, commit {} before and {} after the promotion",
-            after.role, after.epoch, before.commit, after.commit
-        ),
-    )?;
-    cluster.heal();
-    stage.did("the network is whole again")?;
-    cluster.await_in_sync(1, &[0, 2])?;
-    expect_fenced(stage, &cluster, 0, promoted.epoch)?;
-    stage.await_more(&cluster, &load, AFTERWARDS)?;
-    stage.finish(cluster, load, 1, &[0, 2])
+    stage.on_cluster(ClusterPlan::of(3), |stage, cluster| {
+        let load = stage.load(cluster)?;
+        let cut_at = Instant::now();
+        cut(cluster);
+        stage.did(said)?;
+        let noticed_at = cluster.await_notice(1)?;
+        let before = cluster.status(0)?;
+        let promoted = cluster.promote(1, false)?;
+        stage.did("promote of node 1, which node 2 grants; clients still reach the old primary")?;
+        stage.note_failover(cluster, &load, what, cut_at, noticed_at, &promoted)?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        let after = cluster.status_soon(0)?;
+        stage.expect(
+            "the old primary, which knows nothing of it or was fenced, commits nothing more",
+            after.commit == before.commit || after.role != "primary",
+            format!(
+                "node 0 is {} in epoch {}, commit {} before and {} after the promotion",
+                after.role, after.epoch, before.commit, after.commit
+            ),
+        )?;
+        cluster.heal();
+        stage.did("the network is whole again")?;
+        cluster.await_in_sync(1, &[0, 2])?;
+        expect_fenced(stage, cluster, 0, promoted.epoch)?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        stage.finish(cluster, load, 1, &[0, 2])
+    })
 }

@@ -168,17 +168,30 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Starts a cluster whose node 0 is primary and all of whose nodes are in sync.
+    /// Starts a cluster whose node 0 is primary and all of whose nodes are in sync, and plays on it. If something goes
+    /// wrong, what the nodes said is shown, and their files stay.
     ///
     /// # Errors
-    /// No room, or a node that does not come up.
-    pub(crate) fn cluster(&mut self, plan: ClusterPlan) -> Result<Cluster<'a>, CliError> {
+    /// No room, a node that does not come up, and those of the play.
+    pub(crate) fn on_cluster(
+        &mut self,
+        plan: ClusterPlan,
+        play: impl FnOnce(&mut Self, &mut Cluster<'a>) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
         let mut cluster = Cluster::start(plan, self.signals)?;
-        if self.keep {
+        let verdicts = self.report.verdicts.len();
+        let outcome = play(self, &mut cluster);
+        let is_clean = self.report.verdicts[verdicts..].iter().all(Verdict::is_clean);
+        if outcome.is_err() || !is_clean {
+            for said in cluster.said() {
+                self.output.note(said)?;
+            }
+        }
+        if self.keep || outcome.is_err() || !is_clean {
             cluster.keep();
             self.output.note(format!("the files stay in {}", cluster.path().display()))?;
         }
-        Ok(cluster)
+        outcome
     }
 
     /// What an ordinary load of this drill sends. Loads of one cluster need different parts.
@@ -262,14 +275,13 @@ impl<'a> Stage<'a> {
     /// The nodes do not come to an end together, or their files cannot be read.
     pub(crate) fn finish(
         &mut self,
-        mut cluster: Cluster<'a>,
+        cluster: &mut Cluster<'_>,
         load: Load,
         primary: u8,
         standbys: &[u8],
     ) -> Result<(), CliError> {
         let history = load.stop();
-        let outcome = self.finish_history(&mut cluster, &history, primary, standbys);
-        self.tell_failure(&mut cluster, outcome)
+        self.finish_history(cluster, &history, primary, standbys)
     }
 
     /// As [`Stage::finish`], after the load has ended.
@@ -306,30 +318,13 @@ impl<'a> Stage<'a> {
             ledgers.push((*number, Ledger::read(&cluster.data(*number))?));
         }
         let mut verdict = judge(history, &ledger, &ledgers);
-        verdict.problems.extend(history.errors.iter().map(|text| format!("a client ended: {text}")));
+        verdict
+            .problems
+            .extend(history.errors.iter().map(|text| format!("a client ended: {text}")));
         let mark = if verdict.is_clean() { "ok" } else { "WRONG" };
         self.say(&format!("  oracle    {}: {mark}", verdict.text()))?;
         self.report.verdicts.push(verdict);
         self.report.longest_pause = self.report.longest_pause.max(history.longest_pause);
         Ok(())
-    }
-
-    /// Shows what the nodes said if something went wrong, and keeps their files.
-    ///
-    /// # Errors
-    /// The outcome itself.
-    pub(crate) fn tell_failure(
-        &mut self,
-        cluster: &mut Cluster<'_>,
-        outcome: Result<(), CliError>,
-    ) -> Result<(), CliError> {
-        if outcome.is_err() || self.report.verdicts.iter().any(|verdict| !verdict.is_clean()) {
-            cluster.keep();
-            for said in cluster.said() {
-                self.output.note(said)?;
-            }
-            self.output.note(format!("the files stay in {}", cluster.path().display()))?;
-        }
-        outcome
     }
 }
