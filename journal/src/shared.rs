@@ -79,6 +79,14 @@ impl SharedHeader {
         self.sequence + u64::from(self.count) - 1
     }
 
+    /// The hash of a frame that lies in one piece, header and payload, which the next frame names.
+    ///
+    /// Cost: one pass over it.
+    #[must_use]
+    pub fn hash_of(frame: &[u8]) -> Hash {
+        hash(frame)
+    }
+
     /// The frame's hash, which the next frame names.
     ///
     /// Cost: one pass over the payload.

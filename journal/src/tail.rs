@@ -26,8 +26,8 @@ pub struct LogReader<S: Storage> {
     segment_size: u64,
     place: Option<Place>,
     buffer: Vec<u8>,
-    /// Segment and offset of the buffer's first byte, while it holds what was read in the same call.
-    window: Option<(u64, u64)>,
+    /// Segment, offset of the buffer's first byte, and bytes of it, while it holds what was read in the same call.
+    window: Option<(u64, u64, usize)>,
 }
 
 /// The end of a frame that was read.
@@ -190,10 +190,10 @@ impl<S: Storage> LogReader<S> {
 
     fn bytes(&mut self, segment: u64, offset: u64, length: usize) -> Result<&[u8]> {
         let from = match self.window {
-            Some((of, start))
+            Some((of, start, filled))
                 if of == segment
                     && start <= offset
-                    && offset + length as u64 <= start + self.buffer.len() as u64 =>
+                    && offset + length as u64 <= start + filled as u64 =>
             {
                 (offset - start) as usize
             }
@@ -208,13 +208,16 @@ impl<S: Storage> LogReader<S> {
     fn fill(&mut self, segment: u64, offset: u64, length: usize) -> Result<()> {
         let name = segment_name(segment);
         let rest = usize::try_from(self.segment_size - offset).unwrap_or(usize::MAX);
-        self.buffer.resize(length.max(READ_SIZE_MIN.min(rest)), 0);
+        let wanted = length.max(READ_SIZE_MIN.min(rest));
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
         let read = self
             .storage
-            .read(&name, offset, &mut self.buffer)
+            .read(&name, offset, &mut self.buffer[..wanted])
             .map_err(|error| JournalError::io("read", &name, error))?;
-        self.buffer[read..].fill(0);
-        self.window = Some((segment, offset));
+        self.buffer[read..wanted].fill(0);
+        self.window = Some((segment, offset, wanted));
         Ok(())
     }
 }

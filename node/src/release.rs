@@ -82,7 +82,7 @@ mod tests {
     }
 
     const WRITE: Operation = Operation::CreateTransfers;
-    const READ: Operation = Operation::GetAccounts;
+    const READ: Operation = Operation::LookupAccounts;
 
     #[test]
     fn a_write_waits_for_its_disk_and_for_the_other_copies() {

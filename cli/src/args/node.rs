@@ -240,6 +240,9 @@ pub struct StartArgs {
     /// The file with the cluster's secret [env: MIZAN_SECRET_FILE]
     #[arg(long, value_name = "FILE", help_heading = "Cluster")]
     pub secret_file: Option<PathBuf>,
+    /// Keeps the primary's log without applying it: cheaper, but a promotion then waits for that
+    #[arg(long, help_heading = "Cluster", requires = "replicate")]
+    pub journal_only: bool,
     /// Allows to listen beyond this machine: there is no authentication and no encryption yet
     #[arg(long)]
     pub insecure: bool,

@@ -90,7 +90,7 @@ fn cluster_options(
             "{listen} can be reached from other machines, and whoever reaches it without a secret can promote nodes and forge acknowledgements: give --secret-file, or add --insecure if the network is trusted"
         )));
     }
-    Ok(Some(ClusterOptions { listen, peers, secret }))
+    Ok(Some(ClusterOptions { listen, peers, secret, journal_only: args.journal_only }))
 }
 
 /// How a node is opened: on its files, or on files with faults.

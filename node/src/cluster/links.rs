@@ -12,8 +12,9 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use mizan_replica::admin;
 use mizan_replica::constants::{MESSAGE_SIZE_MAX, NODES_MAX};
 use mizan_replica::message::{self, HEADER_SIZE};
+use rustix::buffer::spare_capacity;
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,12 +67,37 @@ struct Connection {
     is_connecting: bool,
     /// To be closed when everything is sent.
     is_closing: bool,
+    /// Bytes of a message, or of several small ones.
     inbox: Vec<u8>,
     outbox: VecDeque<Vec<u8>>,
     /// Bytes of the first message of the outbox that are sent.
     sent: usize,
     unsent: usize,
     since_ns: u64,
+}
+
+impl Connection {
+    /// Room for the rest of a large message, and little more, so that it can be handed on as it is; else for small ones.
+    fn make_room(&mut self) {
+        let begun = next_message(&self.inbox, self.who).and_then(Result::ok);
+        let rest = begun.map_or(0, |size| size.saturating_sub(self.inbox.len()));
+        if self.inbox.capacity() == self.inbox.len() || rest > READ_CHUNK {
+            self.inbox.reserve_exact(rest.max(READ_CHUNK));
+        }
+    }
+
+    /// The first message, if all of it is there.
+    fn take_message(&mut self, size: usize) -> Option<Vec<u8>> {
+        if self.inbox.len() < size {
+            return None;
+        }
+        if self.inbox.len() == size && size > READ_CHUNK {
+            return Some(std::mem::take(&mut self.inbox));
+        }
+        let bytes = self.inbox[..size].to_vec();
+        self.inbox.drain(..size);
+        Some(bytes)
+    }
 }
 
 /// How to reach the nodes.
@@ -94,7 +120,6 @@ pub(crate) struct Links {
     of_peer: [Option<usize>; NODES_MAX],
     dialed_ns: [u64; NODES_MAX],
     found: VecDeque<LinkEvent>,
-    chunk: Vec<u8>,
 }
 
 fn failed(what: &str) -> impl FnOnce(std::io::Error) -> NodeError {
@@ -130,7 +155,6 @@ impl Links {
             of_peer: [None; NODES_MAX],
             dialed_ns: [0; NODES_MAX],
             found: VecDeque::new(),
-            chunk: vec![0; READ_CHUNK],
         })
     }
 
@@ -372,10 +396,11 @@ impl Links {
             let Some(connection) = self.connections.get_mut(at).and_then(Option::as_mut) else {
                 return;
             };
-            match connection.stream.read(&mut self.chunk) {
+            connection.make_room();
+            let room = spare_capacity(&mut connection.inbox);
+            match rustix::io::read(&connection.stream, room).map_err(std::io::Error::from) {
                 Ok(0) => return self.drop_connection(at),
-                Ok(count) => {
-                    connection.inbox.extend_from_slice(&self.chunk[..count]);
+                Ok(_) => {
                     if !self.take_messages(at, now_ns) {
                         return self.drop_connection(at);
                     }
@@ -398,28 +423,22 @@ impl Links {
     /// Takes whole messages from the inbox; false if the bytes are no messages.
     fn take_messages(&mut self, at: usize, now_ns: u64) -> bool {
         let Some(mut connection) = self.connections[at].take() else { return true };
-        let mut inbox = std::mem::take(&mut connection.inbox);
-        let mut done = 0;
-        let mut is_sound = true;
-        while let Some(found) = next_message(&inbox[done..], connection.who) {
-            let Ok(size) = found else {
-                is_sound = false;
-                break;
+        let is_sound = loop {
+            let size = match next_message(&connection.inbox, connection.who) {
+                Some(Ok(size)) => size,
+                Some(Err(())) => break false,
+                None => break true,
             };
-            let Some(bytes) = inbox.get(done..done + size) else { break };
-            done += bytes.len();
+            let Some(bytes) = connection.take_message(size) else { break true };
             connection.since_ns = now_ns;
-            if connection.who == Who::Unknown && !self.introduce(at, &mut connection, bytes) {
-                is_sound = false;
-                break;
+            if connection.who == Who::Unknown && !self.introduce(at, &mut connection, &bytes) {
+                break false;
             }
             self.found.push_back(match connection.who {
-                Who::Peer(peer) => LinkEvent::Message(peer, bytes.to_vec()),
-                _ => LinkEvent::Admin(at, bytes.to_vec()),
+                Who::Peer(peer) => LinkEvent::Message(peer, bytes),
+                _ => LinkEvent::Admin(at, bytes),
             });
-        }
-        inbox.drain(..done);
-        connection.inbox = inbox;
+        };
         self.connections[at] = Some(connection);
         is_sound
     }

@@ -38,6 +38,9 @@ pub struct ClusterOptions {
     pub peers: Vec<SocketAddr>,
     /// The cluster's secret; `None` where only this machine can reach the addresses.
     pub secret: Option<Secret>,
+    /// Keeps the log without applying it, until the node is promoted: cheaper, but a promotion then takes as long as
+    /// that does, and the node's state is not compared with the primary's.
+    pub journal_only: bool,
 }
 
 /// Why a node ended in order.
@@ -213,7 +216,7 @@ impl<S: Storage> ClusterNode<S> {
                 links,
                 worker,
                 engine: recovered.engine,
-                pending: recovered.pending,
+                pending: (!cluster.journal_only).then_some(recovered.pending),
                 reader,
                 state: Arc::clone(&state),
                 stopped: Arc::clone(&stopped),
@@ -308,7 +311,7 @@ impl<S: Storage> ClusterNode<S> {
                     stop,
                     cluster,
                 };
-                lead(assembly, &adopted)
+                lead(assembly, &adopted, &state)
             }
             Ok(StandbyEnd::Stopped | StandbyEnd::Ended) => {
                 gateway.close_all();
@@ -327,10 +330,12 @@ impl<S: Storage> ClusterNode<S> {
 fn lead<S: Storage>(
     assembly: Assembly<'_, S>,
     adopted: &Sender<SharedJournal<S>>,
+    state: &ClusterState,
 ) -> Result<(), NodeError> {
     let node = assembly.assemble()?;
     // The other side is gone only if it has ended, and then the front is fenced.
     let _ = adopted.send(node.journal());
+    state.wake();
     node.run()
 }
 

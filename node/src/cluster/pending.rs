@@ -8,12 +8,15 @@ use crate::recover::for_each_entry_in;
 use mizan_engine::{Engine, Output, Resolved};
 use mizan_journal::{SHARED_HEADER_SIZE, SharedHeader};
 use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Entries of one frame.
 struct Waiting {
     sequence: u64,
     count: u32,
-    payload: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
+    payload: Range<usize>,
 }
 
 impl Waiting {
@@ -31,13 +34,15 @@ pub(crate) struct Pending {
 impl Pending {
     /// Adds the frame behind the last one.
     pub(crate) fn push(&mut self, sequence: u64, count: u32, payload: &[u8]) {
-        self.frames.push_back(Waiting { sequence, count, payload: payload.to_vec() });
+        let bytes = Arc::new(payload.to_vec());
+        self.frames.push_back(Waiting { sequence, count, payload: 0..bytes.len(), bytes });
     }
 
-    /// Adds frames as they were sent, one behind the other; the replica has judged them.
-    pub(crate) fn push_received(&mut self, frames: &[u8]) {
+    /// Adds frames as they were sent, one behind the other; the replica has judged them. Nothing is copied.
+    pub(crate) fn push_received(&mut self, frames: &Arc<Vec<u8>>) {
         for (header, payload) in received_frames(frames) {
-            self.push(header.sequence, header.count, payload);
+            let (sequence, count, bytes) = (header.sequence, header.count, Arc::clone(frames));
+            self.frames.push_back(Waiting { sequence, count, bytes, payload });
         }
     }
 
@@ -53,28 +58,39 @@ impl Pending {
     ) -> Result<(), NodeError> {
         while self.frames.front().is_some_and(|frame| frame.last() <= committed) {
             let Some(frame) = self.frames.pop_front() else { break };
-            for_each_entry_in(
-                frame.sequence,
-                frame.count,
-                &frame.payload,
-                |sequence, header, body| -> Result<(), NodeError> {
-                    engine
-                        .apply(sequence, header, body, &Resolved::none(), output)
-                        .map_err(|source| NodeError::Apply { sequence, source })
-                },
-            )?;
+            let payload = &frame.bytes[frame.payload.clone()];
+            apply_frame(frame.sequence, frame.count, payload, engine, output)?;
         }
         Ok(())
     }
 }
 
-/// Frames as they are sent, one after the other.
-pub(crate) fn received_frames(mut bytes: &[u8]) -> impl Iterator<Item = (SharedHeader, &[u8])> {
+/// Applies the entries of a frame.
+///
+/// # Errors
+/// As [`Pending::apply_to`].
+pub(crate) fn apply_frame(
+    sequence: u64,
+    count: u32,
+    payload: &[u8],
+    engine: &mut Engine,
+    output: &mut Output,
+) -> Result<(), NodeError> {
+    for_each_entry_in(sequence, count, payload, |sequence, header, body| {
+        engine
+            .apply(sequence, header, body, &Resolved::none(), output)
+            .map_err(|source| NodeError::Apply { sequence, source })
+    })
+}
+
+/// Frames as they are sent, one after the other: header, and where the payload lies.
+pub(crate) fn received_frames(bytes: &[u8]) -> impl Iterator<Item = (SharedHeader, Range<usize>)> {
+    let mut at = 0;
     std::iter::from_fn(move || {
-        let (head, rest) = bytes.split_first_chunk::<SHARED_HEADER_SIZE>()?;
-        let header = SharedHeader::decode(head)?;
-        let (payload, rest) = rest.split_at_checked(header.length as usize)?;
-        bytes = rest;
+        let header = SharedHeader::decode(bytes.get(at..)?.first_chunk()?)?;
+        let payload = at + SHARED_HEADER_SIZE..at + SHARED_HEADER_SIZE + header.length as usize;
+        bytes.get(payload.clone())?;
+        at = payload.end;
         Some((header, payload))
     })
 }

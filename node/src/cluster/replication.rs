@@ -9,7 +9,7 @@ use crate::clock::Reading;
 use crate::cluster::admin::{AdminReply, AdminRequest, nonce};
 use crate::cluster::links::{LinkEvent, Links};
 use crate::cluster::operator::{Operators, Promotion};
-use crate::cluster::pending::Pending;
+use crate::cluster::pending::{Pending, apply_frame, received_frames};
 use crate::cluster::record::policy_name;
 use crate::cluster::state::ClusterState;
 use crate::cluster::status::{AlarmView, ClusterStatus, PeerView};
@@ -32,6 +32,8 @@ const TICK: Duration = Duration::from_millis(20);
 const TICK_CANDIDATE: Duration = Duration::from_millis(2);
 /// How often the status that others see is renewed.
 const STATUS_INTERVAL_NS: u64 = 100_000_000;
+/// Bytes of the log applied at once by a promotion of a node that only kept it.
+const APPLY_READ_SIZE: usize = 8 << 20;
 /// Alarms kept for the status at the most.
 const ALARMS_MAX: usize = 16;
 
@@ -57,13 +59,11 @@ enum Seat<S: Storage> {
     Standby {
         worker: JournalWorker<S>,
         engine: Box<Engine>,
-        pending: Pending,
+        /// `None`: the node only keeps the log, and applies it when it is promoted.
+        pending: Option<Pending>,
     },
     /// At the pipeline, or on the way there.
-    Primary {
-        journal: Option<SharedJournal<S>>,
-        adopted: Receiver<SharedJournal<S>>,
-    },
+    Primary { journal: Option<SharedJournal<S>>, adopted: Receiver<SharedJournal<S>> },
     /// Between the two, and after an error.
     Empty,
 }
@@ -74,7 +74,7 @@ pub(crate) struct ReplicationParts<S: Storage> {
     pub(crate) links: Links,
     pub(crate) worker: JournalWorker<S>,
     pub(crate) engine: Engine,
-    pub(crate) pending: Pending,
+    pub(crate) pending: Option<Pending>,
     pub(crate) reader: LogReader<S>,
     pub(crate) state: Arc<ClusterState>,
     pub(crate) stopped: Arc<AtomicBool>,
@@ -96,6 +96,8 @@ pub(crate) struct Replication<S: Storage> {
     adopted: Option<Receiver<SharedJournal<S>>>,
     operators: Operators,
     promotion: Option<Promotion>,
+    /// The first frame of the epoch, until the pipeline runs.
+    started: Option<FrameEnd>,
     status: ClusterStatus,
     status_ns: u64,
     alarms: Vec<(Alarm, AlarmView)>,
@@ -121,6 +123,7 @@ impl<S: Storage> Replication<S> {
             adopted: Some(parts.adopted),
             operators: parts.operators,
             promotion: None,
+            started: None,
             status: parts.status,
             status_ns: 0,
             alarms: Vec::new(),
@@ -216,7 +219,16 @@ impl<S: Storage> Replication<S> {
                 }
                 worker.durable()
             }
-            Seat::Primary { .. } => {
+            Seat::Primary { journal, adopted } => {
+                if journal.is_none() {
+                    *journal = adopted.try_recv().ok();
+                }
+                // Not before clients are served here.
+                if journal.is_some()
+                    && let Some(start) = self.started.take()
+                {
+                    self.answer_promotion(start);
+                }
                 let appended = self.state.take_appended();
                 for (end, control) in appended.ends {
                     self.replica.handle_appended(end, control);
@@ -264,7 +276,10 @@ impl<S: Storage> Replication<S> {
             Output::PersistEpoch(epoch) => self.persist_epoch(epoch)?,
             Output::Append { frames, commit } => {
                 if let Seat::Standby { worker, pending, .. } = &mut self.seat {
-                    pending.push_received(&frames);
+                    let frames = Arc::new(frames);
+                    if let Some(pending) = pending {
+                        pending.push_received(&frames);
+                    }
                     worker.append(frames, commit);
                 }
             }
@@ -332,9 +347,16 @@ impl<S: Storage> Replication<S> {
     /// The last steps of a promotion: apply the whole log, begin the epoch durably, hand over.
     fn begin_epoch(&mut self, control: &Control, epoch: u64) -> Result<(), NodeError> {
         let seat = std::mem::replace(&mut self.seat, Seat::Empty);
-        let Seat::Standby { worker, mut engine, mut pending } = seat else { return Ok(()) };
-        let end = self.replica.status().end;
-        pending.apply_to(end.sequence, &mut engine, &mut self.output)?;
+        let Seat::Standby { worker, mut engine, pending } = seat else { return Ok(()) };
+        let end = self.replica.status().end.sequence;
+        match pending {
+            Some(mut pending) => pending.apply_to(end, &mut engine, &mut self.output)?,
+            None => {
+                // What is on its way to the files is waited for.
+                worker.note_epoch(0)?;
+                self.apply_from_files(end, &mut engine)?;
+            }
+        }
         let clock_reading = Reading::now().realtime_ns;
         let start = worker.begin_epoch(control, epoch, clock_reading)?;
         let entry = control.entry(clock_reading);
@@ -352,13 +374,29 @@ impl<S: Storage> Replication<S> {
         // Whoever waits for it may have been stopped meanwhile; then the journal is closed by its end.
         let _ = self.handover.send(Handover { journal, engine: *engine });
         self.state.wake_front();
-        self.answer_promotion(start);
+        self.started = Some(start);
+        Ok(())
+    }
+
+    /// Applies what the files hold behind the engine's state.
+    fn apply_from_files(&mut self, end: u64, engine: &mut Engine) -> Result<(), NodeError> {
+        while engine.sequence() < end {
+            let mut frames = std::mem::take(&mut self.frames);
+            frames.clear();
+            self.reader.read_after(engine.sequence(), end, APPLY_READ_SIZE, &mut frames)?;
+            for (header, payload) in received_frames(&frames) {
+                let (sequence, count) = (header.sequence, header.count);
+                apply_frame(sequence, count, &frames[payload], engine, &mut self.output)?;
+            }
+            self.frames = frames;
+        }
         Ok(())
     }
 
     fn note_commit(&mut self, sequence: u64) -> Result<(), NodeError> {
         match &mut self.seat {
-            Seat::Standby { engine, pending, .. } => {
+            Seat::Standby { pending: None, .. } => {}
+            Seat::Standby { engine, pending: Some(pending), .. } => {
                 match pending.apply_to(sequence, engine, &mut self.output) {
                     Ok(()) => self.replica.handle_applied(engine.sequence()),
                     Err(NodeError::Apply { sequence, source }) => {

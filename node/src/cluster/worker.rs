@@ -22,7 +22,7 @@ use zerocopy::IntoBytes;
 const SPACE_INTERVAL: Duration = Duration::from_millis(100);
 
 enum Job {
-    Append { frames: Vec<u8>, commit: u64 },
+    Append { frames: Arc<Vec<u8>>, commit: u64 },
     NoteEpoch { epoch: u64, done: Sender<()> },
     Control { entry: Box<RequestHeader>, epoch: u64, done: Sender<FrameEnd> },
 }
@@ -71,7 +71,7 @@ impl<S: Storage> JournalWorker<S> {
     }
 
     /// Appends frames in the background. The replica's window bounds how many wait.
-    pub(crate) fn append(&self, frames: Vec<u8>, commit: u64) {
+    pub(crate) fn append(&self, frames: Arc<Vec<u8>>, commit: u64) {
         // If the thread is gone, `check` says why.
         let _ = self.jobs.send(Job::Append { frames, commit });
     }
@@ -188,7 +188,7 @@ impl<S: Storage> Work<'_, S> {
                 if self.state.is_given_up.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                match self.journal.append_received(&header, payload, commit) {
+                match self.journal.append_received(&header, &frames[payload.clone()], commit) {
                     Ok(_) => break,
                     // The primary waits with us: what it cannot commit it does not acknowledge.
                     Err(JournalError::NoSpace { .. }) => self.wait_for_space()?,

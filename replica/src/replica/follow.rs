@@ -183,7 +183,7 @@ impl Replica {
             last = FrameEnd {
                 epoch: header.epoch,
                 sequence: header.last_sequence(),
-                hash: header.frame_hash(payload),
+                hash: SharedHeader::hash_of(&bytes[..bytes.len() - rest.len()]),
             };
             let control = Control::from_payload(header.count, payload);
             received.push(Received { end: last, control });

@@ -135,8 +135,7 @@ impl Replica {
                     now_ns.saturating_sub(known.connection.last_heard_ns) < ALIVE_WITHIN_NS
                 })
         };
-        self.grants() >= self.config.grants_needed()
-            && !(0..self.config.node_count).any(is_owing)
+        self.grants() >= self.config.grants_needed() && !(0..self.config.node_count).any(is_owing)
     }
 
     /// Grants so far, self included.

@@ -1,0 +1,217 @@
+//! A cluster in this process: each node on a thread that opens it again whenever it ends to start again.
+
+use mizan_client::{Client, ClientConfig};
+use mizan_node::cluster::{
+    AdminReply, AdminRequest, AskError, ClusterNode, ClusterOptions, ClusterStatus, Policy, RunEnd,
+    Secret, ask, format_first, format_join,
+};
+use mizan_node::{FormatOptions, GatewayConfig, NodeError, NodeOptions, StopHandle, offline};
+use mizan_wire::{Account, CREATED, CreateTransferStatus, Status, Transfer};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long anything may take before a test is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a node may take to answer an operator.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+const SECRET: Secret = [3; 32];
+const LEDGER: u32 = 7;
+
+/// Polls until something is so.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "waited in vain: {what}");
+        std::thread::yield_now();
+    }
+}
+
+struct Running {
+    stop: Arc<Mutex<Option<StopHandle>>>,
+    thread: JoinHandle<Result<(), NodeError>>,
+}
+
+pub(crate) struct Cluster {
+    directory: TempDir,
+    clients: Vec<SocketAddr>,
+    nodes: Vec<SocketAddr>,
+    running: Vec<Option<Running>>,
+    /// Nodes that are started from now on only keep the log while they follow.
+    pub(crate) journal_only: bool,
+}
+
+/// Addresses that were free a moment ago.
+fn free_addresses(count: usize) -> Vec<SocketAddr> {
+    let bound: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    bound.iter().map(|listener| listener.local_addr().unwrap()).collect()
+}
+
+impl Cluster {
+    pub(crate) fn start(count: usize, policy: Policy) -> Self {
+        let addresses = free_addresses(2 * count);
+        let (clients, nodes) = addresses.split_at(count);
+        let mut cluster = Self {
+            directory: TempDir::new().unwrap(),
+            clients: clients.to_vec(),
+            nodes: nodes.to_vec(),
+            running: (0..count).map(|_| None).collect(),
+            journal_only: false,
+        };
+        let options = FormatOptions {
+            account_count_max: 1_000,
+            transfer_count_max: 100_000,
+            hold_count_max: 1_000,
+            segment_size: 2 << 20,
+            digest_interval: 16,
+            ..FormatOptions::new(cluster.data(0))
+        };
+        format_first(&options, count as u8, policy).unwrap();
+        cluster.restart(0);
+        for node in 1..count {
+            cluster.wipe(node, 0);
+            cluster.restart(node);
+        }
+        wait_until("the nodes know each other", || {
+            (0..count).all(|node| {
+                cluster
+                    .status(node)
+                    .is_some_and(|status| status.peers.iter().all(|peer| peer.is_connected))
+            })
+        });
+        cluster
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(crate) fn data(&self, node: usize) -> PathBuf {
+        self.directory.path().join(format!("node-{node}"))
+    }
+
+    pub(crate) fn address(&self, node: usize) -> SocketAddr {
+        self.clients[node]
+    }
+
+    /// Replaces a node's disk by a new one, described by another node that runs.
+    pub(crate) fn wipe(&mut self, node: usize, source: usize) {
+        let data = self.data(node);
+        let _ = std::fs::remove_dir_all(&data);
+        let reply = self.ask(source, &AdminRequest::Join { node: Some(node as u8) });
+        let AdminReply::Join(info) = reply else { panic!("{reply:?}") };
+        let record = format_join(&data, mizan_journal::JournalIo::Mmap, &info).unwrap();
+        assert_eq!(usize::from(record.node), node);
+    }
+
+    pub(crate) fn restart(&mut self, node: usize) {
+        let options = NodeOptions {
+            gateway: GatewayConfig { listen: self.clients[node], ..GatewayConfig::default() },
+            ..NodeOptions::new(self.data(node), self.clients[node])
+        };
+        let mut peers = self.nodes.clone();
+        let listen = peers.remove(node);
+        let cluster =
+            ClusterOptions { listen, peers, secret: Some(SECRET), journal_only: self.journal_only };
+        let stop = Arc::new(Mutex::new(None));
+        let handle = Arc::clone(&stop);
+        let (told, tell) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            loop {
+                let node = ClusterNode::open(&options, &cluster, &mut |_| ())?;
+                *handle.lock().unwrap() = Some(node.stop_handle());
+                let _ = told.send(());
+                if node.run()? == RunEnd::Stopped {
+                    return Ok(());
+                }
+            }
+        });
+        tell.recv().expect("the node opens");
+        self.running[node] = Some(Running { stop, thread });
+    }
+
+    pub(crate) fn stop(&mut self, node: usize) {
+        let Some(running) = self.running[node].take() else { return };
+        // A node that is opening again gets a new handle: it is told again.
+        while !running.thread.is_finished() {
+            if let Some(stop) = &*running.stop.lock().unwrap() {
+                stop.stop();
+            }
+            std::thread::yield_now();
+        }
+        running.thread.join().unwrap().unwrap();
+    }
+
+    pub(crate) fn stop_all(&mut self) {
+        // Standbys first: a primary that stops waits for the copies of what it has accepted.
+        for node in (0..self.count()).rev() {
+            self.stop(node);
+        }
+    }
+
+    pub(crate) fn ask_with(
+        &self,
+        secret: Secret,
+        node: usize,
+        request: &AdminRequest,
+    ) -> Result<AdminReply, AskError> {
+        ask(self.nodes[node], secret, request, ANSWER_MAX)
+    }
+
+    pub(crate) fn ask(&self, node: usize, request: &AdminRequest) -> AdminReply {
+        self.ask_with(SECRET, node, request).unwrap()
+    }
+
+    pub(crate) fn status(&self, node: usize) -> Option<ClusterStatus> {
+        match self.ask_with(SECRET, node, &AdminRequest::Status) {
+            Ok(AdminReply::Status(status)) => Some(*status),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn promote(&self, node: usize, request: AdminRequest) -> AdminReply {
+        let reply = self.ask(node, &request);
+        assert!(matches!(reply, AdminReply::Promoted { .. }), "{reply:?}");
+        reply
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        let config = ClientConfig {
+            addresses: self.clients.clone(),
+            request_timeout: PATIENCE,
+            ..ClientConfig::default()
+        };
+        Client::connect(config).unwrap()
+    }
+}
+
+pub(crate) fn accounts(client: &mut Client) {
+    let accounts = [1, 2].map(|id| Account { id, ledger: LEDGER, code: 1, ..Account::default() });
+    client.create_accounts(&accounts).unwrap();
+}
+
+/// One unit from the first account to the second; whether it is in the ledger now, also when it was there before.
+pub(crate) fn transfer(client: &mut Client, id: u128) -> bool {
+    let transfer = Transfer {
+        id,
+        debit_account_id: 1,
+        credit_account_id: 2,
+        amount: 1,
+        ledger: LEDGER,
+        code: 1,
+        ..Transfer::default()
+    };
+    let results = client.create_transfers(&[transfer]).unwrap();
+    [CREATED, CreateTransferStatus::Exists.number()].contains(&results[0].status)
+}
+
+/// Digest and length of a node's log, verified from its files alone.
+pub(crate) fn digest_of(data: impl AsRef<Path>) -> (u64, u128) {
+    let report = offline::verify(data.as_ref(), &mut |_| ()).unwrap();
+    assert!(report.is_sound(), "{:?}", report.problems);
+    (report.engine.sequence, report.engine.digest)
+}
