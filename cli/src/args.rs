@@ -172,6 +172,17 @@ mod tests {
     }
 
     #[test]
+    fn every_command_on_the_page_about_failover_parses() {
+        let page = include_str!("../../docs/operating/failover.md");
+        let commands: Vec<&str> = page.lines().filter(|line| line.starts_with("mizan ")).collect();
+        assert!(commands.len() >= 5, "{commands:?}");
+        for command in commands {
+            let words = crate::verbs::repl::split_words(command).expect("words");
+            Args::try_parse_from(words).unwrap_or_else(|error| panic!("{command}\n{error}"));
+        }
+    }
+
+    #[test]
     fn a_verb_takes_exactly_one_of_address_and_data() {
         let parse = |line: &str| Args::try_parse_from(line.split_whitespace());
         assert!(parse("mizan ledgers --address 127.0.0.1:1").is_ok());

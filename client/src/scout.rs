@@ -9,13 +9,14 @@
 
 use crate::client::{Client, Link};
 use crate::connection::Connection;
-use crate::constants::{RECONNECT_DELAY_FIRST, RECONNECT_DELAY_MAX, SILENCE_MAX};
+use crate::constants::{SCOUT_TIMEOUT, SILENCE_MAX};
 use crate::hello;
+use crate::route::pause_after;
 use bytes::Bytes;
 use mizan_wire::frame::{Header, HelloReply};
 use mizan_wire::{RequestStatus, Status};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The search's state; at most one attempt at a time.
 #[derive(Default)]
@@ -23,7 +24,7 @@ pub(crate) struct Scout {
     attempt: Option<(Box<Connection>, Instant)>,
     next: usize,
     not_before: Option<Instant>,
-    delay: Duration,
+    since: Option<Instant>,
 }
 
 /// What has come of an attempt.
@@ -38,7 +39,7 @@ impl Scout {
     fn rest(&mut self) {
         self.attempt = None;
         self.not_before = None;
-        self.delay = Duration::ZERO;
+        self.since = None;
     }
 
     /// The socket to wait for.
@@ -62,8 +63,8 @@ impl Scout {
             let address = addresses[self.next % addresses.len()];
             self.next = (self.next + 1) % addresses.len();
             if self.next == 0 {
-                self.delay = (self.delay * 2).clamp(RECONNECT_DELAY_FIRST, RECONNECT_DELAY_MAX);
-                self.not_before = Some(now + self.delay);
+                let since = *self.since.get_or_insert(now);
+                self.not_before = Some(now + pause_after(SILENCE_MAX + (now - since)));
             }
             if address != silent {
                 return Some(address);
@@ -137,7 +138,7 @@ impl Client {
             let session = if self.is_established { self.info.session } else { 0 };
             let credential = Bytes::copy_from_slice(&self.config.credential);
             connection.outgoing.push(&hello::hello(&self.config, session), &credential);
-            let deadline = crate::config::after(self.config.connect_timeout);
+            let deadline = crate::config::after(self.config.connect_timeout.min(SCOUT_TIMEOUT));
             self.scout.attempt = Some((Box::new(connection), deadline));
         }
         true

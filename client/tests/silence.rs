@@ -76,7 +76,9 @@ fn a_silent_node_is_not_left_for_a_standby_or_a_primary_of_its_own_epoch() {
 
 #[test]
 fn a_first_node_that_does_not_answer_the_hello_is_left_for_any_primary() {
-    let (silent, end) = silent_node(|peer| drop(peer.hello()));
+    let (silent, end) = silent_node(|peer| {
+        peer.hello();
+    });
     let next = FakeNode::run(|door| {
         let mut peer = door.welcome(0);
         let (request, _) = peer.request();

@@ -40,7 +40,7 @@ struct Drill {
 }
 
 /// All drills, in the order in which `all` runs them.
-const DRILLS: [Drill; 16] = [
+const DRILLS: [Drill; 17] = [
     drill(
         "kill-primary",
         "kill -9 of the primary, and every packet of it lost",
@@ -56,6 +56,11 @@ const DRILLS: [Drill; 16] = [
         "client-retry",
         "lost replies, then a lost primary: clients send again",
         failover::client_retry,
+    ),
+    drill(
+        "lesser-policies",
+        "one copy on disk: what may be lost is said first",
+        failover::lesser_policies,
     ),
     drill("partition", "the primary cut off from the other nodes", network::partition),
     drill(

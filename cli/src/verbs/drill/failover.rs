@@ -6,6 +6,7 @@ use super::proxy::Direction;
 use super::stage::Stage;
 use crate::error::CliError;
 use mizan_client::{Client, ClientConfig};
+use mizan_node::cluster::{Policy, policy_name};
 use mizan_wire::{CREATED, CreateTransferStatus, Status, Transfer};
 use std::time::Instant;
 
@@ -117,6 +118,36 @@ pub(crate) fn expect_fenced(
         held,
         format!("node {old} is {} in epoch {}", status.role, status.epoch),
     )
+}
+
+/// Kills the primary under the policies that may lose something: no promotion goes ahead without saying what.
+pub(crate) fn lesser_policies(stage: &mut Stage<'_>) -> Result<(), CliError> {
+    for policy in [Policy::Disk, Policy::DiskRam] {
+        stage.on_cluster(ClusterPlan { policy, ..ClusterPlan::of(2) }, |stage, cluster| {
+            let load = stage.load(cluster)?;
+            cluster.node_mut(0).kill9()?;
+            cluster.await_notice(1)?;
+            let name = policy_name(policy);
+            stage.did(format!("two nodes, policy {name}, under load: kill -9 of the primary"))?;
+            let refusal = cluster.refusal(1, false);
+            stage.expect(
+                "the other one is not promoted without a word about what may be lost",
+                refusal.as_ref().is_some_and(|text| text.contains("--accept-loss-after")),
+                refusal.unwrap_or_else(|| "it was promoted".to_owned()),
+            )?;
+            cluster.start_node(0)?;
+            cluster.wait_until("the two nodes reach each other", || {
+                Ok(cluster.status(1)?.peers.iter().any(|peer| peer.is_connected))
+            })?;
+            cluster.promote(1, false)?;
+            stage
+                .did("the killed node started again, and the other one promoted with its grant")?;
+            cluster.await_in_sync(1, &[0])?;
+            stage.await_more(cluster, &load, AFTERWARDS)?;
+            stage.finish(cluster, load, 1, &[0])
+        })?;
+    }
+    Ok(())
 }
 
 /// Promotes both standbys at once: one wins, or one after the other, each in an epoch of its own.
