@@ -93,6 +93,7 @@ keys! {
         address Address "MIZAN_ADDRESS" "The node to talk to; several with commas between them.",
         data Data "MIZAN_DATA" "The directory of a node's files.",
         listen Listen "MIZAN_LISTEN" "Where a node listens.",
+        metrics Metrics "MIZAN_METRICS" "Where a node answers scrapers and probers.",
         layout Layout "MIZAN_LAYOUT" "How a node's stages are mounted on threads.",
         replicate Replicate "MIZAN_REPLICATE" "Where a node of a cluster listens for the others.",
         peers Peers "MIZAN_PEERS" "The other nodes' replication addresses, in the order of their numbers.",
@@ -314,6 +315,15 @@ impl Settings {
             resolve(ADDRESS_DEFAULT).map_err(|error| CliError::Usage(error.to_string()))?;
         let addresses = self.get(Key::Listen, flag, default, resolve)?;
         addresses.first().copied().ok_or_else(|| CliError::Usage("no address to listen on".into()))
+    }
+
+    /// Where to answer scrapers and probers; nowhere unless some place names an address.
+    ///
+    /// # Errors
+    /// A name that does not resolve, or no port.
+    pub fn metrics(&self, flag: Option<&str>) -> Result<Option<SocketAddr>, CliError> {
+        let addresses = self.get(Key::Metrics, flag, Vec::new(), resolve)?;
+        Ok(addresses.first().copied())
     }
 
     /// The directory of the files, which has no default.

@@ -14,6 +14,7 @@ pub mod hold;
 pub mod import;
 pub mod inspect;
 pub mod ledgers;
+mod node_status;
 pub mod repl;
 pub mod start;
 pub mod status;

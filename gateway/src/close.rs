@@ -95,6 +95,7 @@ impl Gateway {
     /// Ends a connection that takes no replies. There is no last frame: it would not be read either.
     pub(crate) fn cut_off_slow(&mut self, slot: u32) {
         self.common.counters.cut_off_slow += 1;
+        self.common.counters.refusals.note(RequestStatus::SlowReader as u32);
         self.destroy(slot);
     }
 

@@ -1,5 +1,6 @@
 //! What the gateway and the node say to each other.
 
+use crate::refusals::Refusals;
 use mizan_wire::frame::NodeLimits;
 use mizan_wire::{Operation, RequestHeader, RequestStatus};
 
@@ -119,6 +120,8 @@ pub struct GatewayCounters {
     pub requests: u64,
     /// Requests refused without being sequenced.
     pub requests_refused: u64,
+    /// By status: replies, hello's replies and last frames that said anything but ok, and slow readers.
+    pub refusals: Refusals,
     /// Connections ended because of a frame that is not one, or came at the wrong time.
     pub frame_errors: u64,
     /// Connections cut off because a frame stayed incomplete.

@@ -26,6 +26,7 @@ mod intake;
 mod interface;
 mod outbox;
 mod pool;
+mod refusals;
 mod replies;
 mod slots;
 mod take;
@@ -36,3 +37,4 @@ pub use gateway::Gateway;
 pub use interface::{
     Accepting, Clock, GatewayCounters, NodeView, OutgoingReply, RequestSink, Submission,
 };
+pub use refusals::Refusals;

@@ -93,6 +93,7 @@ impl Common {
         status: RequestStatus,
         request: u64,
     ) {
+        self.counters.refusals.note(status.number());
         let text = status.meaning().as_bytes();
         let error = Error { status: status.number(), request, ..Error::default() };
         self.push_frame(connection, &error.seal(text), text);
@@ -115,6 +116,7 @@ impl Common {
             ..Reply::default()
         };
         self.counters.replies += 1;
+        self.counters.refusals.note(status);
         self.push_frame(connection, &reply.seal(&[]), &[]);
     }
 
@@ -124,6 +126,7 @@ impl Common {
         status: RequestStatus,
         record: &RegisterRecord,
     ) {
+        self.counters.refusals.note(status.number());
         let limits = self.limits();
         let reply = HelloReply {
             client: connection.client,

@@ -97,6 +97,9 @@ fn answer(connection: &mut Connection, common: &mut Common, reply: &OutgoingRepl
         ..Reply::default()
     };
     common.counters.replies += 1;
+    if reply.status != 0 {
+        common.counters.refusals.note(reply.status);
+    }
     common.push_frame(connection, &frame.seal(reply.body), reply.body);
     send_refusals(connection, common);
     if connection.in_flight.is_empty() {

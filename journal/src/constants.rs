@@ -28,6 +28,11 @@ pub const SEGMENT_SIZE_MAX: u64 = 4 << 30;
 pub const PAYLOAD_SIZE_MAX: usize =
     (SEGMENT_SIZE_MIN - SEGMENT_HEADER_SIZE - SEGMENT_END_RESERVE) as usize - FRAME_HEADER_SIZE;
 
+/// A file in the journal's directory that is the node's, which says how it is doing; the journal passes over it.
+pub const COUNTERS_FILE: &str = "counters";
+/// The same while it is made; the next start removes what is left of it.
+pub const COUNTERS_FILE_UNFINISHED: &str = "counters.tmp";
+
 /// Size of one copy of the superblock, in bytes.
 pub const SUPERBLOCK_SIZE: usize = 4096;
 /// Number of copies of the superblock.

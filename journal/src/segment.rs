@@ -6,7 +6,7 @@
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::checksum::Hash;
-use crate::constants::{FORMAT_VERSION, PAGE_SIZE, SUPERBLOCK_COPIES};
+use crate::constants::{COUNTERS_FILE, FORMAT_VERSION, PAGE_SIZE, SUPERBLOCK_COPIES};
 use crate::error::{BreakReason, JournalError, Result};
 use crate::file::LOCK_FILE;
 use crate::layout::{RawSegmentHeader, Sealed, Unreadable};
@@ -136,11 +136,12 @@ impl Catalog {
         let name = entry.name;
         // A file system's own directory is there when the journal has a disk of its own.
         let ours = name == LOCK_FILE
+            || name == COUNTERS_FILE
             || (0..SUPERBLOCK_COPIES).any(|copy| copy_name(copy) == name)
             || (entry.is_directory && (name == QUARANTINE_DIRECTORY || name == "lost+found"));
-        let unfinished = name
-            .strip_suffix(UNFINISHED)
-            .is_some_and(|stem| stem.starts_with("prepare-") || stem.starts_with("superblock-"));
+        let unfinished = name.strip_suffix(UNFINISHED).is_some_and(|stem| {
+            stem.starts_with("prepare-") || stem.starts_with("superblock-") || stem == COUNTERS_FILE
+        });
         match segment_index(&name) {
             Some(index) if !entry.is_directory => {
                 self.segments.push(SegmentFile { index, name, size: entry.size });

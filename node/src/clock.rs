@@ -42,7 +42,7 @@ fn nanoseconds(clock: ClockId) -> u64 {
 pub(crate) struct ClockGuard {
     /// When the last reading was, and the furthest that the wall clock could have been believed then.
     last: Reading,
-    held_back: bool,
+    pub(crate) held_back: bool,
     /// How often the wall clock began to be held back.
     pub(crate) jumps: u64,
 }

@@ -69,6 +69,12 @@ pub struct Cursors {
     pub clock_jumps: u64,
     /// Whether new writes are refused for lack of space.
     pub space_is_low: bool,
+    /// Whether accepted entries wait for space.
+    pub is_stalled: bool,
+    /// Highest sequence that was written to the journal, synced or not.
+    pub appended_sequence: u64,
+    /// Nanoseconds in the syncs of groups since the start.
+    pub sync_ns: u64,
 }
 
 /// Reads a running node's cursors. Cheap to clone; works while the stages run.
@@ -102,6 +108,9 @@ impl CursorsReader {
             groups_inline: self.journal.groups_inline.load(Ordering::Relaxed),
             clock_jumps: self.progress.clock_jumps.load(Ordering::Relaxed),
             space_is_low: self.journal.space_is_low.load(Ordering::Relaxed),
+            is_stalled: self.journal.is_stalled.load(Ordering::Relaxed),
+            appended_sequence: self.journal.appended_sequence.load(Ordering::Relaxed),
+            sync_ns: self.journal.sync_ns.load(Ordering::Relaxed),
         }
     }
 
@@ -109,5 +118,11 @@ impl CursorsReader {
     #[must_use]
     pub fn occupancy(&self) -> (u64, usize) {
         (self.requests.occupied(), self.requests.capacity())
+    }
+
+    /// As [`CursorsReader::occupancy`], of the output ring.
+    #[must_use]
+    pub fn outputs_occupancy(&self) -> (u64, usize) {
+        (self.outputs.occupied(), self.outputs.capacity())
     }
 }

@@ -6,6 +6,7 @@
 use crate::cell::{Cell, Entries, cells_of, free_cells, publish};
 use crate::error::NodeError;
 use crate::output::OutputHeader;
+use crate::status::EngineReport;
 use mizan_engine::{Engine, Output, Resolved};
 use mizan_ring::{ClaimError, Consumer, CursorReader, SingleProducer};
 use mizan_wire::limits::{BODY_SIZE_MAX, EVENTS_MAX};
@@ -33,6 +34,7 @@ pub(crate) struct EngineStage {
     outputs_released: CursorReader,
     output: Output,
     announced: u64,
+    report: EngineReport,
 }
 
 impl EngineStage {
@@ -41,9 +43,11 @@ impl EngineStage {
         requests: Consumer<Cell>,
         outputs: SingleProducer<Cell>,
         outputs_released: CursorReader,
+        report: EngineReport,
     ) -> Self {
+        let output = Output::new();
         // A digest that fell due before the restart is announced again: it may never have been recorded.
-        Self { engine, requests, outputs, outputs_released, output: Output::new(), announced: 0 }
+        Self { engine, requests, outputs, outputs_released, output, announced: 0, report }
     }
 
     /// Whether there is an entry to apply, and room for its outputs.
@@ -91,6 +95,9 @@ impl EngineStage {
         let worked = done > self.requests.released_position();
         if worked {
             self.requests.release_to(done);
+        }
+        if self.report.is_due() {
+            self.report.store(&self.engine.status());
         }
         Ok(worked)
     }

@@ -1,6 +1,7 @@
 //! The front: sockets, ingress and replies, which share one thread in every layout because they share the sockets.
 
 use crate::cell::{Cell, Entries, EntryHeader};
+use crate::clock::Reading;
 use crate::cluster::ClusterState;
 use crate::commit::{INLINE_SYNC_MAX, InlineCommit};
 use crate::cursors::Progress;
@@ -9,6 +10,7 @@ use crate::ingress::Ingress;
 use crate::journal_stage::JournalState;
 use crate::output::OutputHeader;
 use crate::release::Release;
+use crate::status::{FrontBeat, FrontFigures};
 use mizan_gateway::{Accepting, Clock, Gateway, NodeView, OutgoingReply};
 use mizan_ring::{Consumer, CursorReader, Signal};
 use mizan_wire::frame::NodeLimits;
@@ -44,6 +46,8 @@ pub(crate) struct FrontParts {
     pub(crate) next_due_ns: u64,
     /// The engine's last timestamp as far as it is committed.
     pub(crate) timestamp: u64,
+    /// Where the front shows that it lives.
+    pub(crate) beat: FrontBeat,
     /// What replication says of commits and reads; `None` for a node of its own.
     pub(crate) cluster_state: Option<Arc<ClusterState>>,
 }
@@ -62,10 +66,12 @@ pub(crate) struct Front {
     stopping: bool,
     /// Whether it was said that there is no room on the disk.
     space_was_low: bool,
+    /// The last digest that fell due and is committed.
+    digest: DigestRecord,
 }
 
 impl Front {
-    pub(crate) const fn new(parts: FrontParts) -> Self {
+    pub(crate) fn new(parts: FrontParts) -> Self {
         Self {
             parts,
             answered: 0,
@@ -74,6 +80,7 @@ impl Front {
             paused_ns: 0,
             stopping: false,
             space_was_low: false,
+            digest: DigestRecord::default(),
         }
     }
 
@@ -107,7 +114,25 @@ impl Front {
         self.parts.ingress.emit_own_entries(is_due, self.answered)?;
         let published = self.parts.ingress.published();
         self.parts.progress.note_ingress(published, self.parts.ingress.clock_jumps());
+        if self.parts.beat.is_due(reading.monotonic_ns) {
+            self.beat();
+        }
         Ok(worked || published > before)
+    }
+
+    /// Shows where it stands.
+    fn beat(&mut self) {
+        let parts = &mut self.parts;
+        let figures = FrontFigures {
+            epoch: parts.epoch,
+            published_sequence: parts.ingress.sequence(),
+            commit_sequence: parts.commit_sequence,
+            is_clock_held_back: parts.ingress.is_clock_held_back(),
+            digest: self.digest,
+            gateway: parts.gateway.counters(),
+        };
+        // Read again: the front may have waited for sockets since.
+        parts.beat.beat(Reading::now(), &figures);
     }
 
     /// Wakes the stages behind the ring for what was published, unless the front is to commit it itself.
@@ -171,8 +196,11 @@ impl Front {
             parts.commit_sequence = parts.commit_sequence.max(entry.header.applied_sequence);
             parts.next_due_ns = entry.header.next_due_ns;
             parts.timestamp = parts.timestamp.max(entry.header.timestamp);
-            if !deliver(&mut parts.gateway, parts.epoch, parts.commit_sequence, copies, &entry) {
-                note_own_result(&mut parts.ingress, &entry);
+            if !deliver(&mut parts.gateway, parts.epoch, parts.commit_sequence, copies, &entry)
+                && let Some(digest) = digest_of(&entry)
+            {
+                parts.ingress.record_digest(digest);
+                self.digest = digest;
             }
             done = entry.end;
         }
@@ -247,6 +275,7 @@ impl Front {
     /// Takes no new connections and no new writes from now on.
     pub(crate) fn begin_shutdown(&mut self) {
         self.stopping = true;
+        self.parts.beat.begin_shutdown();
         self.parts.gateway.begin_shutdown();
     }
 
@@ -353,11 +382,8 @@ fn deliver(
     true
 }
 
-/// A digest that the engine announces is to be recorded in the log; other results of own entries need nothing.
-fn note_own_result(ingress: &mut Ingress, entry: &crate::cell::Entry<'_, OutputHeader>) {
-    if entry.header.operation == Operation::Digest.number()
-        && let Ok(digest) = DigestRecord::read_from_bytes(entry.body)
-    {
-        ingress.record_digest(digest);
-    }
+/// A digest that the engine announces, which is to be recorded in the log; other results of own entries need nothing.
+fn digest_of(entry: &crate::cell::Entry<'_, OutputHeader>) -> Option<DigestRecord> {
+    let is_digest = entry.header.operation == Operation::Digest.number();
+    is_digest.then(|| DigestRecord::read_from_bytes(entry.body).ok()).flatten()
 }

@@ -72,6 +72,16 @@ impl Ingress {
         self.clock.jumps
     }
 
+    /// Whether it is held back now.
+    pub(crate) const fn is_clock_held_back(&self) -> bool {
+        self.clock.held_back
+    }
+
+    /// Sequence of the last write in the ring.
+    pub(crate) const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
     /// Takes a new reading for the entries that follow.
     pub(crate) fn read_clock(&mut self) -> Reading {
         let reading = Reading::now();

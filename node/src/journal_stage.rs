@@ -15,6 +15,7 @@ use mizan_wire::{Operation, RequestHeader};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 use zerocopy::IntoBytes;
 
 /// Bytes after which a group is synced although more entries wait: a group's sync time is its entries' latency.
@@ -31,8 +32,12 @@ pub(crate) struct JournalState {
     pub(crate) commit_sequence: AtomicU64,
     /// Highest sequence that is durable.
     pub(crate) durable_sequence: AtomicU64,
+    /// Highest sequence that was written, synced or not.
+    pub(crate) appended_sequence: AtomicU64,
     /// Groups synced.
     pub(crate) groups: AtomicU64,
+    /// Nanoseconds in their syncs.
+    pub(crate) sync_ns: AtomicU64,
     /// Of these, groups that the front's thread wrote itself.
     pub(crate) groups_inline: AtomicU64,
 }
@@ -60,6 +65,7 @@ impl<S: Storage> JournalStage<S> {
         cluster: Option<Arc<ClusterState>>,
     ) -> Self {
         state.durable_sequence.store(sequence_next - 1, Ordering::Relaxed);
+        state.appended_sequence.store(sequence_next - 1, Ordering::Relaxed);
         let frame = Frame::default();
         Self { journal, requests, durable, sequence_next, frame, state, cluster }
     }
@@ -116,11 +122,15 @@ impl<S: Storage> JournalStage<S> {
             outcome?;
         }
         if wrote {
+            self.state.appended_sequence.store(self.sequence_next - 1, Ordering::Relaxed);
             // The peers receive while this disk syncs.
             if let Some(cluster) = &self.cluster {
                 cluster.wake();
             }
+            let started = Instant::now();
             let durable_sequence = self.journal.sync()?;
+            let sync_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.state.sync_ns.fetch_add(sync_ns, Ordering::Relaxed);
             if let Some(cluster) = &self.cluster {
                 cluster.note_durable(durable_sequence);
                 cluster.wake();

@@ -28,6 +28,7 @@ pub mod offline;
 mod output;
 mod recover;
 mod release;
+pub mod status;
 
 pub use cursors::{Cursors, CursorsReader};
 pub use error::{Failure, NodeError, journal_failure};

@@ -12,6 +12,7 @@ use crate::ingress::Ingress;
 use crate::journal_stage::{JournalStage, JournalState};
 use crate::layout::{Layout, Shared, StopHandle, run_front, run_stage};
 use crate::recover::{RecoveryProgress, Replay, read_genesis};
+use crate::status::{ClusterCounters, EngineReport, FrontBeat, NodeStatus, StatusReporter};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use mizan_engine::Engine;
 use mizan_gateway::{Gateway, GatewayConfig};
@@ -47,6 +48,8 @@ pub struct NodeOptions {
     pub layout: Option<Layout>,
     /// How patient idle stages are.
     pub idle: IdleStrategy,
+    /// Where to answer `/metrics`, `/livez` and `/readyz`; `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// Lets the front's thread make small groups durable itself, in the fused layout. A disk that hangs then also
     /// delays what needs no disk: pings, and the first look at requests.
     pub inline_commit: bool,
@@ -61,11 +64,12 @@ impl NodeOptions {
             gateway: GatewayConfig { listen, ..GatewayConfig::default() },
             layout: None,
             idle: IdleStrategy::default(),
+            metrics: None,
             inline_commit: true,
         }
     }
 
-    fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Layout {
         self.layout.unwrap_or_else(|| Layout::for_cores(cores()))
     }
 }
@@ -86,6 +90,7 @@ pub struct Node<S: Storage = FileStorage> {
     recovery: RecoveryReport,
     recovered: EngineStatus,
     cursors: CursorsReader,
+    reporter: Arc<StatusReporter>,
 }
 
 impl Node<FileStorage> {
@@ -99,18 +104,30 @@ impl Node<FileStorage> {
     ) -> Result<Self, NodeError> {
         let storage = FileStorage::new(&options.data);
         let journal_io = Superblock::read(&storage)?.journal_io;
-        Self::open_storage(Arc::new(storage.with_journal_io(journal_io)), options, progress)
+        let storage = Arc::new(storage.with_journal_io(journal_io));
+        let reporter = StatusReporter::for_directory(&options.data, options.metrics)?;
+        Self::open_reporting(storage, options, Arc::new(reporter), progress)
     }
 }
 
 impl<S: Storage> Node<S> {
-    /// As [`Node::open`], on any storage.
+    /// As [`Node::open`], on any storage; there is no file of counters.
     ///
     /// # Errors
     /// As [`Node::open`].
     pub fn open_storage(
         storage: Arc<S>,
         options: &NodeOptions,
+        progress: &mut dyn FnMut(RecoveryProgress),
+    ) -> Result<Self, NodeError> {
+        let reporter = StatusReporter::in_memory(options.metrics)?;
+        Self::open_reporting(storage, options, Arc::new(reporter), progress)
+    }
+
+    fn open_reporting(
+        storage: Arc<S>,
+        options: &NodeOptions,
+        reporter: Arc<StatusReporter>,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
         let superblock = Superblock::read(&*storage)?;
@@ -123,8 +140,13 @@ impl<S: Storage> Node<S> {
             )));
         }
         check_listen(options.gateway.listen)?;
+        reporter.identify(&superblock, options.gateway.listen);
         let genesis = read_genesis(&storage.describe(), &superblock.genesis)?;
-        let mut replay = Replay::new(&genesis, progress)?;
+        let mut report = |step| {
+            reporter.recovering(&step);
+            progress(step);
+        };
+        let mut replay = Replay::new(&genesis, &mut report)?;
         let (mut journal, recovery) =
             Journal::open(storage, &journal_options(&superblock), &mut replay)?;
         if journal.next_sequence() == 1 {
@@ -146,6 +168,7 @@ impl<S: Storage> Node<S> {
                 return Err(error.into());
             }
         };
+        reporter.opened(options.layout(), &engine.status());
         let (front_signal, stop) = front_signal(&gateway);
         let cluster = None;
         Assembly {
@@ -158,6 +181,7 @@ impl<S: Storage> Node<S> {
             front_signal,
             stop,
             cluster,
+            reporter,
         }
         .assemble()
     }
@@ -185,6 +209,24 @@ impl<S: Storage> Node<S> {
         self.cursors.clone()
     }
 
+    /// Where scrapers are answered, if anywhere.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.reporter.metrics_addr()
+    }
+
+    /// What the node shows of itself. Cost: a copy of one page.
+    #[must_use]
+    pub fn status(&self) -> NodeStatus {
+        self.reporter.status()
+    }
+
+    /// Where the part that replicates stores its figures; a node for which nobody does is a single one.
+    #[must_use]
+    pub fn cluster_counters(&self) -> ClusterCounters {
+        self.reporter.cluster_counters()
+    }
+
     /// What recovery found in the journal.
     #[must_use]
     pub const fn recovery(&self) -> &RecoveryReport {
@@ -209,26 +251,38 @@ impl<S: Storage> Node<S> {
     /// # Errors
     /// The first stage's failure. What is durable is then decided by the next recovery.
     pub fn run(self) -> Result<(), NodeError> {
-        let Self { front, engine, journal, stop, shared, layout, .. } = self;
+        let Self { front, engine, journal, stop, shared, layout, reporter, .. } = self;
+        reporter.running();
+        let outcome = Self::run_stages(front, engine, journal, &stop, &shared, layout);
+        reporter.ended(outcome.is_ok());
+        outcome
+    }
+
+    fn run_stages(
+        front: Front,
+        engine: EngineStage,
+        journal: SharedJournal<S>,
+        stop: &StopHandle,
+        shared: &Shared,
+        layout: Layout,
+    ) -> Result<(), NodeError> {
         let (ended, ends) = bounded(2);
-        let mut spawned = spawn("mizan-journal", &shared, ended.clone(), move |shared| {
-            run_stage(journal, shared)
-        });
+        let mut spawned =
+            spawn("mizan-journal", shared, ended.clone(), move |shared| run_stage(journal, shared));
         let mut threads = usize::from(spawned.is_ok());
         let mut fused = Some(engine);
         if layout == Layout::Split
             && spawned.is_ok()
             && let Some(engine) = fused.take()
         {
-            spawned =
-                spawn("mizan-engine", &shared, ended, move |shared| run_stage(engine, shared));
+            spawned = spawn("mizan-engine", shared, ended, move |shared| run_stage(engine, shared));
             threads += usize::from(spawned.is_ok());
         }
         if let Err(error) = spawned {
             shared.poison.raise(&error.to_string());
             return await_ends(&ends, threads, Err(error));
         }
-        let front = run_front(front, fused, &stop, &shared);
+        let front = run_front(front, fused, stop, shared);
         await_ends(&ends, threads, front)
     }
 }
@@ -304,6 +358,7 @@ pub(crate) struct Assembly<'o, S: Storage> {
     pub(crate) front_signal: Signal,
     pub(crate) stop: StopHandle,
     pub(crate) cluster: Option<Arc<ClusterState>>,
+    pub(crate) reporter: Arc<StatusReporter>,
 }
 
 /// The signal that wakes the front out of its wait for sockets, and the handle that stops it.
@@ -355,6 +410,8 @@ impl<S: Storage> Assembly<'_, S> {
             journal: Arc::clone(&state),
             progress: Arc::clone(&progress),
         };
+        let board = self.reporter.board();
+        let report = EngineReport::new(Arc::clone(&board));
         let recovered = self.engine.status();
         let next_due_ns = self.engine.next_due_ns().unwrap_or(u64::MAX);
         let local_addr = self.gateway.local_addr();
@@ -398,10 +455,17 @@ impl<S: Storage> Assembly<'_, S> {
             cluster_state: self.cluster,
             next_due_ns,
             timestamp: recovered.timestamp,
+            beat: FrontBeat::new(board, cursors.clone()),
         });
         Ok(Node {
             front,
-            engine: EngineStage::new(self.engine, engine_requests, outputs, outputs_released),
+            engine: EngineStage::new(
+                self.engine,
+                engine_requests,
+                outputs,
+                outputs_released,
+                report,
+            ),
             journal,
             stop: self.stop,
             shared,
@@ -410,6 +474,7 @@ impl<S: Storage> Assembly<'_, S> {
             recovery: self.recovery,
             recovered,
             cursors,
+            reporter: self.reporter,
         })
     }
 }

@@ -37,6 +37,13 @@ fn is_sealed(bytes: &[u8], key: &[u8; 32]) -> bool {
     blake3::keyed_hash(key, rest) == *mac
 }
 
+/// Whether a first message was made by somebody who knows the secret. It may be a recording all the same.
+#[must_use]
+pub fn is_sealed_hello(bytes: &[u8], secret: &Secret) -> bool {
+    let is_hello = matches!(crate::message::decode(bytes), Ok((_, Message::Hello { .. })));
+    is_hello && is_sealed(bytes, secret)
+}
+
 impl Connection {
     /// A new connection and the hello to send on it.
     pub(crate) fn new(

@@ -291,6 +291,11 @@ pub struct ReplArgs {
 /// `mizan status`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
+With --data it asks nothing of the node: it shows what the node last said of itself, whether it lives,
+hangs or is gone, and what to do. Where no node has the directory it reads the journal, too.
+Exit 1 if the node needs somebody: it hangs, died, failed, is not ready, or an alarm stands that is
+more than a note; 5 if files are damaged.
+
 Examples:
   mizan status
   mizan status --address 127.0.0.1:7117 --json
@@ -300,7 +305,7 @@ pub struct StatusArgs {
     /// The node.
     #[command(flatten)]
     pub connect: ConnectArgs,
-    /// Reads the files of a node that is not running instead [env: MIZAN_DATA]
+    /// Reads the files of a node instead, whether or not it runs [env: MIZAN_DATA]
     #[arg(long, value_name = "DIR", conflicts_with = "address")]
     pub data: Option<PathBuf>,
     /// Asks nodes of a cluster at their replication addresses: roles, epochs, lag, who is in sync

@@ -212,6 +212,9 @@ lost by that either. When the node is ready it prints one line to standard outpu
 `listening 127.0.0.1:7117`, or with --json {\"listening\":\"127.0.0.1:7117\"}. With port 0 the system
 chooses the port.
 
+With --metrics a second listener answers http://ADDR/metrics in the Prometheus text format, /livez, and
+/readyz with 200 or 503 and the reason, from the first moment on; standard error, or the JSON line, says where.
+
 A node of a cluster also needs --replicate, and --peers with the other nodes' replication addresses in
 the order of their numbers. It prints `replicating ADDR` before `listening ADDR`. Which node is
 primary follows from the log alone: after the first start, and when a primary is gone, somebody says
@@ -219,6 +222,7 @@ primary follows from the log alone: after the first start, and when a primary is
 
 Examples:
   mizan start --data /var/lib/mizan
+  mizan start --data /var/lib/mizan --metrics 127.0.0.1:9464
   mizan start --data ./node --listen 127.0.0.1:0
   mizan start --data ./node-0 --replicate 127.0.0.1:7217 --peers 127.0.0.1:7218,127.0.0.1:7219 --secret-file ./secret")]
 pub struct StartArgs {
@@ -228,6 +232,9 @@ pub struct StartArgs {
     /// Where to listen; port 0 takes a free one [env: MIZAN_LISTEN] [default: 127.0.0.1:7117]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
+    /// Where to answer scrapers and probers over HTTP; port 0 takes a free one [env: MIZAN_METRICS] [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
     /// How the stages are mounted on threads: fused or split [env: MIZAN_LAYOUT] [default: by the machine]
     #[arg(long, value_name = "LAYOUT")]
     pub layout: Option<String>,
@@ -240,6 +247,9 @@ pub struct StartArgs {
     /// The file with the cluster's secret [env: MIZAN_SECRET_FILE]
     #[arg(long, value_name = "FILE", help_heading = "Cluster")]
     pub secret_file: Option<PathBuf>,
+    /// Bytes per second that a node that lags is sent, so that clients do not notice [default: 128MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Cluster", requires = "replicate")]
+    pub catch_up_rate: Option<String>,
     /// Keeps the primary's log without applying it: cheaper, but a promotion then waits for that
     #[arg(long, help_heading = "Cluster", requires = "replicate")]
     pub journal_only: bool,

@@ -1,6 +1,7 @@
-//! `mizan status --data`: what a node's files say of it, without a node.
+//! `mizan status --data`: what a node's files say of it, whether or not it runs.
 //!
-//! Invariants: nothing is written; a lock that another process holds is only looked at.
+//! Of a node that has the directory now, its file of counters says everything at once; where none has it, the journal
+//! is read, too. Invariants: nothing is written; a lock that another process holds is only looked at.
 //!
 //! What is absent: balances and counts of accounts, which take a replay (`mizan verify`).
 
@@ -8,6 +9,7 @@ use crate::error::CliError;
 use crate::exit;
 use crate::files::{JournalProgress, count_text, node_error, size_text};
 use crate::output::{Output, Table};
+use crate::verbs::node_status::{self, Seen};
 use mizan_journal::{FileStorage, ScanEvent, ScanSummary, Superblock, scan};
 use mizan_node::{NodeError, offline};
 use mizan_wire::Genesis;
@@ -35,19 +37,73 @@ struct FilesStatus {
 /// Shows the state of the files in `data`.
 ///
 /// # Errors
-/// Files that cannot be read at all. Cost: reads the whole journal once.
+/// Files that cannot be read at all. Cost: a few pages if a node has the directory, else the whole journal once.
 pub(super) fn show(output: &mut Output, data: &Path) -> Result<u8, CliError> {
+    let superblock = offline::superblock(data).map_err(|error| node_error(&error))?;
+    let holder = holder_id(data).map_err(|source| CliError::File {
+        what: format!("failed to look at the lock of {}", data.display()),
+        source,
+    })?;
+    // A holder whose number cannot be read is nobody's process.
+    let process = holder.as_ref().map(|id| id.parse().unwrap_or(0));
+    let seen = match node_status::read(data, process) {
+        Ok(seen) => Some(seen),
+        Err(error) => {
+            output.note(error.to_string())?;
+            None
+        }
+    };
+    match seen {
+        Some(seen) if seen.is_alive() => show_alive(output, data, &superblock, &seen),
+        seen => show_files(output, data, seen.as_ref()),
+    }
+}
+
+/// Shows a node that has the directory now.
+fn show_alive(
+    output: &mut Output,
+    data: &Path,
+    superblock: &Superblock,
+    seen: &Seen,
+) -> Result<u8, CliError> {
+    if output.is_json() {
+        output.json(&json!({
+            "data": data.display().to_string(),
+            "held_by": holder(data).unwrap_or_default(),
+            "cluster": format!("{:#x}", superblock.cluster),
+            "node": superblock.node,
+            "clean": superblock.clean,
+            "segment_size": superblock.segment_size,
+            "journal_io": superblock.journal_io.name(),
+            "counters": seen.json(),
+        }))?;
+    } else {
+        seen.show(output)?;
+    }
+    Ok(seen.exit_code())
+}
+
+/// Shows the files, and what the last node said of itself.
+fn show_files(output: &mut Output, data: &Path, seen: Option<&Seen>) -> Result<u8, CliError> {
     let status = read(output, data).map_err(|error| node_error(&error))?;
     if output.is_json() {
-        output.json(&as_json(&status, data))?;
+        output.json(&as_json(&status, data, seen))?;
     } else {
+        if let Some(seen) = seen {
+            seen.show(output)?;
+            output.line("")?;
+        }
         output.table(&table(&status, data))?;
         status
             .problems
             .iter()
             .try_for_each(|problem| output.note(format!("problem: {problem}")))?;
     }
-    Ok(if status.problems.is_empty() { exit::OK } else { exit::CORRUPT })
+    Ok(if status.problems.is_empty() {
+        seen.map_or(exit::OK, Seen::exit_code)
+    } else {
+        exit::CORRUPT
+    })
 }
 
 fn read(output: &Output, data: &Path) -> Result<FilesStatus, NodeError> {
@@ -78,8 +134,13 @@ fn read(output: &Output, data: &Path) -> Result<FilesStatus, NodeError> {
     Ok(FilesStatus { superblock, genesis, journal, holder, problems, tail_bytes, disk_bytes })
 }
 
-/// The process that holds the directory. A shared lock, taken for a moment, tells: a node's is exclusive.
+/// The process that holds the directory, in words.
 pub(crate) fn holder(data: &Path) -> std::io::Result<Option<String>> {
+    Ok(holder_id(data)?.map(|id| format!("process {id}")))
+}
+
+/// Its number, as it wrote it. A shared lock, taken for a moment, tells: a node's is exclusive.
+fn holder_id(data: &Path) -> std::io::Result<Option<String>> {
     let mut file = match File::open(data.join(LOCK_FILE)) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -90,7 +151,7 @@ pub(crate) fn holder(data: &Path) -> std::io::Result<Option<String>> {
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let mut text = String::new();
             (&mut file).take(HOLDER_SIZE_MAX).read_to_string(&mut text)?;
-            Ok(Some(format!("process {}", text.trim())))
+            Ok(Some(text.trim().to_owned()))
         }
         Err(errno) => Err(errno.into()),
     }
@@ -141,13 +202,14 @@ const fn last_sequence(journal: &ScanSummary) -> u64 {
     journal.next_sequence.saturating_sub(1)
 }
 
-fn as_json(status: &FilesStatus, data: &Path) -> Value {
+fn as_json(status: &FilesStatus, data: &Path, seen: Option<&Seen>) -> Value {
     let FilesStatus { superblock, genesis, journal, .. } = status;
     json!({
         "data": data.display().to_string(),
         "held_by": status.holder,
         "cluster": format!("{:#x}", superblock.cluster),
         "node": superblock.node,
+        "counters": seen.map(Seen::json),
         "epoch": superblock.highest_epoch,
         "clean": superblock.clean,
         "sequence": last_sequence(journal),

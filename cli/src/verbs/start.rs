@@ -15,8 +15,9 @@ use crate::files::{JournalProgress, count_text, node_error, running_node_error, 
 use crate::output::Output;
 use crate::secret;
 use crate::signals::Signals;
+use crate::units::parse_size;
 use mizan_journal::Storage;
-use mizan_node::cluster::{ClusterNode, ClusterOptions, RunEnd};
+use mizan_node::cluster::{CATCH_UP_RATE, ClusterNode, ClusterOptions, RunEnd};
 use mizan_node::{Layout, Node, NodeError, NodeOptions, RecoveryProgress, StopHandle};
 use serde_json::json;
 use std::io::Read;
@@ -61,7 +62,12 @@ pub fn run(context: &mut Context, args: &StartArgs) -> Result<u8, CliError> {
         stop_with_standard_input(node.stop_handle());
     }
     if context.output.is_json() {
-        context.output.json(&json!({ "listening": node.local_addr().to_string() }))?;
+        let metrics = node.metrics_addr().map(|address| address.to_string());
+        let mut value = json!({ "listening": node.local_addr().to_string() });
+        if let Some(metrics) = metrics {
+            value["metrics"] = json!(metrics);
+        }
+        context.output.json(&value)?;
     } else {
         context.output.line(format!("listening {}", node.local_addr()))?;
     }
@@ -90,7 +96,13 @@ fn cluster_options(
             "{listen} can be reached from other machines, and whoever reaches it without a secret can promote nodes and forge acknowledgements: give --secret-file, or add --insecure if the network is trusted"
         )));
     }
-    Ok(Some(ClusterOptions { listen, peers, secret, journal_only: args.journal_only }))
+    let catch_up_rate = match &args.catch_up_rate {
+        None => CATCH_UP_RATE,
+        Some(text) => parse_size(text)
+            .map_err(|error| CliError::Usage(format!("--catch-up-rate is `{text}`: {error}")))?,
+    };
+    let journal_only = args.journal_only;
+    Ok(Some(ClusterOptions { listen, peers, secret, journal_only, catch_up_rate }))
 }
 
 /// How a node is opened: on its files, or on files with faults.
@@ -120,6 +132,7 @@ fn run_cluster<S: Storage>(
         // Port 0 means a free one once, and the same one from then on.
         options.gateway.listen = node.local_addr();
         cluster.listen = node.cluster_addr();
+        options.metrics = node.metrics_addr();
         let record = node.record();
         output.note(format!(
             "node {} of {}: recovered {} entries in {} ms, sequence {} is known to be committed",
@@ -151,9 +164,17 @@ fn run_cluster<S: Storage>(
 
 fn tell_addresses<S: Storage>(output: &mut Output, node: &ClusterNode<S>) -> Result<(), CliError> {
     let (clients, nodes) = (node.local_addr().to_string(), node.cluster_addr().to_string());
+    let metrics = node.metrics_addr().map(|address| address.to_string());
     if output.is_json() {
-        output.json(&json!({ "listening": clients, "replicating": nodes }))
+        let mut value = json!({ "listening": clients, "replicating": nodes });
+        if let Some(metrics) = metrics {
+            value["metrics"] = json!(metrics);
+        }
+        output.json(&value)
     } else {
+        if let Some(metrics) = metrics {
+            output.note(format!("metrics at http://{metrics}/metrics"))?;
+        }
         output.line(format!("replicating {nodes}"))?;
         output.line(format!("listening {clients}"))
     }
@@ -163,8 +184,10 @@ fn options(settings: &Settings, args: &StartArgs) -> Result<NodeOptions, CliErro
     let data = settings.data(args.data.data.as_deref())?;
     let listen = settings.listen(args.listen.as_deref())?;
     check_reach(listen, args.insecure)?;
+    let metrics = settings.metrics(args.metrics.as_deref())?;
+    metrics.map_or(Ok(()), |listen| check_reach(listen, args.insecure))?;
     let layout = layout(settings, args.layout.as_deref())?;
-    Ok(NodeOptions { layout, ..NodeOptions::new(data, listen) })
+    Ok(NodeOptions { layout, metrics, ..NodeOptions::new(data, listen) })
 }
 
 pub(crate) fn check_reach(listen: SocketAddr, insecure: bool) -> Result<(), CliError> {
@@ -209,6 +232,9 @@ pub(crate) fn open(
     drop(bar);
     let node = node.map_err(|error| node_error(&error))?;
     tell_recovery(&node, begin.elapsed(), output)?;
+    if let Some(metrics) = node.metrics_addr() {
+        output.note(format!("metrics at http://{metrics}/metrics"))?;
+    }
     if !options.gateway.listen.ip().is_loopback() {
         tracing::warn!(
             "listening on {} without authentication and encryption: whoever reaches it can move money",

@@ -12,6 +12,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use mizan_replica::admin;
 use mizan_replica::constants::{MESSAGE_SIZE_MAX, NODES_MAX};
 use mizan_replica::message::{self, HEADER_SIZE};
+use mizan_replica::{Secret, is_sealed_hello};
 use rustix::buffer::spare_capacity;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
@@ -101,10 +102,10 @@ impl Connection {
 }
 
 /// How to reach the nodes.
-#[derive(Clone, Debug)]
 pub(crate) struct LinkOptions {
     pub(crate) index: u8,
     pub(crate) listen: SocketAddr,
+    pub(crate) secret: Secret,
     /// Address of each node by index; the own one is not used.
     pub(crate) addresses: [Option<SocketAddr>; NODES_MAX],
 }
@@ -449,6 +450,10 @@ impl Links {
         if bytes[32..36] == admin::ADMIN_MAGIC {
             connection.who = Who::Admin;
             return true;
+        }
+        // A stranger must not push a peer aside by saying that it is one.
+        if !is_sealed_hello(bytes, &self.options.secret) {
+            return false;
         }
         let Ok((header, _)) = message::decode(bytes) else { return false };
         let peer = header.from;

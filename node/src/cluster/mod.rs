@@ -12,10 +12,12 @@
 //! starts again from its files; nothing is applied on a standby that is not committed.
 
 mod admin;
+mod figures;
 mod format;
 mod links;
 mod node;
 mod operator;
+mod pace;
 mod pending;
 mod record;
 mod recovery;
@@ -27,7 +29,7 @@ mod worker;
 
 pub use admin::{AdminReply, AdminRequest, AskError, JoinInfo, ask};
 pub use format::{format_first, format_join};
-pub use node::{ClusterNode, ClusterOptions, RunEnd};
+pub use node::{CATCH_UP_RATE, ClusterNode, ClusterOptions, RunEnd};
 pub use record::{ClusterRecord, policy_from_name, policy_name};
 pub(crate) use state::ClusterState;
 pub use status::{AlarmView, ClusterStatus, PeerView};

@@ -5,7 +5,7 @@ use crate::cluster::operator::{JoinFacts, Operators};
 use crate::cluster::record::{ClusterRecord, policy_name};
 use crate::cluster::recovery::LogReplay;
 use crate::cluster::replication::{Handover, Replication, ReplicationEnd, ReplicationParts};
-use crate::cluster::standby::{StandbyEnd, serve_standby};
+use crate::cluster::standby::{StandbyEnd, StandbyService, serve_standby};
 use crate::cluster::state::ClusterState;
 use crate::cluster::status::ClusterStatus;
 use crate::cluster::worker::JournalWorker;
@@ -14,6 +14,7 @@ use crate::error::NodeError;
 use crate::layout::StopHandle;
 use crate::node::{Assembly, NodeOptions, check_listen, front_signal, journal_options, limits};
 use crate::recover::{RecoveryProgress, read_genesis};
+use crate::status::{ClusterFigures, NodeRole, StatusReporter};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use mizan_engine::Engine;
 use mizan_gateway::Gateway;
@@ -41,7 +42,12 @@ pub struct ClusterOptions {
     /// Keeps the log without applying it, until the node is promoted: cheaper, but a promotion then takes as long as
     /// that does, and the node's state is not compared with the primary's.
     pub journal_only: bool,
+    /// Bytes per second that a node that lags is sent, so that clients do not notice.
+    pub catch_up_rate: u64,
 }
+
+/// The default of [`ClusterOptions::catch_up_rate`].
+pub const CATCH_UP_RATE: u64 = 128 << 20;
 
 /// Why a node ended in order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,6 +76,7 @@ pub struct ClusterNode<S: Storage = FileStorage> {
     handover: Receiver<Handover<S>>,
     adopted: Sender<SharedJournal<S>>,
     stopped: Arc<AtomicBool>,
+    reporter: Arc<StatusReporter>,
 }
 
 impl ClusterNode<FileStorage> {
@@ -85,7 +92,8 @@ impl ClusterNode<FileStorage> {
         let storage = FileStorage::new(&options.data);
         let journal_io = Superblock::read(&storage)?.journal_io;
         let storage = Arc::new(storage.with_journal_io(journal_io));
-        Self::open_storage(storage, options, cluster, progress)
+        let reporter = StatusReporter::for_directory(&options.data, options.metrics)?;
+        Self::open_reporting(storage, options, cluster, Arc::new(reporter), progress)
     }
 }
 
@@ -157,6 +165,17 @@ impl<S: Storage> ClusterNode<S> {
         cluster: &ClusterOptions,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
+        let reporter = StatusReporter::in_memory(options.metrics)?;
+        Self::open_reporting(storage, options, cluster, Arc::new(reporter), progress)
+    }
+
+    fn open_reporting(
+        storage: Arc<S>,
+        options: &NodeOptions,
+        cluster: &ClusterOptions,
+        reporter: Arc<StatusReporter>,
+        progress: &mut dyn FnMut(RecoveryProgress),
+    ) -> Result<Self, NodeError> {
         let superblock = Superblock::read(&*storage)?;
         let place = storage.describe();
         let record = ClusterRecord::decode(&place, &superblock.config)?.ok_or_else(|| {
@@ -167,10 +186,24 @@ impl<S: Storage> ClusterNode<S> {
         let addresses = addresses(&record, cluster)?;
         check_listen(options.gateway.listen)?;
         let secret = cluster.secret.unwrap_or_default();
-        let link_options = LinkOptions { index: record.node, listen: cluster.listen, addresses };
+        let link_options =
+            LinkOptions { index: record.node, listen: cluster.listen, secret, addresses };
         let links = Links::bind(link_options)?;
         let genesis = read_genesis(&place, &superblock.genesis)?;
-        let recovered = recover(&storage, &superblock, &record, &genesis, secret, progress)?;
+        reporter.identify(&superblock, options.gateway.listen);
+        let counters = reporter.cluster_counters();
+        counters.set(&ClusterFigures {
+            role: NodeRole::Waiting,
+            epoch: superblock.highest_epoch,
+            node_index: record.node,
+            node_count: record.config.node_count,
+            ..ClusterFigures::default()
+        });
+        let mut report = |step| {
+            reporter.recovering(&step);
+            progress(step);
+        };
+        let recovered = recover(&storage, &superblock, &record, &genesis, secret, &mut report)?;
         let gateway = Gateway::bind(options.gateway.clone())?;
         let (front_signal, stop) = front_signal(&gateway);
         let local_addr = gateway.local_addr();
@@ -199,6 +232,7 @@ impl<S: Storage> ClusterNode<S> {
         let (adopted, adopted_receiver) = bounded(1);
         let stopped = Arc::new(AtomicBool::new(false));
         let engine_status = recovered.engine.status();
+        reporter.opened(options.layout(), &engine_status);
         let worker = JournalWorker::start(recovered.journal, links.waker())?;
         Ok(Self {
             options: options.clone(),
@@ -224,7 +258,10 @@ impl<S: Storage> ClusterNode<S> {
                 adopted: adopted_receiver,
                 operators: Operators::new(secret, facts),
                 status,
+                catch_up_rate: cluster.catch_up_rate,
+                counters,
             },
+            reporter,
             storage,
             state,
             handover,
@@ -243,6 +280,12 @@ impl<S: Storage> ClusterNode<S> {
     #[must_use]
     pub const fn cluster_addr(&self) -> SocketAddr {
         self.cluster_addr
+    }
+
+    /// Where scrapers are answered, if anywhere.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.reporter.metrics_addr()
     }
 
     /// Who this node is.
@@ -274,6 +317,15 @@ impl<S: Storage> ClusterNode<S> {
     /// # Errors
     /// The first stage's failure, or an alarm that stops the node.
     pub fn run(self) -> Result<RunEnd, NodeError> {
+        let reporter = Arc::clone(&self.reporter);
+        reporter.running();
+        let end = self.follow_or_lead();
+        reporter.ended(end.is_ok());
+        end
+    }
+
+    fn follow_or_lead(self) -> Result<RunEnd, NodeError> {
+        let reporter = self.reporter;
         let Self { options, storage, genesis, front_signal, stop, state, stopped, .. } = self;
         let (mut gateway, handover, adopted) = (self.gateway, self.handover, self.adopted);
         let watched = Arc::clone(&state);
@@ -290,10 +342,12 @@ impl<S: Storage> ClusterNode<S> {
                 what: "failed to start the thread mizan-replica".to_owned(),
                 source,
             })?;
-        let limits = limits(&genesis, &options.gateway);
-        let cluster = genesis.cluster;
-        let served =
-            serve_standby(&mut gateway, cluster, limits, &state, &front_signal, &stop, &handover);
+        let service = StandbyService {
+            cluster: genesis.cluster,
+            limits: limits(&genesis, &options.gateway),
+            counters: reporter.cluster_counters(),
+        };
+        let served = serve_standby(&mut gateway, &service, &state, &front_signal, &stop, &handover);
         let front = match served {
             Ok(StandbyEnd::Promoted(handover)) => {
                 let Handover { journal, engine } = handover;
@@ -310,6 +364,7 @@ impl<S: Storage> ClusterNode<S> {
                     front_signal,
                     stop,
                     cluster,
+                    reporter,
                 };
                 lead(assembly, &adopted, &state)
             }

@@ -7,8 +7,10 @@
 
 use crate::clock::Reading;
 use crate::cluster::admin::{AdminReply, AdminRequest, nonce};
+use crate::cluster::figures;
 use crate::cluster::links::{LinkEvent, Links};
 use crate::cluster::operator::{Operators, Promotion};
+use crate::cluster::pace::{Delayed, Pace};
 use crate::cluster::pending::{Pending, apply_frame, received_frames};
 use crate::cluster::record::policy_name;
 use crate::cluster::state::ClusterState;
@@ -16,6 +18,7 @@ use crate::cluster::status::{AlarmView, ClusterStatus, PeerView};
 use crate::cluster::worker::JournalWorker;
 use crate::commit::SharedJournal;
 use crate::error::NodeError;
+use crate::status::ClusterCounters;
 use crossbeam::channel::{Receiver, Sender};
 use mizan_engine::{Engine, Output as EngineOutput, Resolved};
 use mizan_journal::{Journal, LogReader, Storage};
@@ -82,6 +85,9 @@ pub(crate) struct ReplicationParts<S: Storage> {
     pub(crate) adopted: Receiver<SharedJournal<S>>,
     pub(crate) operators: Operators,
     pub(crate) status: ClusterStatus,
+    /// Bytes per second that a node that lags is sent.
+    pub(crate) catch_up_rate: u64,
+    pub(crate) counters: ClusterCounters,
 }
 
 /// See the module.
@@ -100,12 +106,14 @@ pub(crate) struct Replication<S: Storage> {
     started: Option<FrameEnd>,
     status: ClusterStatus,
     status_ns: u64,
+    counters: ClusterCounters,
     alarms: Vec<(Alarm, AlarmView)>,
     output: EngineOutput,
     frames: Vec<u8>,
     durable: u64,
     /// Round and ring position of the reads that wait for it.
     round: Option<(u64, u64)>,
+    pace: Pace,
     now_ns: u64,
 }
 
@@ -126,11 +134,13 @@ impl<S: Storage> Replication<S> {
             started: None,
             status: parts.status,
             status_ns: 0,
+            counters: parts.counters,
             alarms: Vec::new(),
             output: EngineOutput::new(),
             frames: Vec::new(),
             durable: 0,
             round: None,
+            pace: Pace::new(parts.catch_up_rate),
             now_ns: 0,
         }
     }
@@ -160,8 +170,12 @@ impl<S: Storage> Replication<S> {
         loop {
             self.now_ns = Reading::now().monotonic_ns;
             let tick = if self.promotion.is_some() { TICK_CANDIDATE } else { TICK };
-            self.links.poll(tick, self.now_ns)?;
+            self.links.poll(self.pace.wait(self.now_ns, tick), self.now_ns)?;
             self.now_ns = Reading::now().monotonic_ns;
+            while let Some(Delayed { peer, after, size_max, .. }) = self.pace.take_due(self.now_ns)
+            {
+                self.read_frames(peer, after, size_max)?;
+            }
             while let Some(event) = self.links.next_event() {
                 self.take_event(event)?;
                 if let Some(end) = self.carry_out()? {
@@ -186,6 +200,7 @@ impl<S: Storage> Replication<S> {
     fn take_event(&mut self, event: LinkEvent) -> Result<(), NodeError> {
         match event {
             LinkEvent::Connected(peer) => {
+                self.pace.begin(peer);
                 let nonce = nonce().map_err(|source| NodeError::Io {
                     what: "failed to draw random bytes".to_owned(),
                     source,
@@ -322,12 +337,21 @@ impl<S: Storage> Replication<S> {
             // What is on its way to the files is waited for: this node serves a candidate.
             worker.note_epoch(0)?;
         }
+        if !self.pace.admits(peer, after, size_max, self.now_ns) {
+            return Ok(());
+        }
         let up_to = self.replica.status().end.sequence;
         self.frames.clear();
+        let size_max = self.pace.size_max(peer, size_max);
         let size_max = usize::try_from(size_max).unwrap_or(usize::MAX);
-        if let Err(error) = self.reader.read_after(after, up_to, size_max, &mut self.frames) {
-            tracing::error!("node {peer} cannot be sent what follows sequence {after}: {error}");
-            self.frames.clear();
+        match self.reader.read_after(after, up_to, size_max, &mut self.frames) {
+            Ok(last) => self.pace.note(peer, self.frames.len(), last == up_to, self.now_ns),
+            Err(error) => {
+                tracing::error!(
+                    "node {peer} cannot be sent what follows sequence {after}: {error}"
+                );
+                self.frames.clear();
+            }
         }
         self.replica.handle_frames_read(peer, after, &self.frames);
         Ok(())
@@ -542,6 +566,11 @@ impl<S: Storage> Replication<S> {
     fn publish_status(&mut self) {
         self.status_ns = self.now_ns;
         let status = self.renewed_status();
+        let alarms = self.alarms.iter().map(|(alarm, _)| alarm);
+        figures::show(&self.counters, &self.replica, &status, alarms);
+        if let Seat::Standby { engine, .. } = &self.seat {
+            self.counters.set_engine(&engine.status());
+        }
         self.state.set_status(status);
     }
 

@@ -5,6 +5,7 @@ use crate::cluster::replication::Handover;
 use crate::cluster::state::ClusterState;
 use crate::error::NodeError;
 use crate::layout::StopHandle;
+use crate::status::ClusterCounters;
 use crossbeam::channel::{Receiver, TryRecvError};
 use mizan_gateway::{Accepting, Clock, Gateway, NodeView, RequestSink, Submission};
 use mizan_journal::Storage;
@@ -29,6 +30,13 @@ pub(crate) enum StandbyEnd<S: Storage> {
     Ended,
 }
 
+/// What a standby tells its clients, and where it shows that it lives.
+pub(crate) struct StandbyService {
+    pub(crate) cluster: u128,
+    pub(crate) limits: NodeLimits,
+    pub(crate) counters: ClusterCounters,
+}
+
 /// Refuses everything.
 struct NotHere;
 
@@ -48,8 +56,7 @@ impl RequestSink for NotHere {
 /// Failing sockets of the listener.
 pub(crate) fn serve_standby<S: Storage>(
     gateway: &mut Gateway,
-    cluster: u128,
-    limits: NodeLimits,
+    service: &StandbyService,
     state: &ClusterState,
     front: &Signal,
     stop: &StopHandle,
@@ -67,17 +74,18 @@ pub(crate) fn serve_standby<S: Storage>(
         }
         let status = state.status();
         let view = NodeView {
-            cluster,
+            cluster: service.cluster,
             epoch: status.epoch,
             commit: status.commit,
             role: ROLE_STANDBY,
-            limits,
+            limits: service.limits,
             accepting: Accepting::Nothing(RequestStatus::NotPrimary),
         };
         let reading = Reading::now();
         let clock = Clock { monotonic_ns: reading.monotonic_ns, realtime_ns: reading.realtime_ns };
         gateway.poll(Some(BLOCK_MAX), &view, &clock, &mut NotHere)?;
         gateway.flush();
+        service.counters.beat(&gateway.counters());
         drop(key);
     }
 }

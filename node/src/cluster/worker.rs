@@ -1,7 +1,7 @@
 //! The journal of a standby, on a thread of its own: frames of the primary are appended and synced while the
 //! replication thread receives and applies others.
 //!
-//! Invariants: jobs are done in order; whatever waits is one group; a full disk is waited for, any other failure ends
+//! Invariants: jobs are done in order; whatever waits is one group, up to a size; a full disk is waited for, any other failure ends
 //! the node. Steps that must be finished before anything else leaves the node are asked for with an answer.
 
 use crate::cluster::pending::received_frames;
@@ -18,6 +18,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use zerocopy::IntoBytes;
 
+/// Bytes after which a group is synced although more frames wait.
+const GROUP_SIZE_MAX: usize = 4 << 20;
 /// Time between two looks for space on a full disk.
 const SPACE_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -149,13 +151,18 @@ fn run<S: Storage>(
     let mut work = Work { journal, jobs, waiting: VecDeque::new(), state };
     while let Some(first) = work.waiting.pop_front().or_else(|| work.jobs.recv().ok()) {
         let mut next = Some(first);
-        let mut appended = false;
+        let mut size = 0;
         while let Some(job) = next {
-            appended |= matches!(job, Job::Append { .. });
+            if let Job::Append { frames, .. } = &job {
+                size += frames.len();
+            }
             work.take(job)?;
-            next = work.waiting.pop_front().or_else(|| work.jobs.try_recv().ok());
+            // A node that catches up always has more: what it has must become durable all the same.
+            let may_go_on = size < GROUP_SIZE_MAX;
+            let more = || work.waiting.pop_front().or_else(|| work.jobs.try_recv().ok());
+            next = may_go_on.then(more).flatten();
         }
-        if appended {
+        if size > 0 {
             let durable = work.journal.sync()?;
             state.durable.store(durable, Ordering::Release);
             let _ = waker.wake();

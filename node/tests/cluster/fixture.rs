@@ -2,8 +2,8 @@
 
 use mizan_client::{Client, ClientConfig};
 use mizan_node::cluster::{
-    AdminReply, AdminRequest, AskError, ClusterNode, ClusterOptions, ClusterStatus, Policy, RunEnd,
-    Secret, ask, format_first, format_join,
+    AdminReply, AdminRequest, AskError, CATCH_UP_RATE, ClusterNode, ClusterOptions, ClusterStatus,
+    Policy, RunEnd, Secret, ask, format_first, format_join,
 };
 use mizan_node::{FormatOptions, GatewayConfig, NodeError, NodeOptions, StopHandle, offline};
 use mizan_wire::{Account, CREATED, CreateTransferStatus, Status, Transfer};
@@ -98,6 +98,10 @@ impl Cluster {
         self.clients[node]
     }
 
+    pub(crate) fn node_address(&self, node: usize) -> SocketAddr {
+        self.nodes[node]
+    }
+
     /// Replaces a node's disk by a new one, described by another node that runs.
     pub(crate) fn wipe(&mut self, node: usize, source: usize) {
         let data = self.data(node);
@@ -115,8 +119,13 @@ impl Cluster {
         };
         let mut peers = self.nodes.clone();
         let listen = peers.remove(node);
-        let cluster =
-            ClusterOptions { listen, peers, secret: Some(SECRET), journal_only: self.journal_only };
+        let cluster = ClusterOptions {
+            listen,
+            peers,
+            secret: Some(SECRET),
+            journal_only: self.journal_only,
+            catch_up_rate: CATCH_UP_RATE,
+        };
         let stop = Arc::new(Mutex::new(None));
         let handle = Arc::clone(&stop);
         let (told, tell) = std::sync::mpsc::channel();

@@ -1,5 +1,7 @@
 //! Nodes of a cluster in this process, over real sockets and files: following, promotion, fencing, new disks.
 
+mod adverse;
+mod counters;
 mod fixture;
 
 use fixture::{Cluster, digest_of, transfer, wait_until};
@@ -197,6 +199,25 @@ fn a_wiped_disk_comes_back_empty_catches_up_and_is_admitted() {
     cluster.restart(1);
     wait_until("the new disk is admitted", || {
         cluster.status(1).is_some_and(|status| status.is_admitted && status.role == "live")
+    });
+    assert!(transfer(&mut client, 31));
+    settle(&cluster, 0);
+    cluster.stop_all();
+    assert_eq!(digest_of(cluster.data(0)), digest_of(cluster.data(1)));
+}
+
+#[test]
+fn a_wiped_disk_comes_back_also_while_one_copy_suffices() {
+    let mut cluster = Cluster::start(2, Policy::TwoDisks);
+    cluster.stop(1);
+    cluster.promote(0, promote(true));
+    let mut client = cluster.client();
+    fixture::accounts(&mut client);
+    (1..=30).for_each(|id| assert!(transfer(&mut client, id)));
+    cluster.wipe(1, 0);
+    cluster.restart(1);
+    wait_until("two copies", || {
+        cluster.status(0).is_some_and(|status| status.min_sync == 2 && status.is_ready)
     });
     assert!(transfer(&mut client, 31));
     settle(&cluster, 0);

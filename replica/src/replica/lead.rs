@@ -303,9 +303,9 @@ impl Replica {
         self.send_heartbeats();
     }
 
-    /// Whether enough nodes other than the new disk have confirmed, since it caught up, that this epoch still holds. The
-    /// old disk may have granted a later one, and its grant is forgotten: as many as a promotion needs must know of
-    /// none.
+    /// Whether all nodes other than the new disk's have confirmed, since it caught up, that this epoch still holds. The
+    /// old disk may have granted a later one to a node that lives, and its grant is forgotten: that node itself must
+    /// know of none. What the old disk's own node began is gone with that disk.
     fn may_admit(&self, new: u8) -> bool {
         let round = self.peer(new).map_or(u64::MAX, |known| known.admission_round);
         let confirms = |peer: u8| {
@@ -314,7 +314,7 @@ impl Replica {
                 && self.peer(peer).is_some_and(|known| known.echoed_round >= round)
         };
         let others = (0..self.config.node_count).filter(|peer| confirms(*peer)).count();
-        1 + others >= self.config.grants_needed()
+        1 + others >= usize::from(self.config.node_count) - 1
     }
 
     fn change_config(&mut self, config: Config) {

@@ -1,0 +1,36 @@
+//! What can be seen of a node from outside: a board of words, a file that shows them, and a page for a scraper.
+//!
+//! The stages store figures on the *board*, 4 KiB of atomics in memory. A thread copies the board into the file
+//! `counters` of the data directory ten times a second, where any process can read it, also while the node hangs and
+//! after it is gone; another thread, if asked for, answers `/metrics`, `/livez` and `/readyz` from the board.
+//!
+//! Invariants: a stage only stores, it never waits for a reader, for the file or for the page: a store into a mapped
+//! file can wait for the disk, so none is made by a stage. Memory is bounded whatever readers do. What is read is a
+//! glimpse; only the figures of one beat of the front belong together.
+//!
+//! What is absent: history, averages and percentiles, which are the scraper's business; and any way to change the node.
+
+mod alarm;
+mod beat;
+mod board;
+mod cluster;
+#[cfg(test)]
+mod golden;
+mod health;
+mod http;
+mod layout;
+mod metrics;
+mod mirror;
+mod reporter;
+mod snapshot;
+
+pub use alarm::{Alarm, Alarms};
+pub(crate) use beat::{EngineReport, FrontBeat, FrontFigures};
+pub use cluster::{AckPolicy, ClusterCounters, ClusterFigures, NodeRole, PeerFigures, Sequences};
+pub use health::{Condition, HUNG_AFTER, Moment, SILENT_AFTER, advice, liveness, readiness};
+pub use layout::{COUNTERS_VERSION, COUNTERS_WORDS};
+pub use metrics::metrics_page;
+pub(crate) use reporter::StatusReporter;
+pub use snapshot::{
+    GatewayFigures, JournalFigures, Limit, NodeStatus, PeerStatus, Phase, RingFigures, StatusError,
+};

@@ -1,0 +1,172 @@
+//! What somebody has to look at, as bits of a word: numbers, names, and what to do.
+//!
+//! Invariants: a bit keeps its meaning for ever; an alarm stands for as long as its cause does.
+
+/// A cause for somebody to look.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[repr(u8)]
+pub enum Alarm {
+    /// The next journal segment cannot be made.
+    JournalSpaceLow = 0,
+    /// Accepted entries wait for room.
+    JournalStalled = 1,
+    /// The wall clock is held back.
+    ClockHeldBack = 2,
+    /// Whoever reaches the listener can move money.
+    Insecure = 3,
+    /// Acknowledgements rest on one copy.
+    SingleCopy = 16,
+    /// The primary is silent.
+    PrimarySilent = 17,
+    /// The primary has too few copies to acknowledge anything.
+    AcknowledgementsWait = 18,
+    /// The state is not the primary's.
+    StateDiffers = 19,
+    /// Two logs differ within one epoch.
+    LogsDiffer = 20,
+    /// The primary lacks what was acknowledged here.
+    AcknowledgedSuffix = 21,
+    /// A new disk was admitted.
+    DiskAdmitted = 22,
+}
+
+impl Alarm {
+    /// All alarms, in the order of their bits.
+    pub const ALL: [Self; 11] = [
+        Self::JournalSpaceLow,
+        Self::JournalStalled,
+        Self::ClockHeldBack,
+        Self::Insecure,
+        Self::SingleCopy,
+        Self::PrimarySilent,
+        Self::AcknowledgementsWait,
+        Self::StateDiffers,
+        Self::LogsDiffer,
+        Self::AcknowledgedSuffix,
+        Self::DiskAdmitted,
+    ];
+
+    /// The name in metrics and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::JournalSpaceLow => "journal_space_low",
+            Self::JournalStalled => "journal_stalled",
+            Self::ClockHeldBack => "clock_held_back",
+            Self::Insecure => "insecure",
+            Self::SingleCopy => "single_copy",
+            Self::PrimarySilent => "primary_silent",
+            Self::AcknowledgementsWait => "acknowledgements_wait",
+            Self::StateDiffers => "state_differs",
+            Self::LogsDiffer => "logs_differ",
+            Self::AcknowledgedSuffix => "acknowledged_suffix",
+            Self::DiskAdmitted => "disk_admitted",
+        }
+    }
+
+    /// What is the matter, and what to do.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::JournalSpaceLow => {
+                "the next journal segment cannot be made and writes are refused: free space on the disk of the data directory; nothing that was acknowledged is at risk"
+            }
+            Self::JournalStalled => {
+                "accepted entries wait for room in the journal: free space on the disk of the data directory, and they go on by themselves"
+            }
+            Self::ClockHeldBack => {
+                "the wall clock jumped ahead and is held back: check the time service of this machine; timestamps go on slowly until it agrees"
+            }
+            Self::Insecure => {
+                "the node listens beyond this machine without authentication: whoever reaches it can move money"
+            }
+            Self::SingleCopy => {
+                "acknowledgements rest on this copy alone: bring another node back and let it catch up"
+            }
+            Self::PrimarySilent => {
+                "the primary is silent: look whether it lives; if it is gone, promote a standby that can take over"
+            }
+            Self::AcknowledgementsWait => {
+                "too few copies are in sync, so nothing is acknowledged: bring a standby back, or detach the lost one"
+            }
+            Self::StateDiffers => {
+                "this node's state is not the primary's and it stopped: keep its files and verify both nodes"
+            }
+            Self::LogsDiffer => {
+                "this node's log parts from the primary's within one epoch and it stopped: keep both nodes' files and verify them"
+            }
+            Self::AcknowledgedSuffix => {
+                "this node's log calls acknowledged what the primary does not have, and it stopped: compare the logs before anything is cut"
+            }
+            Self::DiskAdmitted => {
+                "a node was admitted with a new disk: make sure that this was meant"
+            }
+        }
+    }
+
+    /// Whether service is interrupted or a promise is in danger: the sort that wakes people.
+    #[must_use]
+    pub const fn is_critical(self) -> bool {
+        !matches!(self, Self::ClockHeldBack | Self::Insecure | Self::DiskAdmitted)
+    }
+
+    /// Its bit.
+    #[must_use]
+    pub const fn bit(self) -> u64 {
+        1 << self as u8
+    }
+}
+
+/// A set of alarms.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Alarms(u64);
+
+impl Alarms {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// The set with these bits; bits that are no alarm of this build stay in it.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The bits.
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The set with this alarm if `is_raised`, else the set as it is.
+    #[must_use]
+    pub const fn with(self, alarm: Alarm, is_raised: bool) -> Self {
+        Self(if is_raised { self.0 | alarm.bit() } else { self.0 })
+    }
+
+    /// Whether the alarm is in the set.
+    #[must_use]
+    pub const fn contains(self, alarm: Alarm) -> bool {
+        self.0 & alarm.bit() != 0
+    }
+
+    /// The alarms in the set, in the order of their bits.
+    pub fn iter(self) -> impl Iterator<Item = Alarm> {
+        Alarm::ALL.into_iter().filter(move |alarm| self.contains(*alarm))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alarm_has_a_bit_and_a_name_of_its_own() {
+        let all = Alarm::ALL.iter().fold(Alarms::NONE, |set, alarm| set.with(*alarm, true));
+        assert_eq!(all.bits().count_ones() as usize, Alarm::ALL.len());
+        assert!(all.iter().eq(Alarm::ALL));
+        let names: std::collections::BTreeSet<_> = Alarm::ALL.map(Alarm::name).into();
+        assert_eq!(names.len(), Alarm::ALL.len());
+        assert_eq!(Alarms::from_bits(0b1010).iter().count(), 2);
+        assert!(!Alarms::NONE.with(Alarm::Insecure, false).contains(Alarm::Insecure));
+    }
+}
