@@ -38,7 +38,7 @@ const READY_WORD: &str = "listening ";
 const REPLICATING_WORD: &str = "replicating ";
 
 /// Settings that a child must not take over: it gets all that matters as flags.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: [&str; 10] = [
     "MIZAN_CONFIG",
     "MIZAN_DATA",
     "MIZAN_LISTEN",
@@ -48,6 +48,7 @@ const VARIABLES: [&str; 9] = [
     "MIZAN_REPLICATE",
     "MIZAN_PEERS",
     "MIZAN_SECRET_FILE",
+    "MIZAN_METRICS",
 ];
 
 /// What a scratch node is made of.
