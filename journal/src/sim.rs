@@ -2,12 +2,18 @@
 //!
 //! It keeps, per 4 KiB page, the durable contents and the versions written since. When power is lost, every page
 //! keeps its durable contents or any later version, or 512-byte sectors of two of them; of the changes of names
-//! that were not synced, any subset survives in order. Everything random comes from the seed.
+//! that were not synced, any subset survives in order. A sync can fail, with the cache showing what the disk never got; there
+//! may be no room; the last write may be cut at any byte; and the disk can be damaged at rest ([`Damage`]). Everything
+//! random comes from seeds.
 //!
-//! It does not model slow disks, lost room, or sectors that rot; [`crate::fault`] can be put around it.
+//! It does not model time: a slow disk is for the caller to play.
+
+mod damage;
+mod file;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::constants::PAGE_SIZE;
@@ -15,10 +21,11 @@ use crate::storage::{Entry, LockError, Segment, Storage};
 
 const PAGE: usize = PAGE_SIZE as usize;
 const SECTOR: usize = 512;
-/// Versions of a page kept beside the durable one; older ones are thinned out.
-const VERSIONS_MAX: usize = 4;
+const ENOSPC: i32 = 28;
+const EIO: i32 = 5;
 
-type Page = Box<[u8; PAGE]>;
+pub use damage::Damage;
+use file::SimFile;
 
 /// A small seeded generator (splitmix64): the same seed gives the same run everywhere.
 #[derive(Debug, Clone)]
@@ -49,108 +56,6 @@ impl SimRandom {
     }
 }
 
-#[derive(Debug, Clone, Default)]
-struct SimFile {
-    size: u64,
-    durable_size: u64,
-    /// Pages that are not zero.
-    durable: BTreeMap<u64, Page>,
-    /// Versions since the last sync, oldest first; the last one is what reads see.
-    unsynced: BTreeMap<u64, Vec<Page>>,
-}
-
-impl SimFile {
-    fn page(&self, index: u64) -> Option<&Page> {
-        self.unsynced
-            .get(&index)
-            .and_then(|versions| versions.last())
-            .or_else(|| self.durable.get(&index))
-    }
-
-    fn read(&self, offset: u64, buffer: &mut [u8]) -> usize {
-        let end = self.size.min(offset + buffer.len() as u64);
-        let mut at = offset.min(end);
-        let total = (end - at) as usize;
-        let mut done = 0;
-        while at < end {
-            let (index, within) = (at / PAGE_SIZE, (at % PAGE_SIZE) as usize);
-            let length = (PAGE - within).min((end - at) as usize);
-            match self.page(index) {
-                Some(page) => {
-                    buffer[done..done + length].copy_from_slice(&page[within..within + length]);
-                }
-                None => buffer[done..done + length].fill(0),
-            }
-            at += length as u64;
-            done += length;
-        }
-        total
-    }
-
-    fn write(&mut self, offset: u64, bytes: &[u8]) {
-        let mut done = 0;
-        while done < bytes.len() {
-            let at = offset + done as u64;
-            let (index, within) = (at / PAGE_SIZE, (at % PAGE_SIZE) as usize);
-            let length = (PAGE - within).min(bytes.len() - done);
-            let chunk = &bytes[done..done + length];
-            done += length;
-            let unchanged = match self.page(index) {
-                Some(page) => page[within..within + length] == *chunk,
-                None => crate::checksum::is_zero(chunk),
-            };
-            if unchanged {
-                continue;
-            }
-            let mut page = self.page(index).cloned().unwrap_or_else(|| Box::new([0; PAGE]));
-            page[within..within + length].copy_from_slice(chunk);
-            let versions = self.unsynced.entry(index).or_default();
-            if versions.len() == VERSIONS_MAX {
-                versions.remove(1);
-            }
-            versions.push(page);
-        }
-        self.size = self.size.max(offset + bytes.len() as u64);
-    }
-
-    fn sync(&mut self, pages: std::ops::Range<u64>) {
-        let indexes: Vec<u64> = self.unsynced.range(pages).map(|(index, _)| *index).collect();
-        for index in indexes {
-            let last = self.unsynced.remove(&index).and_then(|mut versions| versions.pop());
-            self.durable.extend(last.map(|page| (index, page)));
-        }
-    }
-
-    fn sync_all(&mut self) {
-        self.sync(0..u64::MAX);
-        self.durable_size = self.size;
-    }
-
-    fn lose_power(&mut self, random: &mut SimRandom) {
-        for (index, mut versions) in std::mem::take(&mut self.unsynced) {
-            let durable = self.durable.remove(&index).unwrap_or_else(|| Box::new([0; PAGE]));
-            versions.insert(0, durable);
-            let count = versions.len() as u64;
-            let mut kept = versions[random.below(count) as usize].clone();
-            if random.below(4) == 0 {
-                let other = &versions[random.below(count) as usize];
-                for sector in 0..PAGE / SECTOR {
-                    let range = sector * SECTOR..(sector + 1) * SECTOR;
-                    if random.below(2) == 0 {
-                        kept[range.clone()].copy_from_slice(&other[range]);
-                    }
-                }
-            }
-            self.durable.insert(index, kept);
-        }
-        if random.below(2) == 0 {
-            self.size = self.durable_size;
-            self.durable.retain(|index, _| index * PAGE_SIZE < self.durable_size);
-        }
-        self.durable_size = self.size;
-    }
-}
-
 /// A change of names, by the directory whose sync makes it durable.
 #[derive(Debug, Clone)]
 enum NameChange {
@@ -172,6 +77,11 @@ struct SimDisk {
     boot: u64,
     operations: u64,
     operations_until_power_loss: Option<u64>,
+    /// Bytes that get through of a write in which the power goes.
+    last_write: Option<u64>,
+    /// Seed of the failure of the next sync, if it is to fail.
+    sync_failure: Option<u64>,
+    is_full: bool,
 }
 
 fn directory_of(name: &str) -> String {
@@ -224,6 +134,7 @@ impl SimDisk {
         self.locked = false;
         self.boot += 1;
         self.operations_until_power_loss = None;
+        self.sync_failure = None;
     }
 }
 
@@ -262,6 +173,31 @@ impl SimStorage {
         self.disk().operations_until_power_loss = Some(operations);
     }
 
+    /// As [`SimStorage::lose_power_after`], and if a write comes then, a part of it gets through, in bytes modulo its
+    /// length.
+    pub fn lose_power_within(&self, operations: u64, bytes: u64) {
+        let mut disk = self.disk();
+        disk.operations_until_power_loss = Some(operations);
+        disk.last_write = Some(bytes);
+    }
+
+    /// Whether calls fail because the power went.
+    #[must_use]
+    pub fn is_powerless(&self) -> bool {
+        self.disk().operations_until_power_loss == Some(0)
+    }
+
+    /// The next sync of a file or of a segment fails; what got to the disk is drawn from `seed`. What did not is seen
+    /// by reads until [`Storage::settle`] or a loss of power.
+    pub fn fail_next_sync(&self, seed: u64) {
+        self.disk().sync_failure = Some(seed);
+    }
+
+    /// Whether there is no room for new files.
+    pub fn set_full(&self, is_full: bool) {
+        self.disk().is_full = is_full;
+    }
+
     /// Loses power now and comes back with what survived; older handles are dead. Returns the new handle.
     #[must_use]
     pub fn power_cycle(&self, random: &mut SimRandom) -> SimStorage {
@@ -277,6 +213,7 @@ impl SimStorage {
         disk.locked = false;
         disk.boot += 1;
         disk.operations_until_power_loss = None;
+        disk.sync_failure = None;
         SimStorage { disk: Arc::clone(&self.disk), boot: disk.boot }
     }
 
@@ -286,6 +223,7 @@ impl SimStorage {
         let mut disk = self.disk().clone();
         disk.locked = false;
         disk.operations_until_power_loss = None;
+        disk.sync_failure = None;
         SimStorage { boot: disk.boot, disk: Arc::new(Mutex::new(disk)) }
     }
 
@@ -322,6 +260,26 @@ impl SimStorage {
             *left -= 1;
         }
         Ok(disk)
+    }
+
+    /// If the power goes in this write, some of its bytes get through.
+    fn cut_last_write(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut disk = self.disk();
+        if disk.boot == self.boot && disk.operations_until_power_loss == Some(0) {
+            let length = disk.last_write.take().unwrap_or(0) as usize % (bytes.len() + 1);
+            disk.file(name)?.write(offset, &bytes[..length]);
+        }
+        Ok(())
+    }
+
+    fn sync_pages(&self, name: &str, pages: Range<u64>) -> io::Result<()> {
+        let mut disk = self.changing()?;
+        let Some(seed) = disk.sync_failure.take() else {
+            disk.file(name)?.sync(pages);
+            return Ok(());
+        };
+        disk.file(name)?.fail_sync(pages, &mut SimRandom::new(seed));
+        Err(io::Error::from_raw_os_error(EIO))
     }
 }
 
@@ -394,9 +352,12 @@ impl Storage for SimStorage {
         if disk.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        if disk.is_full {
+            return Err(io::Error::from_raw_os_error(ENOSPC));
+        }
         let file = disk.next_file;
         disk.next_file += 1;
-        disk.files.insert(file, SimFile { size, ..SimFile::default() });
+        disk.files.insert(file, SimFile::of_size(size));
         disk.change(NameChange::Link { name: name.to_owned(), file });
         Ok(())
     }
@@ -406,17 +367,21 @@ impl Storage for SimStorage {
     }
 
     fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.cut_last_write(name, offset, bytes)?;
         self.changing()?.file(name)?.write(offset, bytes);
         Ok(())
     }
 
     fn sync_file(&self, name: &str) -> io::Result<()> {
-        self.changing()?.file(name)?.sync_all();
+        self.sync_pages(name, 0..u64::MAX)?;
+        self.alive()?.file(name)?.sync_all();
         Ok(())
     }
 
     fn settle(&self, name: &str) -> io::Result<()> {
-        self.sync_file(name)
+        self.sync_file(name)?;
+        self.alive()?.file(name)?.drop_cache();
+        Ok(())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -451,7 +416,7 @@ impl Storage for SimStorage {
         let mut memory = vec![0; size as usize];
         let mut disk = self.alive()?;
         let file = disk.file(name)?;
-        for index in file.durable.keys().chain(file.unsynced.keys()) {
+        for index in file.pages().collect::<Vec<_>>() {
             let start = (index * PAGE_SIZE) as usize;
             file.read(index * PAGE_SIZE, &mut memory[start..start + PAGE]);
         }
@@ -474,7 +439,6 @@ impl Segment for SimSegment {
 
     fn sync(&mut self, offset: u64, length: u64) -> io::Result<()> {
         let pages = offset / PAGE_SIZE..(offset + length) / PAGE_SIZE;
-        self.storage.changing()?.file(&self.name)?.sync(pages);
-        Ok(())
+        self.storage.sync_pages(&self.name, pages)
     }
 }

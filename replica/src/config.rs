@@ -4,7 +4,8 @@
 //! its log, committed or not; a cut takes it back. As a log entry it is a tick of the node's own whose free fields
 //! carry the record, so that an engine sees nothing but time passing.
 
-use crate::constants::NODES_MAX;
+use crate::constants::{DISK_NUMBER_BITS, NODES_MAX};
+use crate::log::FrameEnd;
 use mizan_wire::{Operation, RequestHeader};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -17,10 +18,15 @@ const CONTROL_MAGIC: u64 = u64::from_le_bytes(*b"MZCTRL01");
 pub enum Policy {
     /// One fsynced copy, on the primary.
     Disk = 1,
-    /// Fsynced on the primary, in memory on another node.
+    /// `min_sync` copies, one of them fsynced on the primary, the others at least in memory.
     DiskRam = 2,
     /// `min_sync` fsynced copies.
     TwoDisks = 3,
+}
+
+/// Whether two incarnations are of one disk, whatever its node's memory lost in between.
+pub(crate) const fn is_same_disk(one: u64, other: u64) -> bool {
+    (one ^ other) << (u64::BITS - DISK_NUMBER_BITS) == 0
 }
 
 /// Who counts and how many copies are needed.
@@ -30,7 +36,7 @@ pub struct Config {
     pub revision: u32,
     /// Two or three.
     pub node_count: u8,
-    /// Fsynced copies that an acknowledgement needs now.
+    /// Copies that an acknowledgement needs now; the policy says which of them are fsynced.
     pub min_sync: u8,
     /// The number to go back to when enough nodes have caught up.
     pub min_sync_base: u8,
@@ -48,7 +54,7 @@ impl Config {
     #[must_use]
     pub fn new(node_count: u8, policy: Policy) -> Self {
         assert!((2..=NODES_MAX as u8).contains(&node_count), "a cluster has two or three nodes");
-        let min_sync = if policy == Policy::TwoDisks { 2 } else { 1 };
+        let min_sync = if policy == Policy::Disk { 1 } else { 2 };
         Config {
             revision: 0,
             node_count,
@@ -63,6 +69,38 @@ impl Config {
     #[must_use]
     pub fn grants_needed(&self) -> usize {
         usize::from(self.node_count - self.min_sync) + 1
+    }
+
+    /// The incarnation of a node's disk after a restart: another one if the node's memory was counted and may have held
+    /// what its disk does not. The node makes it durable (`Journal::note_incarnation`) before it says hello.
+    ///
+    /// A primary fsyncs what it takes over before it begins its epoch, and what it acknowledges in it. So a log that
+    /// ends in the highest epoch that the node ever saw, its own, lacks nothing that was acknowledged with its help.
+    #[must_use]
+    pub fn incarnation_after_restart(
+        &self,
+        index: u8,
+        incarnation: u64,
+        was_clean: bool,
+        highest_epoch: u64,
+        log_end: FrameEnd,
+    ) -> u64 {
+        let led_last = log_end.epoch == highest_epoch
+            && highest_epoch >= u64::from(self.node_count)
+            && self.owner(highest_epoch) == index;
+        if self.policy != Policy::DiskRam || was_clean || led_last {
+            return incarnation;
+        }
+        incarnation.wrapping_add(1 << DISK_NUMBER_BITS)
+    }
+
+    /// Admitting a disk: how many nodes, the primary included and the new disk not, must confirm the epoch.
+    ///
+    /// As many as a promotion needs, so that one of them knows of any promotion that the old disk may have granted. A
+    /// promotion that needs every node needs the primary too, so it alone is enough.
+    pub(crate) fn confirmations_needed(&self) -> usize {
+        let grants = usize::from(self.node_count - self.min_sync_base) + 1;
+        if grants == usize::from(self.node_count) { 1 } else { grants }
     }
 
     /// The lowest epoch above `highest` that belongs to the node `index`.
@@ -198,6 +236,38 @@ mod tests {
             for min_sync in 1..=count {
                 let config = Config { min_sync, ..Config::new(count, Policy::TwoDisks) };
                 assert!(config.grants_needed() + usize::from(min_sync) > usize::from(count));
+            }
+        }
+    }
+
+    #[test]
+    fn only_memory_that_counted_and_may_be_lost_gives_another_incarnation_of_the_same_disk() {
+        let config = Config::new(3, Policy::DiskRam);
+        let end = |epoch| FrameEnd { epoch, sequence: 9, hash: [1; 16] };
+        let after = |config: Config, was_clean, highest, last| {
+            config.incarnation_after_restart(1, 7, was_clean, highest, end(last))
+        };
+        let renewed = after(config, false, 6, 6);
+        assert_ne!(renewed, 7, "it followed node 0");
+        assert!(is_same_disk(renewed, 7) && !is_same_disk(renewed, 8));
+        assert_ne!(after(config, false, 4, 3), 7, "it was only a candidate in epoch 4");
+        assert_ne!(after(config, false, 1, 1), 7, "epoch 1 belongs to nobody");
+        assert_eq!(after(config, false, 4, 4), 7, "it led epoch 4");
+        assert_eq!(after(config, true, 6, 6), 7, "everything was synced");
+        for policy in [Policy::Disk, Policy::TwoDisks] {
+            assert_eq!(after(Config::new(3, policy), false, 6, 6), 7);
+        }
+    }
+
+    #[test]
+    fn those_who_confirm_an_admission_meet_every_promotion_that_the_old_disk_granted() {
+        for count in [2u8, 3] {
+            for policy in [Policy::Disk, Policy::DiskRam, Policy::TwoDisks] {
+                let config = Config::new(count, policy);
+                let (confirm, grants) = (config.confirmations_needed(), config.grants_needed());
+                let others = usize::from(count) - 1;
+                // Either every other node confirms, or a promotion needs the primary itself.
+                assert!(confirm == others || grants == usize::from(count), "{count} {policy:?}");
             }
         }
     }

@@ -108,7 +108,7 @@ pub enum Refusal {
     NotAdmitted,
     /// Too few nodes answered.
     #[error(
-        "only {grants} of {needed} grants came; start another node, or confirm that entries after {last_sequence} may be lost with --accept-loss-after {last_sequence}"
+        "only {grants} of {needed} grants came; start another node, or confirm with --accept-loss-after {last_sequence} that what was acknowledged behind {last_sequence}, or in an epoch later than that log's last one, may be lost"
     )]
     Grants {
         /// Grants, self included.
@@ -125,6 +125,16 @@ pub enum Refusal {
         peer: u8,
         /// Its last sequence.
         sequence: u64,
+    },
+    /// A primary told of entries as acknowledged that are in no log at hand.
+    #[error(
+        "entries up to {acknowledged} were acknowledged, the best log at hand ends with {last_sequence}; start the node that has them, or confirm that they are lost with --accept-loss-after {last_sequence}"
+    )]
+    Acknowledged {
+        /// Highest sequence that is known to be acknowledged.
+        acknowledged: u64,
+        /// Last sequence of the best log at hand.
+        last_sequence: u64,
     },
     /// A higher epoch was seen on the way.
     #[error("epoch {0} was seen meanwhile; look who is primary now")]
@@ -148,12 +158,12 @@ pub enum Alarm {
     PrimarySilent(u8),
     /// The node stopped: its log calls acknowledged what the primary does not have.
     #[error(
-        "the primary's log parts from this one at {shared}, but up to {commit} was acknowledged here; compare the logs before anything is cut"
+        "the primary's log parts from this one at {shared}, but up to {commit} entries were or may have been acknowledged here; compare the logs, then give this node a new disk"
     )]
     AcknowledgedSuffix {
         /// Last shared sequence.
         shared: u64,
-        /// Highest committed sequence known here.
+        /// Highest sequence that was committed, or that this node may have acknowledged alone before it restarted.
         commit: u64,
     },
     /// The node stopped: two logs differ within one epoch.

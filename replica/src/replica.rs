@@ -4,7 +4,7 @@ mod follow;
 mod lead;
 mod promote;
 
-use crate::config::{Config, Control};
+use crate::config::{Config, Control, is_same_disk};
 use crate::connection::{Connection, Secret};
 use crate::constants::{
     HEARTBEAT_INTERVAL_NS, NODES_MAX, OUTPUTS_MAX, PEER_TIMEOUT_NS, SUSPECT_AFTER_NS,
@@ -94,6 +94,10 @@ pub struct Replica {
     durable: u64,
     applied: u64,
     commit: u64,
+    /// Highest epoch and commit that a primary told of, held here or not.
+    heard_commit: (u64, u64),
+    /// Up to here a log that this node wrote alone may have been acknowledged before it restarted.
+    maybe_acknowledged: u64,
     peers: [Option<Peer>; NODES_MAX],
     state: State,
     follow: Follow,
@@ -126,6 +130,9 @@ impl Replica {
     pub fn new(options: Options) -> Self {
         let (config_sequence, config) = options.log_config.unwrap_or((0, options.base_config));
         let end = options.log.last();
+        let led_alone = config.min_sync == 1
+            && end.epoch >= u64::from(config.node_count)
+            && config.owner(end.epoch) == options.index;
         Replica {
             config,
             config_sequence,
@@ -135,6 +142,8 @@ impl Replica {
             durable: end.sequence,
             applied: 0,
             commit: options.commit.min(end.sequence),
+            heard_commit: (0, 0),
+            maybe_acknowledged: if led_alone { end.sequence } else { 0 },
             peers: [const { None }; NODES_MAX],
             state: State::Standby,
             follow: Follow::default(),
@@ -429,7 +438,22 @@ impl Replica {
             || self.config.incarnations[usize::from(self.options.index)] == self.options.incarnation
     }
 
-    /// Whether a peer's disk is the one that the config record names.
+    /// Whether this disk is the one that the config record names, whatever its node's memory lost.
+    fn is_known_disk_here(&self) -> bool {
+        let admitted = self.config.incarnations[usize::from(self.options.index)];
+        faulty!(self, SkipAdmission) || is_same_disk(admitted, self.options.incarnation)
+    }
+
+    /// Whether a peer's disk is the one that the config record names, whatever its node's memory lost.
+    fn is_known_disk(&self, peer: u8) -> bool {
+        let admitted = self.config.incarnations[usize::from(peer)];
+        faulty!(self, SkipAdmission)
+            || self
+                .peer(peer)
+                .is_some_and(|known| is_same_disk(admitted, known.connection.peer_incarnation))
+    }
+
+    /// Whether a peer's disk is the one that the config record names, and its memory was not lost since.
     fn is_admitted(&self, peer: u8) -> bool {
         faulty!(self, SkipAdmission)
             || self.peer(peer).is_some_and(|known| {

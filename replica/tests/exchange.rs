@@ -63,7 +63,12 @@ struct Net {
 
 impl Net {
     fn new(node_count: u8) -> Self {
-        let nodes = (0..node_count).map(|index| node(index, node_count, 1)).collect();
+        Self::of(node_count, Policy::TwoDisks)
+    }
+
+    fn of(node_count: u8, policy: Policy) -> Self {
+        let config = Config::new(node_count, policy);
+        let nodes = (0..node_count).map(|index| node_of(index, config, 1, Vec::new())).collect();
         let mut net = Net {
             nodes,
             in_flight: VecDeque::new(),
@@ -212,12 +217,47 @@ impl Net {
         self.nodes[usize::from(index)].end()
     }
 
+    /// A node's process starts again on what its disk has of its log.
+    fn restart(&mut self, index: u8, incarnation: u64, frames_lost: usize) {
+        for other in (0..self.nodes.len() as u8).filter(|other| *other != index) {
+            self.disconnect(index, other);
+        }
+        let node = &mut self.nodes[usize::from(index)];
+        let mut log = std::mem::take(&mut node.log);
+        log.truncate(log.len() - frames_lost);
+        let config = node.replica.status().config;
+        let base = Config::new(config.node_count, config.policy);
+        *node = node_of(index, base, incarnation, log);
+    }
+
+    fn connect_all(&mut self) {
+        for one in 0..self.nodes.len() as u8 {
+            for other in one + 1..self.nodes.len() as u8 {
+                if !self.dead.contains(&one) && !self.dead.contains(&other) {
+                    self.disconnect(one, other);
+                    self.connect(one, other);
+                }
+            }
+        }
+        self.run();
+    }
+
     fn role(&self, index: u8) -> Role {
         self.nodes[usize::from(index)].replica.status().role
     }
 }
 
 fn node(index: u8, node_count: u8, incarnation: u64) -> Node {
+    node_of(index, Config::new(node_count, Policy::TwoDisks), incarnation, Vec::new())
+}
+
+/// A node that starts on a log; without one, on the cluster's first entry if its disk is one of the first.
+fn node_of(
+    index: u8,
+    base_config: Config,
+    incarnation: u64,
+    mut frames: Vec<(SharedHeader, Vec<u8>)>,
+) -> Node {
     let header = SharedHeader {
         previous: [0; 16],
         cluster: CLUSTER,
@@ -228,19 +268,24 @@ fn node(index: u8, node_count: u8, incarnation: u64) -> Node {
         semantics_version: 1,
     };
     let payload = b"gen0".to_vec();
-    let mut log = LogIndex::default();
-    let mut frames = Vec::new();
-    if incarnation == 1 {
-        log.push(FrameEnd { epoch: 1, sequence: 1, hash: header.frame_hash(&payload) });
+    if incarnation == 1 && frames.is_empty() {
         frames.push((header, payload));
+    }
+    let mut log = LogIndex::default();
+    let mut log_config = None;
+    for (header, payload) in &frames {
+        let (epoch, sequence) = (header.epoch, header.last_sequence());
+        log.push(FrameEnd { epoch, sequence, hash: header.frame_hash(payload) });
+        let control = Control::from_payload(header.count, payload);
+        log_config = control.map(|control| (sequence, control.config)).or(log_config);
     }
     let replica = Replica::new(Options {
         index,
         cluster: CLUSTER,
         secret: SECRET,
         incarnation,
-        base_config: Config::new(node_count, Policy::TwoDisks),
-        log_config: None,
+        base_config,
+        log_config,
         highest_epoch: 1,
         log,
         commit: 0,
@@ -391,6 +436,165 @@ fn a_new_disk_counts_only_after_it_was_admitted() {
     assert!(net.node(1).replica.status().is_admitted);
     net.write(0, b"two");
     assert_eq!(net.commit(0), net.end(0));
+}
+
+#[test]
+fn a_node_that_heard_the_other_go_solo_is_not_promoted_behind_its_back() {
+    let mut net = Net::new(2);
+    net.promote(0, true, None);
+    net.run();
+    assert_eq!(net.node(1).replica.status().config.min_sync_base, 2);
+    let now_ns = net.now_ns;
+    net.node(1).is_quick = false;
+    net.node(0).replica.handle_admin(Command::Detach, now_ns).unwrap();
+    net.run();
+    assert_eq!(net.node(1).replica.status().config.min_sync, 1, "it heard of it");
+    net.dead = vec![0];
+    net.node(1).is_quick = true;
+    net.sync(1);
+    net.promote(1, false, None);
+    net.pass(400);
+    let last_sequence = net.end(1);
+    assert_eq!(net.node(1).refusals, [Refusal::Grants { grants: 1, needed: 2, last_sequence }]);
+    net.promote(1, false, Some(last_sequence));
+    net.pass(400);
+    assert!(matches!(net.role(1), Role::Primary(_)));
+}
+
+#[test]
+fn a_node_that_only_heard_of_a_later_commit_is_not_promoted_without_a_word_about_losses() {
+    let mut net = Net::new(2);
+    net.promote(0, false, None);
+    net.write(0, b"shared");
+    net.node(1).is_quick = false;
+    // Node 1 hears heartbeats, and no frame gets through to it.
+    net.disconnect(0, 1);
+    let now_ns = net.now_ns;
+    net.node(0).replica.handle_admin(Command::Detach, now_ns).unwrap();
+    net.run();
+    net.write(0, b"acknowledged alone");
+    net.connect(0, 1);
+    while let Some((from, to, bytes)) = {
+        net.drain(0);
+        net.drain(1);
+        net.in_flight.pop_front()
+    } {
+        if bytes[40] != 6 {
+            let _ = net.node(to).replica.handle_message(from, &bytes, now_ns);
+        }
+    }
+    net.dead = vec![0];
+    net.disconnect(0, 1);
+    net.node(1).is_quick = true;
+    let (acknowledged, last_sequence) = (net.commit(0), net.end(1));
+    assert!(acknowledged > last_sequence);
+    net.promote(1, false, None);
+    net.pass(400);
+    let refusal = Refusal::Acknowledged { acknowledged, last_sequence };
+    assert_eq!(net.node(1).refusals, [refusal]);
+    net.promote(1, false, Some(last_sequence));
+    net.pass(400);
+    assert!(matches!(net.role(1), Role::Primary(_)));
+}
+
+#[test]
+fn what_a_node_wrote_alone_before_it_restarted_is_not_cut_although_no_frame_calls_it_acknowledged()
+{
+    let mut net = Net::new(2);
+    net.promote(0, false, None);
+    net.write(0, b"shared");
+    net.disconnect(0, 1);
+    let now_ns = net.now_ns;
+    net.node(0).replica.handle_admin(Command::Detach, now_ns).unwrap();
+    net.run();
+    net.write(0, b"acknowledged alone");
+    let shared = net.end(1);
+    net.dead = vec![0];
+    // A rival that did not hear of it.
+    net.promote(1, true, None);
+    net.pass(400);
+    assert!(matches!(net.role(1), Role::Primary(_)));
+    net.dead.clear();
+    net.restart(0, 1, 0);
+    assert_eq!(net.node(0).replica.status().commit, 0, "its frames name no commit");
+    let commit = net.end(0);
+    net.connect_all();
+    net.pass(200);
+    assert_eq!(net.node(0).alarms, [Alarm::AcknowledgedSuffix { shared, commit }]);
+    assert!(net.node(0).cuts.is_empty());
+}
+
+#[test]
+fn where_a_promotion_needs_every_node_the_primary_alone_admits_a_new_disk() {
+    for policy in [Policy::Disk, Policy::TwoDisks] {
+        let mut net = Net::of(2, policy);
+        net.promote(0, false, None);
+        net.disconnect(0, 1);
+        let now_ns = net.now_ns;
+        net.node(0).replica.handle_admin(Command::Detach, now_ns).unwrap();
+        net.run();
+        net.write(0, b"one");
+        net.nodes[1] = node_of(1, Config::new(2, policy), 2, Vec::new());
+        net.connect(0, 1);
+        net.pass(300);
+        let config = net.node(0).replica.status().config;
+        assert_eq!(config.incarnations[1], 2, "{policy:?}");
+        assert_eq!(config.min_sync, config.min_sync_base, "{policy:?}");
+        net.write(0, b"two");
+        assert_eq!(net.commit(0), net.end(0), "{policy:?}");
+    }
+}
+
+#[test]
+fn under_disk_ram_a_copy_in_memory_counts_and_its_node_can_be_promoted_alone() {
+    let mut net = Net::of(2, Policy::DiskRam);
+    net.promote(0, false, None);
+    net.node(1).is_quick = false;
+    net.write(0, b"in memory there");
+    assert_eq!(net.commit(0), net.end(0));
+    net.node(0).is_quick = false;
+    net.write(0, b"in memory on both");
+    assert!(net.commit(0) < net.end(0), "the primary's own disk has to have it");
+    net.dead = vec![0];
+    net.node(1).is_quick = true;
+    net.sync(1);
+    net.promote(1, false, None);
+    net.pass(400);
+    assert!(matches!(net.role(1), Role::Primary(_)));
+    assert!(net.node(1).log.iter().any(|(_, payload)| payload == b"in memory there"));
+}
+
+#[test]
+fn under_disk_ram_a_node_that_lost_its_memory_counts_only_after_it_was_admitted_again() {
+    let mut net = Net::of(2, Policy::DiskRam);
+    net.promote(0, false, None);
+    net.write(0, b"on both disks");
+    net.node(1).is_quick = false;
+    net.write(0, b"in memory there");
+    let acknowledged = net.end(0);
+    assert_eq!(net.commit(0), acknowledged);
+    let renewed = 1 | 1 << 48;
+    net.restart(1, renewed, 1);
+    net.dead = vec![0];
+    net.promote(1, false, None);
+    net.pass(400);
+    let last_sequence = net.end(1);
+    assert_eq!(net.node(1).refusals, [Refusal::Grants { grants: 0, needed: 1, last_sequence }]);
+    // With every disk's grant it may lead: the primary's is among them.
+    net.dead.clear();
+    net.connect_all();
+    net.promote(1, false, None);
+    net.pass(400);
+    assert!(matches!(net.role(1), Role::Primary(_)));
+    assert!(net.end(1) > acknowledged);
+    assert_eq!(net.node(1).replica.status().config.incarnations[..2], [1, renewed]);
+    net.restart(1, renewed | 1 << 49, 0);
+    net.connect_all();
+    net.promote(0, false, None);
+    net.pass(400);
+    net.write(0, b"more");
+    assert_eq!(net.commit(0), net.end(0));
+    assert_eq!(net.node(0).replica.status().config.incarnations[1], renewed | 1 << 49);
 }
 
 #[test]

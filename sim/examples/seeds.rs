@@ -19,6 +19,12 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(count).with_style(style);
     let (mut failures, mut sums) = (0u64, [0u64; 6]);
+    if arguments.iter().any(|argument| argument == "--log") {
+        let options = Options { node_count, ..Options::new(first) };
+        let (outcome, log) = mizan_sim::run_logged(&options);
+        log.iter().for_each(|line| println!("{line}"));
+        return if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     for seed in first..first + count {
         match run(&Options { node_count, ..Options::new(seed) }) {
             Ok(report) => {

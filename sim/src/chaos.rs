@@ -1,9 +1,17 @@
-//! What goes wrong, and the operator who promotes.
+//! What goes wrong.
 
 use crate::node::format;
 use crate::oracle::Violation;
 use crate::world::{Event, Healing, MS, World};
-use mizan_replica::{Command, Role};
+use mizan_journal::sim::SimRandom;
+use mizan_replica::constants::DISK_NUMBER_BITS;
+
+/// Forward or back, by seconds, now and then by an hour.
+fn clock_jump_ns(random: &mut SimRandom) -> i64 {
+    let longest_ms = if random.below(8) == 0 { 3_600_000 } else { 2_000 };
+    let jump_ns = (random.below(longest_ms) * MS) as i64;
+    if random.below(3) == 0 { -jump_ns } else { jump_ns }
+}
 
 impl World {
     /// A node's process ends; with its power gone, so is what was not synced.
@@ -19,7 +27,28 @@ impl World {
             place.storage.restart()
         };
         self.report.crashes += 1;
+        if loses_power {
+            self.report.power_losses += 1;
+        } else {
+            self.report.kills += 1;
+        }
         self.note(&format!("node {index} crashes, power lost: {loses_power}"));
+        self.leave(index);
+    }
+
+    /// A process ends in order: everything is synced, and its disk knows.
+    fn stop(&mut self, index: u8) {
+        let place = &mut self.places[usize::from(index)];
+        let Some(node) = place.node.take() else { return };
+        place.life += 1;
+        let is_closed = node.journal.is_some_and(|journal| journal.close().is_ok());
+        place.storage = place.storage.restart();
+        self.note(&format!("node {index} stops, in order: {is_closed}"));
+        self.leave(index);
+    }
+
+    /// What the end of a process does to the others.
+    fn leave(&mut self, index: u8) {
         for other in (0..self.node_count()).filter(|other| *other != index) {
             self.disconnect(index, other);
         }
@@ -39,27 +68,40 @@ impl World {
         self.after(delay_ns, Event::Chaos);
         let node = self.random.below(self.node_count().into()) as u8;
         let length_ns = (50 + self.random.below(1_200)) * MS;
-        match self.random.below(13) {
+        self.strike(node, length_ns)
+    }
+
+    fn strike(&mut self, node: u8, length_ns: u64) -> Result<(), Violation> {
+        let random = &mut self.random;
+        let place = &mut self.places[usize::from(node)];
+        match random.below(21) {
             0 | 1 => self.crash(node, true),
-            2 => self.crash(node, false),
-            3 => {
-                let operations = self.random.below(12);
-                self.places[usize::from(node)].storage.lose_power_after(operations);
-            }
-            4 => self.part(node, length_ns, true),
-            5 => self.part(node, length_ns, false),
-            6 => self.isolate(node, length_ns),
+            2 | 3 => self.crash(node, false),
+            4 => self.stop(node),
+            5 => place.storage.lose_power_within(random.below(12), random.next_u64()),
+            6 => place.storage.fail_next_sync(random.next_u64()),
             7 => {
-                self.note(&format!("node {node} pauses"));
-                self.places[usize::from(node)].paused_until_ns = self.now_ns + length_ns;
+                place.storage.set_full(true);
+                self.note(&format!("node {node} has no room left"));
+                self.after(length_ns, Event::Heal { what: Healing::Full { node } });
             }
-            8 => {
-                self.places[usize::from(node)].sync_ns = (1 + self.random.below(100)) * MS;
+            8 | 9 => return self.damage(node),
+            10 => self.part(node, length_ns, true),
+            11 => self.part(node, length_ns, false),
+            12 => self.isolate(node, length_ns),
+            13 => {
+                place.paused_until_ns = self.now_ns + length_ns;
+                self.note(&format!("node {node} pauses"));
+            }
+            14 => {
+                // Once in a while a sync takes as long as on a disk that is about to fail.
+                let longest_ms = if random.below(4) == 0 { 3_000 } else { 100 };
+                place.sync_ns = (1 + random.below(longest_ms)) * MS;
                 self.after(length_ns, Event::Heal { what: Healing::Slow { node } });
             }
-            9 => self.loss_percent = self.random.below(6),
-            10 => self.places[usize::from(node)].clock_skew_ns += self.random.below(2_000) * MS,
-            11 => self.wipe(node)?,
+            15 => self.loss_percent = random.below(6),
+            16 => place.clock_skew_ns += clock_jump_ns(random),
+            17 => return self.wipe(node),
             _ => return self.promote(node),
         }
         Ok(())
@@ -86,30 +128,49 @@ impl World {
         }
     }
 
+    /// Whether a disk may go: no other one is damaged, new, or alone with what was acknowledged.
+    pub(crate) fn is_every_copy_whole(&self) -> bool {
+        let incarnations: Vec<u64> = self.places.iter().map(|place| place.incarnation).collect();
+        self.single.is_none()
+            && !self.places.iter().any(|place| place.is_damaged)
+            && self.places.iter().filter_map(|place| place.node.as_ref()).any(|node| {
+                let config = node.replica.status().config;
+                node.is_primary
+                    && node.has_committed_config()
+                    && config.min_sync == config.min_sync_base
+                    && config.incarnations[..incarnations.len()] == incarnations
+            })
+    }
+
     /// A disk is replaced: only while every other copy is whole, as an operator would.
     fn wipe(&mut self, index: u8) -> Result<(), Violation> {
-        let incarnations: Vec<u64> = self.places.iter().map(|place| place.incarnation).collect();
-        let all_admitted = self.places.iter().any(|place| {
-            place.node.as_ref().is_some_and(|node| {
-                let status = node.replica.status();
-                matches!(status.role, Role::Primary(_))
-                    && status.config.incarnations[..incarnations.len()] == incarnations
-                    && node
-                        .log
-                        .iter()
-                        .rev()
-                        .find(|frame| frame.control().is_some())
-                        .is_some_and(|frame| frame.header.last_sequence() <= status.commit)
-            })
-        });
-        if !all_admitted {
+        if !self.is_every_copy_whole() {
             return Ok(());
         }
         self.crash(index, true);
+        self.new_disk(index)
+    }
+
+    /// A node stopped with an alarm: somebody has looked, and it gets a new disk.
+    pub(crate) fn replace_stopped(&mut self, index: u8) -> Result<(), Violation> {
+        let node = self.places[usize::from(index)].node.as_ref();
+        if node.is_none_or(|node| node.replica.status().role != mizan_replica::Role::Stopped) {
+            return Ok(());
+        }
+        self.crash(index, true);
+        self.new_disk(index)
+    }
+
+    /// An empty disk takes the place of the one that a node had.
+    pub(crate) fn new_disk(&mut self, index: u8) -> Result<(), Violation> {
         let place = &mut self.places[usize::from(index)];
-        place.incarnation += 1;
+        place.incarnation = (place.incarnation & ((1 << DISK_NUMBER_BITS) - 1)) + 1;
         place.storage = format(index, place.incarnation)
             .map_err(|error| Violation::State(error.to_string()))?;
+        place.is_damaged = false;
+        if self.single == Some(index) {
+            self.single = None;
+        }
         self.report.wipes += 1;
         self.note(&format!("node {index} gets a new disk"));
         Ok(())
@@ -125,6 +186,7 @@ impl World {
                     }
                 }
             }
+            Healing::Full { node } => self.places[usize::from(node)].storage.set_full(false),
             Healing::Slow { node } => self.places[usize::from(node)].sync_ns = MS / 2,
         }
     }
@@ -140,29 +202,9 @@ impl World {
             let place = &mut self.places[usize::from(index)];
             place.paused_until_ns = now_ns;
             place.sync_ns = MS / 2;
+            place.storage.set_full(false);
             self.start(index)?;
         }
         Ok(())
-    }
-
-    fn promote(&mut self, index: u8) -> Result<(), Violation> {
-        let now_ns = self.now_ns;
-        let Some(node) = &mut self.places[usize::from(index)].node else { return Ok(()) };
-        let command = Command::Promote { solo: false, accept_loss_after: None };
-        let outcome = node.replica.handle_admin(command, now_ns);
-        self.note(&format!("operator promotes {index}: {outcome:?}"));
-        self.drain(index)
-    }
-
-    /// The operator looks from time to time: where nothing is committed any more, somebody is promoted.
-    pub(crate) fn operate(&mut self) -> Result<(), Violation> {
-        let pause_ns = (400 + self.random.below(300)) * MS;
-        self.after(pause_ns, Event::Operator);
-        let seen = std::mem::take(&mut self.last_commit);
-        if seen > 0 {
-            return Ok(());
-        }
-        let index = self.random.below(self.node_count().into()) as u8;
-        self.promote(index)
     }
 }

@@ -1,7 +1,9 @@
 //! Clients: a session, one request at a time, repeated to one node after the other until it is answered.
+//!
+//! A visitor is a client that comes under another name every few requests: its old sessions are there to be evicted.
 
 use crate::node::Reply;
-use crate::oracle::{Oracle, Violation};
+use crate::oracle::{Floor, Oracle, Violation};
 use crate::workload::{accounts, header, transfers};
 use mizan_journal::sim::SimRandom;
 use mizan_wire::{
@@ -10,10 +12,13 @@ use mizan_wire::{
 };
 use zerocopy::{FromBytes, IntoBytes};
 
-/// What a client sends.
+/// Requests of one visit.
+const VISIT: u64 = 3;
+
+/// What a client sends; a repetition has the same tag.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
-    Write { header: Box<RequestHeader>, body: Vec<u8> },
+    Write { tag: u64, header: Box<RequestHeader>, body: Vec<u8> },
     Read { tag: u64 },
 }
 
@@ -22,51 +27,63 @@ pub(crate) enum Ask {
 pub(crate) enum Answer {
     NotPrimary,
     Reply(Box<Reply>),
-    Read { tag: u64, sequence: u64 },
+    Read { tag: u64, epoch: u64, sequence: u64 },
 }
 
 /// One client.
 pub(crate) struct Client {
     index: usize,
+    is_visitor: bool,
+    visits: u64,
     session: u64,
     request: u64,
     next_id: u64,
     has_accounts: bool,
     transfers: Vec<Transfer>,
-    read_tag: u64,
+    tag: u64,
     /// What was acknowledged by anybody when the read was sent.
-    read_floor: u64,
+    read_floor: Floor,
     ask: Option<Ask>,
     pub(crate) target: u8,
     pub(crate) done: u64,
     /// Number of the last plan to speak.
     pub(crate) turn: u64,
     pub(crate) sent_ns: u64,
+    /// Sessions that were gone when they were used.
+    pub(crate) sessions_lost: u64,
     node_count: u8,
 }
 
 impl Client {
-    pub(crate) fn new(index: usize, node_count: u8) -> Self {
+    pub(crate) fn new(index: usize, is_visitor: bool, node_count: u8) -> Self {
         Client {
             index,
+            is_visitor,
+            visits: 0,
             session: 0,
             request: 0,
             next_id: 1,
-            has_accounts: false,
+            has_accounts: is_visitor,
             transfers: Vec::new(),
-            read_tag: 0,
-            read_floor: 0,
+            tag: 0,
+            read_floor: Floor::new(),
             ask: None,
             target: 0,
             done: 0,
             turn: 0,
             sent_ns: 0,
+            sessions_lost: 0,
             node_count,
         }
     }
 
     fn id(&self) -> u64 {
         self.index as u64 + 1
+    }
+
+    /// Its name in the log; a visitor has another one at every visit.
+    fn name(&self) -> u128 {
+        u128::from(self.id()) | u128::from(self.visits) << 64
     }
 
     /// What to send now: the open request again, or a new one.
@@ -78,29 +95,39 @@ impl Client {
     }
 
     fn next_ask(&mut self, random: &mut SimRandom, oracle: &Oracle) -> Ask {
+        self.tag += 1;
+        let tag = self.tag;
+        if self.is_visitor && self.request >= VISIT {
+            self.visits += 1;
+            self.session = 0;
+        }
         let (mut head, body) = if self.session == 0 {
             (header(Operation::Register, &[]), Vec::new())
         } else if !self.has_accounts {
             let body = accounts().as_bytes().to_vec();
             (header(Operation::CreateAccounts, &body), body)
         } else if random.below(5) == 0 {
-            self.read_tag += 1;
-            self.read_floor = oracle.acknowledged_sequence;
-            return Ask::Read { tag: self.read_tag };
+            self.read_floor = oracle.floor();
+            return Ask::Read { tag };
         } else {
             self.transfers = transfers(random, self.id(), self.next_id);
             self.next_id += self.transfers.len() as u64;
             let body = self.transfers.as_bytes().to_vec();
             (header(Operation::CreateTransfers, &body), body)
         };
-        head.client = self.id().into();
+        head.client = self.name();
         head.session = self.session;
         if self.session != 0 {
             self.request += 1;
             head.request = self.request;
             head.replies_received = self.request - 1;
         }
-        Ask::Write { header: Box::new(head), body }
+        Ask::Write { tag, header: Box::new(head), body }
+    }
+
+    /// Whether a request is open.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.ask.is_some()
     }
 
     /// The node did not answer, or is not the one.
@@ -116,14 +143,17 @@ impl Client {
         oracle: &mut Oracle,
     ) -> Result<bool, Violation> {
         match (answer, &self.ask) {
-            (Answer::Read { tag, sequence }, Some(Ask::Read { .. })) if *tag == self.read_tag => {
-                oracle.read(*sequence, self.read_floor)?;
-            }
-            (Answer::Reply(reply), Some(Ask::Write { header, .. }))
-                if reply.request == header.request =>
+            (Answer::Read { tag, epoch, sequence }, Some(Ask::Read { tag: asked }))
+                if tag == asked =>
             {
-                let (operation, count) = (header.operation, header.event_count);
-                self.hear_reply(node, reply, operation, count, oracle)?;
+                oracle.read(*epoch, *sequence, &self.read_floor)?;
+            }
+            (Answer::Reply(reply), Some(Ask::Write { tag, header, .. })) if reply.tag == *tag => {
+                let header = header.clone();
+                oracle.take(node, &header, reply)?;
+                if !self.hear_reply(reply, &header, oracle)? {
+                    self.begin_again();
+                }
             }
             _ => return Ok(false),
         }
@@ -132,36 +162,51 @@ impl Client {
         Ok(true)
     }
 
+    /// Takes a reply in; whether the request was executed.
     fn hear_reply(
         &mut self,
-        node: u8,
         reply: &Reply,
-        operation: u16,
-        event_count: u32,
+        header: &RequestHeader,
         oracle: &mut Oracle,
-    ) -> Result<(), Violation> {
+    ) -> Result<bool, Violation> {
         let output = &reply.output;
-        if output.status != RequestStatus::Ok {
-            let status = output.status;
-            return Err(Violation::State(format!("a sound request was refused: {status:?}")));
+        match output.status {
+            RequestStatus::Ok => {}
+            // Sessions that were idle are evicted; whether this one was is for the model to say.
+            RequestStatus::SessionUnknown | RequestStatus::SessionsFull => return Ok(false),
+            // The log went back, and the session with it.
+            _ if oracle.has_losses() => return Ok(false),
+            status => {
+                return Err(Violation::State(format!("a sound request was refused: {status:?}")));
+            }
         }
-        oracle.acknowledge(node, reply.epoch, reply.sequence)?;
-        if operation == Operation::Register.number() {
+        if header.operation == Operation::Register.number() {
             let record = RegisterRecord::read_from_bytes(output.body())
                 .map_err(|_| Violation::State("a registration without a record".to_owned()))?;
             self.session = record.session;
-            return Ok(());
+            self.request = record.request_last;
+            return Ok(true);
+        }
+        if header.operation == Operation::CreateAccounts.number() {
+            self.has_accounts = true;
+            return Ok(true);
         }
         let exceptions: Vec<ResultException> = output
             .body()
             .chunks_exact(size_of::<ResultException>())
             .filter_map(|bytes| ResultException::read_from_bytes(bytes).ok())
             .collect();
-        let results = expand_results(output.timestamp, event_count, &exceptions);
-        if operation == Operation::CreateAccounts.number() {
-            self.has_accounts = true;
-            return Ok(());
-        }
-        oracle.results(&self.transfers, &results)
+        let results = expand_results(output.timestamp, header.event_count, &exceptions);
+        oracle.results(&self.transfers, &results, reply)?;
+        Ok(true)
+    }
+
+    /// Gives the open request up, its fate unknown, and asks for a session.
+    fn begin_again(&mut self) {
+        self.sessions_lost += u64::from(self.session != 0);
+        self.ask = None;
+        self.session = 0;
+        self.request = 0;
+        self.has_accounts = self.is_visitor;
     }
 }

@@ -1,18 +1,21 @@
 //! Driving a node: carrying out what its replica asks for, in order.
 
 use crate::client::{Answer, Ask};
-use crate::node::{SimNode, faulty};
+use crate::node::{Origin, SimNode, StoredFrame, faulty};
 use crate::oracle::Violation;
 use crate::workload::{CLOCK_START_NS, entry, header};
-use crate::world::{Event, World};
+use crate::world::{Event, MS, World};
 use mizan_engine::ApplyError;
 use mizan_journal::JournalError;
-use mizan_replica::{Alarm, Control, ControlKind, Output, Role};
+use mizan_replica::{Alarm, Control, ControlKind, FrameEnd, Output, Refusal, Role};
 use mizan_wire::{Operation, RequestHeader};
 use zerocopy::IntoBytes;
 
 /// The engine remembers 64 digests, one per 8 entries; a record of one that it forgot would break the log.
 const DIGEST_AGE_MAX: u64 = 256;
+
+/// How long it takes until somebody looks after a node that stopped.
+const LOOK_NS: u64 = 100 * MS;
 
 /// Why a node cannot go on.
 pub(crate) enum Halt {
@@ -50,7 +53,7 @@ impl World {
         }
     }
 
-    /// A journal that fails takes its process with it; everything else is a broken promise.
+    /// A journal that fails takes its process with it, and is not asked again; everything else is a broken promise.
     pub(crate) fn judge_halt(
         &mut self,
         index: u8,
@@ -60,7 +63,8 @@ impl World {
             Ok(()) => Ok(()),
             Err(Halt::Journal(error)) => {
                 self.note(&format!("node {index}: {error}"));
-                self.crash(index, true);
+                let loses_power = self.places[usize::from(index)].storage.is_powerless();
+                self.crash(index, loses_power);
                 Ok(())
             }
             Err(Halt::Apply(error)) => {
@@ -79,6 +83,7 @@ impl World {
             Output::Send { peer, bytes } => self.send(index, peer, bytes),
             Output::Disconnect { peer } => self.disconnect(index, peer),
             Output::PersistEpoch(epoch) => {
+                self.highest_epoch = self.highest_epoch.max(epoch);
                 let node = self.node(index);
                 if !faulty!(node, GrantNotPersisted) {
                     node.journal().note_epoch(epoch)?;
@@ -109,10 +114,24 @@ impl World {
             Output::Commit(sequence) => self.commit(index, sequence)?,
             Output::ReadsConfirmed(round) => self.answer_reads(index, round),
             Output::RoleChanged(role) => self.change_role(index, role),
-            Output::PromotionRefused(refusal) => self.note(&format!("node {index}: {refusal}")),
+            Output::PromotionRefused(refusal) => {
+                self.note(&format!("node {index}: {refusal}"));
+                let place = &mut self.places[usize::from(index)];
+                place.accepting = false;
+                place.refused_at = match refusal {
+                    Refusal::Grants { last_sequence, .. }
+                    | Refusal::Acknowledged { last_sequence, .. }
+                    | Refusal::WrongLoss { last_sequence } => Some(last_sequence),
+                    _ => None,
+                };
+            }
             Output::Alarm(alarm) => {
                 self.note(&format!("node {index}: {alarm}"));
-                if !matches!(
+                let end_epoch = self.node(index).log.last().map_or(0, |last| last.header.epoch);
+                if self.oracle.excuses_alarm(&alarm, end_epoch) {
+                    // What was given up is found again. Somebody looks, and gives the node a new disk.
+                    self.after(LOOK_NS, Event::Replace { node: index });
+                } else if !matches!(
                     alarm,
                     Alarm::PrimarySilent(_) | Alarm::SingleCopy | Alarm::Admitted(_)
                 ) {
@@ -131,10 +150,16 @@ impl World {
             node.journal().set_epoch(epoch)?;
             let end = node.log.last().map_or(0, |frame| frame.header.last_sequence());
             node.apply_to(end)?;
+            let log_end = node.log.last().map_or(FrameEnd::START, StoredFrame::end);
+            if std::mem::take(&mut self.places[usize::from(index)].accepting) {
+                self.report.losses_accepted += 1;
+                self.oracle.accept_loss(epoch, log_end);
+            }
         } else if !node.pending.is_empty() {
             // A control entry is alone in its frame.
             node.append_pending()?;
         }
+        let node = self.node(index);
         node.append_own(control.entry(clock_ns).as_bytes(), 1)?;
         let end = node.log.last().map_or(0, |frame| frame.header.last_sequence());
         node.apply_to(end)?;
@@ -155,7 +180,7 @@ impl World {
             replies.extend(node.held.pop_front().map(|(_, reply)| reply));
         }
         for reply in replies {
-            self.answer(index, reply.client, Answer::Reply(Box::new(reply)));
+            self.answer(index, reply.origin.client, Answer::Reply(Box::new(reply)));
         }
         self.last_commit = self.last_commit.max(sequence);
         Ok(())
@@ -165,12 +190,12 @@ impl World {
     fn judge_committed(&mut self, index: u8) -> Result<(), Halt> {
         let node = self.node(index);
         let upto = node.commit.min(node.engine.sequence());
-        let digests: Vec<(u64, u128)> = (node.judged + 1..=upto)
-            .filter_map(|at| Some((at, *node.digests.get(at as usize - 1)?)))
+        let digests: Vec<(u64, u128, u64)> = (node.judged + 1..=upto)
+            .filter_map(|at| Some((at, *node.digests.get(at as usize - 1)?, node.epoch_of(at))))
             .collect();
         node.judged = node.judged.max(upto);
-        for (sequence, digest) in digests {
-            self.oracle.committed(index, sequence, digest)?;
+        for (sequence, digest, epoch) in digests {
+            self.oracle.committed(index, sequence, digest, epoch)?;
         }
         Ok(())
     }
@@ -187,7 +212,8 @@ impl World {
     }
 
     pub(crate) fn clock_ns(&self, index: u8) -> u64 {
-        CLOCK_START_NS + self.now_ns + self.places[usize::from(index)].clock_skew_ns
+        let skew_ns = self.places[usize::from(index)].clock_skew_ns;
+        (CLOCK_START_NS + self.now_ns).saturating_add_signed(skew_ns)
     }
 
     pub(crate) fn schedule_sync(&mut self, index: u8) {
@@ -246,7 +272,7 @@ impl World {
         let replies: Vec<_> =
             node.held.iter().filter(is_stale).map(|(_, reply)| reply.clone()).collect();
         for reply in replies {
-            self.answer(index, reply.client, Answer::Reply(Box::new(reply)));
+            self.answer(index, reply.origin.client, Answer::Reply(Box::new(reply)));
         }
     }
 
@@ -286,16 +312,16 @@ impl World {
             return Ok(());
         }
         match ask {
-            Ask::Write { mut header, body } => {
+            Ask::Write { tag, mut header, body } => {
                 header.clock_reading = clock_ns;
-                node.pending.push((Some(client), entry(&header, &body)));
+                node.pending.push((Some(Origin { client, tag }), entry(&header, &body)));
                 let outcome = self.flush(index);
                 self.judge_halt(index, outcome)?;
             }
             Ask::Read { tag } => {
                 if faulty!(node, ReadWithoutRound) {
-                    let sequence = node.commit;
-                    self.answer(index, client, Answer::Read { tag, sequence });
+                    let (epoch, sequence) = (node.replica.status().epoch, node.commit);
+                    self.answer(index, client, Answer::Read { tag, epoch, sequence });
                 } else if let Some(round) = node.replica.begin_read_round() {
                     node.reads.push((round, client, tag));
                 }
@@ -306,12 +332,12 @@ impl World {
 
     fn answer_reads(&mut self, index: u8, round: u64) {
         let node = self.node(index);
-        let sequence = node.commit;
+        let (epoch, sequence) = (node.replica.status().epoch, node.commit);
         let (ready, waiting) = node.reads.drain(..).partition(|read| read.0 <= round);
         node.reads = waiting;
         let ready: Vec<(u64, usize, u64)> = ready;
         for (_, client, tag) in ready {
-            self.answer(index, client, Answer::Read { tag, sequence });
+            self.answer(index, client, Answer::Read { tag, epoch, sequence });
         }
     }
 }

@@ -11,8 +11,11 @@
 
 mod chaos;
 mod client;
+mod damage;
 mod drive;
+mod network;
 pub mod node;
+mod operator;
 pub mod oracle;
 mod workload;
 mod world;
@@ -21,6 +24,42 @@ mod world;
 pub use node::SimFault;
 pub use oracle::Violation;
 
+/// A policy by its name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PolicyName {
+    /// Two fsynced copies.
+    TwoDisks,
+    /// One fsynced copy.
+    Disk,
+    /// One fsynced copy and one in memory.
+    DiskRam,
+}
+
+impl PolicyName {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::TwoDisks, Self::Disk, Self::DiskRam];
+
+    /// The name as people write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TwoDisks => "two-disks",
+            Self::Disk => "disk",
+            Self::DiskRam => "disk+ram",
+        }
+    }
+}
+
+impl From<PolicyName> for mizan_replica::Policy {
+    fn from(name: PolicyName) -> Self {
+        match name {
+            PolicyName::TwoDisks => Self::TwoDisks,
+            PolicyName::Disk => Self::Disk,
+            PolicyName::DiskRam => Self::DiskRam,
+        }
+    }
+}
+
 /// What a run is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -28,6 +67,8 @@ pub struct Options {
     pub seed: u64,
     /// Two or three; `None` lets the seed choose.
     pub node_count: Option<u8>,
+    /// What an acknowledgement means; `None` lets the seed choose.
+    pub policy: Option<PolicyName>,
     /// A deliberate mistake of every node.
     #[cfg(feature = "unsafe-faults")]
     pub fault: Option<SimFault>,
@@ -40,6 +81,7 @@ impl Options {
         Options {
             seed,
             node_count: None,
+            policy: None,
             #[cfg(feature = "unsafe-faults")]
             fault: None,
         }
@@ -59,24 +101,41 @@ pub struct Report {
     pub reads: u64,
     /// Times that a node became primary.
     pub promotions: u64,
-    /// Crashes of all sorts.
+    /// Ends of processes, of all sorts.
     pub crashes: u64,
+    /// Of these, kills: the process is gone, what it wrote is not.
+    pub kills: u64,
+    /// Of these, losses of power: what was not synced may be gone, too.
+    pub power_losses: u64,
     /// Logs cut back.
     pub cuts: u64,
     /// Disks replaced.
     pub wipes: u64,
+    /// Disks damaged at rest.
+    pub damages: u64,
+    /// Promotions for which an operator gave up what a log at hand lacked.
+    pub losses_accepted: u64,
+    /// Times that a node was told to acknowledge alone.
+    pub singles: u64,
+    /// Sessions that had been evicted, or lost with an accepted loss, when their client came back.
+    pub sessions_lost: u64,
 }
 
 /// A run that broke a promise.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "seed {seed}, {nodes} nodes: {violation}; repeat with: cargo run --release -p mizan-sim --example seeds -- --first {seed} --seeds 1"
+    "seed {seed}, {nodes} nodes, {policy}: {violation}; repeat with: mizan sim --first {seed} --seeds 1{flags}",
+    policy = policy.name()
 )]
 pub struct Failure {
     /// The seed.
     pub seed: u64,
     /// Nodes of the cluster.
     pub nodes: u8,
+    /// The policy.
+    pub policy: PolicyName,
+    /// What was asked for beside the seed, as flags.
+    pub flags: String,
     /// Which promise.
     pub violation: Violation,
     /// The last events.
@@ -88,14 +147,30 @@ pub struct Failure {
 /// # Errors
 /// The first broken promise.
 pub fn run(options: &Options) -> Result<Report, Box<Failure>> {
+    play(options, &mut world::World::new(options))
+}
+
+/// Plays one seed and gives everything that happened in it, event by event.
+#[must_use]
+pub fn run_logged(options: &Options) -> (Result<Report, Box<Failure>>, Vec<String>) {
     let mut world = world::World::new(options);
-    match world.play() {
-        Ok(()) => Ok(world.report()),
-        Err(violation) => Err(Box::new(Failure {
+    world.keep_log();
+    let outcome = play(options, &mut world);
+    (outcome, world.take_log())
+}
+
+fn play(options: &Options, world: &mut world::World) -> Result<Report, Box<Failure>> {
+    world.play().map_err(|violation| {
+        let nodes = options.node_count.map(|count| format!(" --nodes {count}"));
+        let policy = options.policy.map(|policy| format!(" --policy {}", policy.name()));
+        Box::new(Failure {
             seed: options.seed,
             nodes: world.node_count(),
+            policy: world.policy(),
+            flags: [nodes, policy].into_iter().flatten().collect(),
             violation,
             trace: world.trace(),
-        })),
-    }
+        })
+    })?;
+    Ok(world.report())
 }

@@ -7,7 +7,8 @@ use crate::workload::{CLUSTER, genesis};
 use mizan_engine::{ApplyError, Engine, Output, Resolved};
 use mizan_journal::sim::SimStorage;
 use mizan_journal::{
-    FormatOptions, Frame, Hash, Journal, JournalError, OpenOptions, Prepare, SharedHeader, cut_back,
+    FormatOptions, Frame, Hash, Journal, JournalError, OpenOptions, Prepare, RecoveryReport,
+    SharedHeader, cut_back,
 };
 use mizan_replica::{Config, Control, FrameEnd, LogIndex, Options, Replica};
 use mizan_wire::limits::HEADER_SIZE;
@@ -33,6 +34,10 @@ pub enum SimFault {
     GrantNotPersisted,
     /// Reads are answered without asking anybody.
     ReadWithoutRound,
+    /// A standby does not carry out registrations that evict an idle session.
+    LostEviction,
+    /// A node that lost its memory under `disk+ram` goes on as if nothing had happened.
+    MemoryTrusted,
 }
 
 /// A frame of the log as it is sent.
@@ -73,13 +78,21 @@ pub(crate) fn for_each_entry<E>(
     Ok(())
 }
 
+/// Where a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) client: usize,
+    pub(crate) tag: u64,
+}
+
 /// A reply on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
-    pub(crate) client: usize,
-    pub(crate) request: u64,
+    pub(crate) origin: Origin,
+    pub(crate) tag: u64,
     pub(crate) epoch: u64,
-    pub(crate) sequence: u64,
+    /// Sequence of the entry that is answered.
+    pub(crate) at: u64,
     pub(crate) output: Output,
 }
 
@@ -93,9 +106,9 @@ pub struct SimNode {
     /// Digest after each sequence that was applied, from 1.
     pub(crate) digests: Vec<u128>,
     /// Requests that wait for their frame, with the client they came from.
-    pub(crate) pending: Vec<(Option<usize>, Vec<u8>)>,
+    pub(crate) pending: Vec<(Option<Origin>, Vec<u8>)>,
     /// Clients of entries that were appended and not yet applied.
-    origins: VecDeque<(u64, usize)>,
+    origins: VecDeque<(u64, Origin)>,
     /// Replies that wait for the commit, by the sequence of their entry.
     pub(crate) held: VecDeque<(u64, Reply)>,
     /// Reads that wait for a round.
@@ -158,7 +171,7 @@ pub(crate) fn format(index: u8, incarnation: u64) -> Result<SimStorage, JournalE
     Ok(storage)
 }
 
-type Opened = (Journal<SimStorage>, Vec<StoredFrame>, u64);
+type Opened = (Journal<SimStorage>, Vec<StoredFrame>, RecoveryReport);
 
 fn open(storage: &SimStorage) -> Result<Opened, JournalError> {
     let mut log: Vec<StoredFrame> = Vec::new();
@@ -176,7 +189,14 @@ fn open(storage: &SimStorage) -> Result<Opened, JournalError> {
             log.push(StoredFrame { header, payload: frame.payload.to_vec(), hash: frame.hash });
             Ok(())
         })?;
-    Ok((journal, log, report.commit))
+    Ok((journal, log, report))
+}
+
+/// Where the log on a disk ends, and whether something behind it is cut off. Recovers it.
+pub(crate) fn log_end(storage: &SimStorage) -> Result<(FrameEnd, bool), JournalError> {
+    let (_, log, report) = open(storage)?;
+    let end = log.last().map_or(FrameEnd::START, StoredFrame::end);
+    Ok((end, report.quarantined.is_some()))
 }
 
 fn log_config(log: &[StoredFrame]) -> Option<(u64, Config)> {
@@ -186,15 +206,28 @@ fn log_config(log: &[StoredFrame]) -> Option<(u64, Config)> {
 }
 
 impl SimNode {
-    /// Starts from what the disk holds.
+    /// Starts from what the disk holds. One that `trusts_memory` goes on under its incarnation, whatever it lost.
     pub(crate) fn boot(
         index: u8,
         storage: SimStorage,
         base_config: Config,
+        trusts_memory: bool,
     ) -> Result<Self, JournalError> {
-        let (journal, log, commit) = open(&storage)?;
+        let (mut journal, log, report) = open(&storage)?;
+        let commit = report.commit;
         let mut ends = LogIndex::default();
         log.iter().for_each(|frame| ends.push(frame.end()));
+        if !trusts_memory {
+            let known = journal.superblock();
+            let incarnation = base_config.incarnation_after_restart(
+                index,
+                known.incarnation,
+                report.was_clean,
+                known.highest_epoch,
+                ends.last(),
+            );
+            journal.note_incarnation(incarnation)?;
+        }
         let replica = Replica::new(Options {
             index,
             cluster: CLUSTER,
@@ -265,9 +298,7 @@ impl SimNode {
         let count = pending.len() as u32;
         for (sequence, (origin, bytes)) in (first..).zip(pending) {
             payload.extend_from_slice(&bytes);
-            if let Some(client) = origin {
-                self.origins.push_back((sequence, client));
-            }
+            self.origins.extend(origin.map(|origin| (sequence, origin)));
         }
         self.append_own(&payload, count)
     }
@@ -329,6 +360,8 @@ impl SimNode {
         let from = self.engine.sequence();
         let first = self.log.partition_point(|frame| frame.header.last_sequence() <= from);
         let epoch = self.replica.status().epoch;
+        let loses_evictions = faulty!(self, LostEviction) && !self.is_primary;
+        let session_count_max = self.engine.genesis().session_count_max;
         for frame in &self.log[first..] {
             if frame.header.sequence > sequence {
                 break;
@@ -339,21 +372,24 @@ impl SimNode {
                 if at > sequence || at <= engine.sequence() {
                     return Ok(());
                 }
-                engine.apply(at, header, body, &Resolved::none(), &mut output)?;
+                let evicts = header.operation == Operation::Register.number()
+                    && engine.status().session_count == session_count_max;
+                let mut header = *header;
+                if evicts && loses_evictions {
+                    let clock_reading = header.clock_reading;
+                    let tick = crate::workload::header(Operation::Tick, &[]);
+                    header = RequestHeader { clock_reading, ..tick };
+                }
+                engine.apply(at, &header, body, &Resolved::none(), &mut output)?;
                 digests.push(engine.digest());
                 while origins.front().is_some_and(|(origin, _)| *origin < at) {
                     origins.pop_front();
                 }
                 if origins.front().is_some_and(|(origin, _)| *origin == at)
-                    && let Some((_, client)) = origins.pop_front()
+                    && let Some((_, origin)) = origins.pop_front()
                 {
-                    let reply = Reply {
-                        client,
-                        request: header.request,
-                        epoch,
-                        sequence: output.sequence,
-                        output: output.clone(),
-                    };
+                    let output = output.clone();
+                    let reply = Reply { origin, tag: origin.tag, epoch, at, output };
                     held.push_back((at, reply));
                 }
                 Ok(())
@@ -362,6 +398,19 @@ impl SimNode {
         self.scratch = Some(output);
         self.replica.handle_applied(self.engine.sequence());
         Ok(())
+    }
+
+    /// Whether the config record that this node lives by is committed.
+    pub(crate) fn has_committed_config(&self) -> bool {
+        let last = self.log.iter().rev().find(|frame| frame.control().is_some());
+        let commit = self.replica.status().commit;
+        last.is_some_and(|frame| frame.header.last_sequence() <= commit)
+    }
+
+    /// Epoch of the frame that holds an entry, 0 if none does.
+    pub(crate) fn epoch_of(&self, sequence: u64) -> u64 {
+        let at = self.log.partition_point(|frame| frame.header.last_sequence() < sequence);
+        self.log.get(at).map_or(0, |frame| frame.header.epoch)
     }
 
     /// Forgets what was asked and not answered: this node is no primary any more.

@@ -1,13 +1,19 @@
 //! The judge: what clients were told, what nodes applied, and whether it can all be true.
+//!
+//! Every reply that a client took is compared with what the model answers at that place of the final log. Only what an
+//! operator gave up with `--accept-loss-after` may be missing: what was acknowledged in earlier epochs and is not in the
+//! log that the promotion began on.
 
 use mizan_engine::Engine;
-use mizan_model::Model;
-use mizan_replica::Alarm;
-use mizan_wire::{CREATED, CreateResult, RequestHeader, Transfer};
+use mizan_engine::Output;
+use mizan_model::{Model, ModelReply};
+use mizan_replica::{Alarm, FrameEnd};
+use mizan_wire::frame::REPLY_REPLAYED;
+use mizan_wire::{CREATED, CreateResult, RequestHeader, RequestStatus, Transfer};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
-use crate::node::{StoredFrame, for_each_entry};
+use crate::node::{Reply, StoredFrame, for_each_entry};
 use crate::workload::genesis;
 
 /// A broken promise.
@@ -24,6 +30,28 @@ pub enum Violation {
         acknowledged: u64,
         /// The timestamp in the ledger.
         found: Option<u64>,
+    },
+    /// (a)
+    #[error("client {client} took a reply to request {request} that {what}")]
+    WrongReply {
+        /// The client.
+        client: u128,
+        /// Its request.
+        request: u64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// (b)
+    #[error(
+        "request {request} of client {client} was executed twice, the second time as {sequence}"
+    )]
+    Doubled {
+        /// The client.
+        client: u128,
+        /// Its request.
+        request: u64,
+        /// The second entry.
+        sequence: u64,
     },
     /// (b), (c)
     #[error("the final state contradicts itself: {0}")]
@@ -77,32 +105,128 @@ pub enum Violation {
     NoProgress(String),
 }
 
+impl Violation {
+    /// Whether something that was acknowledged is missing or has become something else.
+    #[must_use]
+    pub const fn is_loss(&self) -> bool {
+        matches!(self, Self::Lost { .. } | Self::WrongReply { .. })
+    }
+
+    /// Whether something was executed more than once.
+    #[must_use]
+    pub const fn is_doubled(&self) -> bool {
+        matches!(self, Self::Doubled { .. })
+    }
+
+    /// Whether two states differ that must not.
+    #[must_use]
+    pub const fn is_divergence(&self) -> bool {
+        matches!(self, Self::Digest { .. } | Self::State(_) | Self::Apply { .. })
+    }
+}
+
+/// An operator's word: what was acknowledged in earlier epochs may be lost, but for what a log holds.
+#[derive(Clone, Copy, Debug)]
+struct AcceptedLoss {
+    /// The epoch that began with it.
+    epoch: u64,
+    /// Last epoch and sequence of the log that it began on.
+    log_epoch: u64,
+    after: u64,
+}
+
+impl AcceptedLoss {
+    /// Highest sequence that is kept of what was written in an epoch.
+    const fn kept(&self, epoch: u64) -> u64 {
+        if epoch >= self.epoch {
+            u64::MAX
+        } else if epoch > self.log_epoch {
+            0
+        } else {
+            self.after
+        }
+    }
+}
+
+/// What had been acknowledged at a moment: the highest sequence of each epoch.
+pub(crate) type Floor = BTreeMap<u64, u64>;
+
+/// A reply that a client took.
+struct Taken {
+    client: u128,
+    request: u64,
+    epoch: u64,
+    /// Sequence of the entry that was answered.
+    at: u64,
+    output: Output,
+}
+
+/// A transfer as a client was told of it.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    /// Its number; 0 if it was refused.
+    number: u64,
+    epoch: u64,
+    at: u64,
+}
+
 /// What is known to be true so far.
 #[derive(Default)]
 pub(crate) struct Oracle {
-    /// Transfer to its number; 0 for one that was refused.
-    transfers: BTreeMap<u128, u64>,
-    digests: BTreeMap<u64, u128>,
+    transfers: BTreeMap<u128, Told>,
+    taken: Vec<Taken>,
+    /// Digest and epoch of what was committed at each sequence.
+    digests: BTreeMap<u64, (u128, u64)>,
     primaries: BTreeMap<u64, u8>,
-    /// Highest sequence that any client was told of.
-    pub(crate) acknowledged_sequence: u64,
+    acknowledged_floor: Floor,
+    losses: Vec<AcceptedLoss>,
     pub(crate) acknowledged: u64,
     pub(crate) reads: u64,
 }
 
 impl Oracle {
-    pub(crate) fn acknowledge(
+    /// An operator confirmed that what is not in a log may be lost, and the promotion began `epoch` on that log.
+    pub(crate) fn accept_loss(&mut self, epoch: u64, end: FrameEnd) {
+        let (log_epoch, after) = (end.epoch, end.sequence);
+        self.losses.push(AcceptedLoss { epoch, log_epoch, after });
+    }
+
+    pub(crate) const fn has_losses(&self) -> bool {
+        !self.losses.is_empty()
+    }
+
+    /// Whether an operator gave up what was committed in `epoch` at `sequence`.
+    pub(crate) fn may_be_lost(&self, epoch: u64, sequence: u64) -> bool {
+        self.losses.iter().any(|loss| sequence > loss.kept(epoch))
+    }
+
+    /// Whether a node whose log ends in `epoch` may find what it calls acknowledged gone from the primary's log.
+    pub(crate) fn excuses_alarm(&self, alarm: &Alarm, epoch: u64) -> bool {
+        let Alarm::AcknowledgedSuffix { commit, .. } = alarm else { return false };
+        self.may_be_lost(epoch, *commit)
+    }
+
+    pub(crate) fn take(
         &mut self,
         node: u8,
-        epoch: u64,
-        sequence: u64,
+        header: &RequestHeader,
+        reply: &Reply,
     ) -> Result<(), Violation> {
+        let epoch = reply.epoch;
         let first = *self.primaries.entry(epoch).or_insert(node);
         if first != node {
             return Err(Violation::TwoPrimaries { first, second: node, epoch });
         }
-        self.acknowledged += 1;
-        self.acknowledged_sequence = self.acknowledged_sequence.max(sequence);
+        let floor = self.acknowledged_floor.entry(epoch).or_default();
+        *floor = reply.at.max(*floor);
+        self.acknowledged += u64::from(reply.output.status == RequestStatus::Ok);
+        self.taken.push(Taken {
+            client: header.client,
+            request: header.request,
+            epoch,
+            at: reply.at,
+            output: reply.output.clone(),
+        });
         Ok(())
     }
 
@@ -110,62 +234,125 @@ impl Oracle {
         &mut self,
         transfers: &[Transfer],
         results: &[CreateResult],
+        reply: &Reply,
     ) -> Result<(), Violation> {
         for (transfer, result) in transfers.iter().zip(results) {
             let number = if result.status == CREATED { result.timestamp } else { 0 };
-            let known = *self.transfers.entry(transfer.id).or_insert(number);
-            if known != number {
-                let id = transfer.id;
-                return Err(Violation::Lost { id, acknowledged: known, found: Some(number) });
+            let told = Told { number, epoch: reply.epoch, at: reply.at };
+            let known = *self.transfers.entry(transfer.id).or_insert(told);
+            if known.number != number && !self.may_be_lost(known.epoch, known.at) {
+                let (id, acknowledged) = (transfer.id, known.number);
+                return Err(Violation::Lost { id, acknowledged, found: Some(number) });
             }
         }
         Ok(())
     }
 
-    pub(crate) fn read(&mut self, seen: u64, acknowledged: u64) -> Result<(), Violation> {
+    /// What has been acknowledged until now.
+    pub(crate) fn floor(&self) -> Floor {
+        self.acknowledged_floor.clone()
+    }
+
+    /// A read saw `seen` on the primary of `epoch`, and was sent when `floor` had been acknowledged.
+    pub(crate) fn read(&mut self, epoch: u64, seen: u64, floor: &Floor) -> Result<(), Violation> {
         self.reads += 1;
-        if seen < acknowledged {
-            return Err(Violation::StaleRead { seen, acknowledged });
+        // A primary that an operator gave up does not know it.
+        let is_given_up = self.losses.iter().any(|loss| loss.epoch > epoch);
+        for (&written_in, &sequence) in floor {
+            if written_in > epoch && is_given_up {
+                continue;
+            }
+            let kept = self.losses.iter().map(|loss| loss.kept(written_in)).min();
+            let acknowledged = sequence.min(kept.unwrap_or(u64::MAX));
+            if seen < acknowledged {
+                return Err(Violation::StaleRead { seen, acknowledged });
+            }
         }
         Ok(())
     }
 
-    /// A node knows an applied sequence to be committed.
+    /// A node knows an applied sequence, written in `epoch`, to be committed.
     pub(crate) fn committed(
         &mut self,
         node: u8,
         sequence: u64,
         digest: u128,
+        epoch: u64,
     ) -> Result<(), Violation> {
-        match *self.digests.entry(sequence).or_insert(digest) {
-            known if known == digest => Ok(()),
-            _ => Err(Violation::Digest { node, sequence }),
+        let (known, known_epoch) = *self.digests.entry(sequence).or_insert((digest, epoch));
+        if known == digest {
+            return Ok(());
         }
+        if self.may_be_lost(known_epoch, sequence) {
+            self.digests.insert(sequence, (digest, epoch));
+        } else if !self.may_be_lost(epoch, sequence) {
+            return Err(Violation::Digest { node, sequence });
+        }
+        Ok(())
     }
 
     /// Judges the state that all nodes have come to, by the engine and by the model.
     pub(crate) fn judge(&self, engine: &Engine, log: &[StoredFrame]) -> Result<(), Violation> {
-        engine.check_invariants().map_err(|error| Violation::State(error.to_string()))?;
+        let broken = |error: &dyn std::fmt::Display| Violation::State(error.to_string());
+        engine.check_invariants().map_err(|error| broken(&error))?;
         let found: BTreeMap<u128, u64> =
             engine.transfers().map(|transfer| (transfer.id, transfer.timestamp)).collect();
-        for (&id, &acknowledged) in &self.transfers {
+        for (&id, told) in &self.transfers {
             let found = found.get(&id).copied();
-            if found.unwrap_or(0) != acknowledged {
-                return Err(Violation::Lost { id, acknowledged, found });
+            if found.unwrap_or(0) != told.number && !self.may_be_lost(told.epoch, told.at) {
+                return Err(Violation::Lost { id, acknowledged: told.number, found });
             }
         }
-        let mut model =
-            Model::new(&genesis()).map_err(|error| Violation::State(error.to_string()))?;
+        let mut model = Model::new(&genesis()).map_err(|error| broken(&error))?;
+        let mut answers: BTreeMap<u64, (RequestHeader, ModelReply)> = BTreeMap::new();
+        let mut executed: BTreeMap<(u128, u64, u64), u64> = BTreeMap::new();
         for frame in log {
             for_each_entry(frame, |sequence, header: &RequestHeader, body| {
-                model
-                    .apply(sequence, header, body)
-                    .map(|_| ())
-                    .map_err(|error| Violation::State(error.to_string()))
+                let reply = model.apply(sequence, header, body).map_err(|error| broken(&error))?;
+                let (client, request) = (header.client, header.request);
+                let is_executed = reply.status == RequestStatus::Ok
+                    && reply.flags & REPLY_REPLAYED == 0
+                    && request > 0;
+                if is_executed
+                    && executed.insert((client, header.session, request), sequence).is_some()
+                {
+                    return Err(Violation::Doubled { client, request, sequence });
+                }
+                answers.insert(sequence, (*header, reply));
+                Ok(())
             })?;
         }
         if model.digest() != engine.digest() {
             return Err(Violation::State("model and engine differ".to_owned()));
+        }
+        self.judge_replies(&answers)
+    }
+
+    /// Every reply is the model's answer to the entry that it was for, and that entry is still there.
+    fn judge_replies(
+        &self,
+        answers: &BTreeMap<u64, (RequestHeader, ModelReply)>,
+    ) -> Result<(), Violation> {
+        for taken in &self.taken {
+            if self.may_be_lost(taken.epoch, taken.at) {
+                continue;
+            }
+            let (client, request) = (taken.client, taken.request);
+            let wrong = |what| Err(Violation::WrongReply { client, request, what });
+            let answer = answers
+                .get(&taken.at)
+                .filter(|(header, _)| (header.client, header.request) == (client, request));
+            let Some((_, reply)) = answer else { return wrong("is not in the final log") };
+            let output = &taken.output;
+            if (output.status, output.flags) != (reply.status, reply.flags) {
+                return wrong("has another status or flags than the model gives");
+            }
+            if (output.sequence, output.timestamp) != (reply.sequence, reply.timestamp) {
+                return wrong("has other numbers than the model gives");
+            }
+            if output.body() != reply.body {
+                return wrong("has other results than the model gives");
+            }
         }
         Ok(())
     }

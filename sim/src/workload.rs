@@ -9,6 +9,9 @@ use zerocopy::IntoBytes;
 
 pub(crate) const CLUSTER: u128 = 0x5eed;
 const ACCOUNTS: u64 = 8;
+/// Fewer than there are clients and visits: idle ones must make room.
+const SESSIONS: u32 = 6;
+const SESSION_IDLE_NS: u64 = 100_000_000;
 /// What the clocks of all nodes show at the start of a run.
 pub(crate) const CLOCK_START_NS: u64 = 1_000_000_000_000_000_000;
 
@@ -19,12 +22,12 @@ pub(crate) fn genesis() -> Genesis {
         account_count_max: 64,
         transfer_count_max: 8_192,
         hold_count_max: 1_024,
-        session_idle_ns: 1 << 60,
+        session_idle_ns: SESSION_IDLE_NS,
         semantics_version: SEMANTICS_VERSION,
         digest_interval: 8,
         ledger_count_max: 4,
         code_count_max: 4,
-        session_count_max: 16,
+        session_count_max: SESSIONS,
         window_requests: 8,
         window_bytes: 8_189 * 16,
         ..Genesis::default()

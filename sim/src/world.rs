@@ -1,4 +1,4 @@
-//! The world: time, events, the network, and the nodes and clients in it.
+//! The world: time, events, and the nodes and clients in it.
 //!
 //! One queue of events ordered by time and number; whatever is random is drawn from one generator in the order of
 //! events. So a seed gives one run.
@@ -6,15 +6,17 @@
 use crate::client::{Answer, Ask, Client};
 use crate::node::{SimNode, format};
 use crate::oracle::{Oracle, Violation};
-use crate::{Options, Report};
+use crate::{Options, PolicyName, Report};
 use mizan_journal::JournalError;
 use mizan_journal::sim::{SimRandom, SimStorage};
-use mizan_replica::{Config, Policy};
+use mizan_replica::Config;
 use std::collections::{BTreeMap, VecDeque};
 
 pub(crate) const MS: u64 = 1_000_000;
 const TICK_NS: u64 = 25 * MS;
 const CLIENTS: usize = 3;
+/// And one that comes under ever new names.
+const VISITORS: usize = 1;
 const CLIENT_TIMEOUT_NS: u64 = 400 * MS;
 const TRACE_MAX: usize = 200;
 /// How long the faults last.
@@ -24,7 +26,7 @@ const HEALED_NS: u64 = 15_000 * MS;
 /// Requests that every client must get through after everything has healed.
 const PROGRESS: u64 = 5;
 
-/// Something that happens.
+/// Something that happens. A node that stopped is replaced, one that was damaged is scrubbed.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Message { connection: u64, from: u8, to: u8, bytes: Vec<u8> },
@@ -32,6 +34,8 @@ pub(crate) enum Event {
     Tick { node: u8, life: u64 },
     Sync { node: u8, life: u64 },
     Restart { node: u8 },
+    Replace { node: u8 },
+    Scrub { node: u8 },
     Asked { client: usize, node: u8, ask: Ask },
     Answered { client: usize, node: u8, answer: Answer },
     Client { client: usize, turn: u64 },
@@ -45,6 +49,7 @@ pub(crate) enum Event {
 pub(crate) enum Healing {
     Cut { from: u8, to: u8 },
     Slow { node: u8 },
+    Full { node: u8 },
 }
 
 /// A place for a node: its disk, and what the world does to it.
@@ -56,7 +61,12 @@ pub(crate) struct Place {
     pub(crate) life: u64,
     pub(crate) paused_until_ns: u64,
     pub(crate) sync_ns: u64,
-    pub(crate) clock_skew_ns: u64,
+    pub(crate) clock_skew_ns: i64,
+    /// Recovery would refuse what is on the disk.
+    pub(crate) is_damaged: bool,
+    /// What a refused promotion said that its log ends with, and whether the one under way accepts a loss.
+    pub(crate) refused_at: Option<u64>,
+    pub(crate) accepting: bool,
 }
 
 /// The world.
@@ -67,24 +77,30 @@ pub(crate) struct World {
     next_event: u64,
     pub(crate) places: Vec<Place>,
     /// Number of the connection of each pair, 0 for none; by lower, then higher index.
-    connections: BTreeMap<(u8, u8), u64>,
-    next_connection: u64,
+    pub(crate) connections: BTreeMap<(u8, u8), u64>,
+    pub(crate) next_connection: u64,
     /// Directions in which nothing gets through.
     pub(crate) cut: BTreeMap<(u8, u8), u32>,
     pub(crate) loss_percent: u64,
     pub(crate) clients: Vec<Client>,
     pub(crate) oracle: Oracle,
     pub(crate) is_healing: bool,
+    /// The clients begin nothing new.
+    is_quiet: bool,
     pub(crate) last_commit: u64,
     pub(crate) base_config: Config,
+    /// The node that was told to acknowledge alone; until it has company again, no other is promoted.
+    pub(crate) single: Option<u8>,
+    /// The node that the operator turned to last, after everything healed.
+    pub(crate) turn: u8,
+    /// Highest epoch that any node has seen.
+    pub(crate) highest_epoch: u64,
     pub(crate) report: Report,
     trace: VecDeque<String>,
+    /// Everything that happens, if it is to be compared.
+    log: Option<Vec<String>>,
     #[cfg(feature = "unsafe-faults")]
     pub(crate) fault: Option<crate::SimFault>,
-}
-
-fn pair(one: u8, other: u8) -> (u8, u8) {
-    (one.min(other), one.max(other))
 }
 
 impl World {
@@ -92,7 +108,9 @@ impl World {
         let mut random = SimRandom::new(options.seed);
         let chosen = 2 + (random.below(3) > 0) as u8;
         let node_count = options.node_count.unwrap_or(chosen);
-        let base_config = Config::new(node_count, Policy::TwoDisks);
+        let drawn = PolicyName::ALL[[0, 0, 1, 2][random.below(4) as usize]];
+        let policy = options.policy.unwrap_or(drawn);
+        let base_config = Config::new(node_count, policy.into());
         let places = (0..node_count)
             .map(|index| Place {
                 node: None,
@@ -102,6 +120,9 @@ impl World {
                 paused_until_ns: 0,
                 sync_ns: MS / 2,
                 clock_skew_ns: 0,
+                is_damaged: false,
+                refused_at: None,
+                accepting: false,
             })
             .collect();
         World {
@@ -114,13 +135,20 @@ impl World {
             next_connection: 1,
             cut: BTreeMap::new(),
             loss_percent: 0,
-            clients: (0..CLIENTS).map(|index| Client::new(index, node_count)).collect(),
+            clients: (0..CLIENTS + VISITORS)
+                .map(|index| Client::new(index, index >= CLIENTS, node_count))
+                .collect(),
             oracle: Oracle::default(),
             is_healing: false,
+            is_quiet: false,
             last_commit: 0,
             base_config,
+            single: None,
+            turn: 0,
+            highest_epoch: 0,
             report: Report::default(),
             trace: VecDeque::new(),
+            log: None,
             #[cfg(feature = "unsafe-faults")]
             fault: options.fault,
         }
@@ -130,8 +158,16 @@ impl World {
         self.places.len() as u8
     }
 
+    pub(crate) fn policy(&self) -> PolicyName {
+        let policy = self.base_config.policy;
+        let named = PolicyName::ALL.into_iter().find(|name| policy == (*name).into());
+        named.expect("invariant: every policy has a name")
+    }
+
     pub(crate) fn report(&self) -> Report {
-        Report { acknowledged: self.oracle.acknowledged, reads: self.oracle.reads, ..self.report }
+        let sessions_lost = self.clients.iter().map(|client| client.sessions_lost).sum();
+        let (acknowledged, reads) = (self.oracle.acknowledged, self.oracle.reads);
+        Report { acknowledged, reads, sessions_lost, ..self.report }
     }
 
     pub(crate) fn trace(&self) -> Vec<String> {
@@ -150,7 +186,19 @@ impl World {
         if self.trace.len() == TRACE_MAX {
             self.trace.pop_front();
         }
+        if let Some(log) = &mut self.log {
+            log.push(line.clone());
+        }
         self.trace.push_back(line);
+    }
+
+    /// Keeps everything that happens from now on.
+    pub(crate) fn keep_log(&mut self) {
+        self.log = Some(Vec::new());
+    }
+
+    pub(crate) fn take_log(&mut self) -> Vec<String> {
+        self.log.take().unwrap_or_default()
     }
 
     pub(crate) fn after(&mut self, delay_ns: u64, event: Event) {
@@ -166,7 +214,7 @@ impl World {
         for node in 0..self.node_count() {
             self.start(node)?;
         }
-        for client in 0..CLIENTS {
+        for client in 0..self.clients.len() {
             self.client_again(client, 0);
         }
         self.after(MS, Event::Operator);
@@ -174,11 +222,14 @@ impl World {
         self.play_until(CHAOS_NS, |_| false)?;
         self.heal()?;
         let goals: Vec<u64> = self.clients.iter().map(|client| client.done + PROGRESS).collect();
-        let reached = move |world: &World| {
+        let is_served = move |world: &World| {
             world.clients.iter().zip(&goals).all(|(client, goal)| client.done >= *goal)
-                && world.has_converged()
         };
-        if !self.play_until(CHAOS_NS + HEALED_NS, reached)? {
+        if !self.play_until(CHAOS_NS + HEALED_NS, is_served)? {
+            return Err(Violation::NoProgress(self.describe()));
+        }
+        self.is_quiet = true;
+        if !self.play_until(self.now_ns + HEALED_NS, World::has_converged)? {
             return Err(Violation::NoProgress(self.describe()));
         }
         let node = self.places[0].node.as_ref().expect("invariant: all nodes run");
@@ -201,7 +252,7 @@ impl World {
                 return Ok(true);
             }
         }
-        self.now_ns = end_ns;
+        self.now_ns = self.now_ns.max(end_ns);
         Ok(false)
     }
 
@@ -230,6 +281,9 @@ impl World {
             self.after(delay_ns, event);
             return Ok(());
         }
+        if let Some(log) = &mut self.log {
+            log.push(format!("{} {event:?}", self.now_ns));
+        }
         match event {
             Event::Message { connection, from, to, bytes } => {
                 self.deliver(connection, from, to, &bytes)
@@ -244,6 +298,8 @@ impl World {
             }
             Event::Sync { node, life } => self.sync(node, life),
             Event::Restart { node } => self.start(node),
+            Event::Scrub { node } => self.scrub(node),
+            Event::Replace { node } => self.replace_stopped(node),
             Event::Asked { client, node, ask } => self.asked(client, node, ask),
             Event::Answered { client, node, answer } => self.answered(client, node, &answer),
             Event::Client { client, turn } => {
@@ -277,17 +333,15 @@ impl World {
         if place.node.is_some() {
             return Ok(());
         }
-        let opened = SimNode::boot(index, place.storage.clone(), self.base_config);
+        #[cfg(feature = "unsafe-faults")]
+        let trusts_memory = self.fault == Some(crate::SimFault::MemoryTrusted);
+        #[cfg(not(feature = "unsafe-faults"))]
+        let trusts_memory = false;
+        let storage = place.storage.clone();
+        let opened = SimNode::boot(index, storage, self.base_config, trusts_memory);
         let mut node = match opened {
             Ok(node) => node,
-            Err(JournalError::Io { .. }) => {
-                // The power went while it started.
-                place.storage = place.storage.power_cycle(&mut self.random);
-                self.report.crashes += 1;
-                self.after(100 * MS, Event::Restart { node: index });
-                return Ok(());
-            }
-            Err(error) => return Err(Violation::State(format!("node {index}: {error}"))),
+            Err(error) => return self.start_failed(index, &error),
         };
         #[cfg(feature = "unsafe-faults")]
         {
@@ -296,6 +350,8 @@ impl World {
                 node.replica.set_fault(Some(fault));
             }
         }
+        place.incarnation = node.journal().superblock().incarnation;
+        place.accepting = false;
         let commit = node.commit;
         let applied = node.apply_to(commit);
         self.places[usize::from(index)].node = Some(node);
@@ -310,76 +366,29 @@ impl World {
         self.drain(index)
     }
 
-    fn connect(&mut self, one: u8, other: u8) -> Result<(), Violation> {
-        let is_up = |node: u8| self.places[usize::from(node)].node.is_some();
-        if self.connections.contains_key(&pair(one, other)) || !is_up(one) || !is_up(other) {
-            return Ok(());
-        }
-        self.connections.insert(pair(one, other), self.next_connection);
-        self.next_connection += 1;
-        for (node, peer) in [(one, other), (other, one)] {
-            let mut nonce = [0; 32];
-            nonce[..8].copy_from_slice(&self.random.next_u64().to_le_bytes());
-            nonce[8..16].copy_from_slice(&self.random.next_u64().to_le_bytes());
-            let now_ns = self.now_ns;
-            if let Some(node) = &mut self.places[usize::from(node)].node {
-                node.replica.handle_connected(peer, nonce, now_ns);
+    /// A node could not start: it tries again, after a loss of power, with a new disk if its own is damaged, or when there
+    /// is room.
+    fn start_failed(&mut self, index: u8, error: &JournalError) -> Result<(), Violation> {
+        self.note(&format!("node {index} cannot start: {error}"));
+        let place = &mut self.places[usize::from(index)];
+        self.report.crashes += 1;
+        match error {
+            JournalError::Io { .. } if place.storage.is_powerless() => {
+                place.storage = place.storage.power_cycle(&mut self.random);
+                self.report.power_losses += 1;
             }
-        }
-        self.drain(one)?;
-        self.drain(other)
-    }
-
-    pub(crate) fn disconnect(&mut self, one: u8, other: u8) {
-        if self.connections.remove(&pair(one, other)).is_none() {
-            return;
-        }
-        for (node, peer) in [(one, other), (other, one)] {
-            if let Some(node) = &mut self.places[usize::from(node)].node {
-                node.replica.handle_disconnected(peer);
+            JournalError::Io { .. } | JournalError::NoSpace { .. } => {
+                place.storage = place.storage.restart();
+                self.report.kills += 1;
             }
+            _ if place.is_damaged => {
+                self.report.kills += 1;
+                self.new_disk(index)?;
+            }
+            _ => return Err(Violation::State(format!("node {index}: {error}"))),
         }
-        let delay_ns = (20 + self.random.below(80)) * MS;
-        self.after(delay_ns, Event::Connect { one, other });
-    }
-
-    pub(crate) fn send(&mut self, from: u8, to: u8, bytes: Vec<u8>) {
-        let Some(&connection) = self.connections.get(&pair(from, to)) else { return };
-        if self.cut.contains_key(&(from, to)) || self.random.below(100) < self.loss_percent {
-            return;
-        }
-        let delay_ns = self.delay_ns();
-        if self.loss_percent > 0 && self.random.below(50) == 0 {
-            let event = Event::Message { connection, from, to, bytes: bytes.clone() };
-            self.after(delay_ns + MS, event);
-        }
-        self.after(delay_ns, Event::Message { connection, from, to, bytes });
-    }
-
-    /// Now and then a message is late, and others overtake it. A quiet network keeps the order.
-    fn delay_ns(&mut self) -> u64 {
-        let is_late = self.loss_percent > 0 && self.random.below(50) == 0;
-        if is_late { (1 + self.random.below(60)) * MS } else { MS / 5 }
-    }
-
-    fn deliver(
-        &mut self,
-        connection: u64,
-        from: u8,
-        to: u8,
-        bytes: &[u8],
-    ) -> Result<(), Violation> {
-        if self.connections.get(&pair(from, to)) != Some(&connection) {
-            return Ok(());
-        }
-        let now_ns = self.now_ns;
-        let Some(node) = &mut self.places[usize::from(to)].node else { return Ok(()) };
-        let outcome = node.replica.handle_message(from, bytes, now_ns);
-        let kind = bytes.get(40).copied().unwrap_or(0);
-        if outcome.is_err() || kind > 3 {
-            self.note(&format!("{from} to {to}: kind {kind}, {outcome:?}"));
-        }
-        self.drain(to)
+        self.after(100 * MS, Event::Restart { node: index });
+        Ok(())
     }
 
     /// Lets a client speak later, and only then: what was planned for it before is void.
@@ -391,7 +400,8 @@ impl World {
 
     pub(crate) fn client_speaks(&mut self, index: usize, turn: u64) {
         let client = &mut self.clients[index];
-        if client.turn != turn {
+        let is_new = client.turn == turn && !(self.is_quiet && !client.is_waiting());
+        if !is_new {
             return;
         }
         if client.sent_ns > 0 && self.now_ns - client.sent_ns >= CLIENT_TIMEOUT_NS {

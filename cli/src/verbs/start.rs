@@ -152,7 +152,7 @@ fn run_cluster<S: Storage>(
             }
             latest = Some(stop);
         }
-        match serve_with(node.stop_handle(), signals, || node.run())? {
+        match serve_with(&node.stop_handle(), signals, || node.run())? {
             RunEnd::Stopped => break,
             RunEnd::Again if signals.is_asked() => break,
             RunEnd::Again => tracing::info!("starting again from the files"),
@@ -274,17 +274,17 @@ fn tell_recovery(node: &Node, time: Duration, output: &mut Output) -> Result<(),
 
 /// Runs the node on this thread, while a second one waits for signals.
 pub(crate) fn serve(node: Node, signals: &Signals) -> Result<(), CliError> {
-    serve_with(node.stop_handle(), signals, || node.run())
+    serve_with(&node.stop_handle(), signals, || node.run())
 }
 
 fn serve_with<T>(
-    stop: StopHandle,
+    stop: &StopHandle,
     signals: &Signals,
     run: impl FnOnce() -> Result<T, NodeError>,
 ) -> Result<T, CliError> {
     let ended = AtomicBool::new(false);
     let (result, watched) = std::thread::scope(|scope| {
-        let watch = scope.spawn(|| watch(&stop, signals, &ended));
+        let watch = scope.spawn(|| watch(stop, signals, &ended));
         let result = run();
         ended.store(true, Ordering::SeqCst);
         (result, watch.join())

@@ -115,14 +115,23 @@ fn recover<S: Storage>(
     progress: &mut dyn FnMut(RecoveryProgress),
 ) -> Result<Recovered<S>, NodeError> {
     let mut replay = LogReplay::new(genesis, progress)?;
-    let (journal, report) =
+    let (mut journal, report) =
         Journal::open(Arc::clone(storage), &journal_options(superblock), &mut replay)?;
     let (engine, learned) = replay.finish();
+    // Under disk+ram a crash takes what was acknowledged from memory: the node must not count before it is admitted again.
+    let incarnation = record.config.incarnation_after_restart(
+        record.node,
+        superblock.incarnation,
+        report.was_clean,
+        superblock.highest_epoch,
+        learned.log.last(),
+    );
+    journal.note_incarnation(incarnation)?;
     let replica = Replica::new(Options {
         index: record.node,
         cluster: superblock.cluster,
         secret,
-        incarnation: superblock.incarnation,
+        incarnation,
         base_config: record.config,
         log_config: learned.config,
         highest_epoch: superblock.highest_epoch,
@@ -350,7 +359,7 @@ impl<S: Storage> ClusterNode<S> {
         let served = serve_standby(&mut gateway, &service, &state, &front_signal, &stop, &handover);
         let front = match served {
             Ok(StandbyEnd::Promoted(handover)) => {
-                let Handover { journal, engine } = handover;
+                let Handover { journal, engine } = *handover;
                 let recovery = self.recovery;
                 let cluster = Some(Arc::clone(&state));
                 let options = &options;

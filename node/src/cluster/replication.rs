@@ -5,16 +5,17 @@
 //! promotion hands both to the pipeline, and the thread only keeps watch from then on. A primary that is fenced, and a
 //! log that must be cut, end the thread: the node then starts again from its files, as after a restart.
 
+mod commands;
+mod view;
+
 use crate::clock::Reading;
-use crate::cluster::admin::{AdminReply, AdminRequest, nonce};
-use crate::cluster::figures;
+use crate::cluster::admin::nonce;
 use crate::cluster::links::{LinkEvent, Links};
 use crate::cluster::operator::{Operators, Promotion};
 use crate::cluster::pace::{Delayed, Pace};
 use crate::cluster::pending::{Pending, apply_frame, received_frames};
-use crate::cluster::record::policy_name;
 use crate::cluster::state::ClusterState;
-use crate::cluster::status::{AlarmView, ClusterStatus, PeerView};
+use crate::cluster::status::{AlarmView, ClusterStatus};
 use crate::cluster::worker::JournalWorker;
 use crate::commit::SharedJournal;
 use crate::error::NodeError;
@@ -22,12 +23,11 @@ use crate::status::ClusterCounters;
 use crossbeam::channel::{Receiver, Sender};
 use mizan_engine::{Engine, Output as EngineOutput, Resolved};
 use mizan_journal::{Journal, LogReader, Storage};
-use mizan_replica::{
-    Alarm, Command, Control, ControlKind, FrameEnd, Output, Refusal, Replica, Role,
-};
+use mizan_replica::{Alarm, Control, ControlKind, FrameEnd, Output, Replica, Role};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use view::role_name;
 
 /// Longest wait between two looks at the time.
 const TICK: Duration = Duration::from_millis(20);
@@ -37,8 +37,6 @@ const TICK_CANDIDATE: Duration = Duration::from_millis(2);
 const STATUS_INTERVAL_NS: u64 = 100_000_000;
 /// Bytes of the log applied at once by a promotion of a node that only kept it.
 const APPLY_READ_SIZE: usize = 8 << 20;
-/// Alarms kept for the status at the most.
-const ALARMS_MAX: usize = 16;
 
 /// Why the thread ended in order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -452,225 +450,4 @@ impl<S: Storage> Replication<S> {
         self.publish_status();
         Ok(None)
     }
-
-    fn raise(&mut self, alarm: Alarm) {
-        tracing::warn!("alarm: {alarm}");
-        self.alarms.retain(|(known, _)| *known != alarm);
-        if self.alarms.len() == ALARMS_MAX {
-            self.alarms.remove(0);
-        }
-        let view = AlarmView { name: alarm_name(&alarm).to_owned(), text: alarm.to_string() };
-        self.alarms.push((alarm, view));
-    }
-
-    fn take_admin(&mut self, at: usize, bytes: &[u8]) {
-        let request = match self.operators.take(at, bytes) {
-            Ok(None) => return,
-            Ok(Some(Ok(hello))) => return self.links.send_admin(at, hello),
-            Ok(Some(Err(request))) => request,
-            Err(error) => {
-                tracing::warn!("an operator's connection was refused: {error}");
-                return self.links.close_admin(at);
-            }
-        };
-        let reply = match request {
-            AdminRequest::Status => Some(AdminReply::Status(Box::new(self.renewed_status()))),
-            AdminRequest::Promote { expect_epoch, solo, accept_loss_after } => {
-                self.promote(at, expect_epoch, solo, accept_loss_after).err()
-            }
-            AdminRequest::Detach { node } => Some(self.detach(node)),
-            AdminRequest::Join { node } => {
-                let (status, replica) = (self.renewed_status(), &self.replica);
-                Some(self.operators.join(node, &status, replica, &mut self.reader))
-            }
-        };
-        if let Some(reply) = reply {
-            self.answer(at, &reply);
-        }
-    }
-
-    fn answer(&mut self, at: usize, reply: &AdminReply) {
-        if let Some(bytes) = self.operators.seal(at, reply) {
-            self.links.send_admin(at, bytes);
-        }
-        self.links.close_admin(at);
-    }
-
-    fn promote(
-        &mut self,
-        at: usize,
-        expect_epoch: Option<u64>,
-        solo: bool,
-        accept_loss_after: Option<u64>,
-    ) -> Result<(), AdminReply> {
-        let epoch = self.replica.status().epoch;
-        if let Some(expected) = expect_epoch.filter(|expected| *expected != epoch) {
-            return Err(AdminReply::Refused {
-                name: "other-epoch".to_owned(),
-                text: format!(
-                    "this node has seen epoch {epoch}, not {expected}: somebody was promoted meanwhile; look at the status of all nodes"
-                ),
-            });
-        }
-        let command = Command::Promote { solo, accept_loss_after };
-        self.replica.handle_admin(command, self.now_ns).map_err(|refusal| refused(&refusal))?;
-        self.promotion = Some(Promotion { operator: at, begun_ns: self.now_ns });
-        Ok(())
-    }
-
-    fn answer_promotion(&mut self, start: FrameEnd) {
-        let Some(promotion) = self.promotion.take() else { return };
-        let took_ns = Reading::now().monotonic_ns.saturating_sub(promotion.begun_ns);
-        let config = self.replica.status().config;
-        let others = (0..config.node_count).filter(|peer| {
-            let peer = self.replica.peer_status(*peer);
-            peer.is_connected && peer.is_admitted
-        });
-        let reply = AdminReply::Promoted {
-            epoch: start.epoch,
-            sequence: start.sequence,
-            took_us: took_ns / 1_000,
-            is_stalled: 1 + others.count() < usize::from(config.min_sync),
-        };
-        self.answer(promotion.operator, &reply);
-    }
-
-    fn refuse_promotion(&mut self, refusal: &Refusal) {
-        tracing::warn!("the promotion was refused: {refusal}");
-        if let Some(promotion) = self.promotion.take() {
-            self.answer(promotion.operator, &refused(refusal));
-        }
-    }
-
-    fn detach(&mut self, node: u8) -> AdminReply {
-        let status = self.renewed_status();
-        let refuse = |name: &str, text: String| AdminReply::Refused { name: name.to_owned(), text };
-        let Some(peer) = status.peers.iter().find(|peer| peer.node == node) else {
-            return refuse(
-                "no-such-node",
-                format!("there is no other node {node} in this cluster"),
-            );
-        };
-        if peer.is_connected && peer.is_in_sync {
-            return refuse(
-                "in-sync",
-                format!("node {node} is connected and in sync: nothing waits for it"),
-            );
-        }
-        match self.replica.handle_admin(Command::Detach, self.now_ns) {
-            Ok(()) => AdminReply::Detached,
-            Err(refusal) => refused(&refusal),
-        }
-    }
-
-    fn publish_status(&mut self) {
-        self.status_ns = self.now_ns;
-        let status = self.renewed_status();
-        let alarms = self.alarms.iter().map(|(alarm, _)| alarm);
-        figures::show(&self.counters, &self.replica, &status, alarms);
-        if let Seat::Standby { engine, .. } = &self.seat {
-            self.counters.set_engine(&engine.status());
-        }
-        self.state.set_status(status);
-    }
-
-    fn renewed_status(&mut self) -> ClusterStatus {
-        let status = self.replica.status();
-        let (config, role) = (status.config, status.role);
-        if config.min_sync == config.min_sync_base {
-            self.alarms.retain(|(alarm, _)| *alarm != Alarm::SingleCopy);
-        }
-        let is_primary = matches!(role, Role::Primary(_));
-        let view = &mut self.status;
-        view.nodes = config.node_count;
-        view.role = role_name(role).to_owned();
-        view.epoch = status.epoch;
-        view.policy = policy_name(config.policy).to_owned();
-        (view.min_sync, view.min_sync_base) = (config.min_sync, config.min_sync_base);
-        view.is_admitted = status.is_admitted;
-        (view.end, view.durable, view.commit) =
-            (status.end.sequence, status.durable, status.commit);
-        if let Seat::Standby { engine, .. } = &self.seat {
-            view.applied = engine.sequence();
-        }
-        view.peers.clear();
-        for number in (0..config.node_count).filter(|number| *number != view.node) {
-            let peer = self.replica.peer_status(number);
-            view.peers.push(PeerView {
-                node: number,
-                is_connected: peer.is_connected,
-                is_admitted: peer.is_admitted,
-                is_in_sync: peer.is_following && peer.is_admitted && peer.durable >= status.commit,
-                end: peer.end.max(peer.received),
-                received: peer.received,
-                durable: peer.durable,
-                applied: peer.applied,
-                lag_entries: if is_primary { view.end.saturating_sub(peer.durable) } else { 0 },
-                heard_ms_ago: (peer.last_heard_ns > 0)
-                    .then(|| self.now_ns.saturating_sub(peer.last_heard_ns) / 1_000_000),
-            });
-        }
-        view.alarms = self.alarms.iter().map(|(_, alarm)| alarm.clone()).collect();
-        view.not_ready = not_ready(view, role, &self.seat);
-        view.is_ready = view.not_ready.is_none();
-        view.clone()
-    }
-}
-
-/// Why a node is not ready: a primary that cannot acknowledge, a standby that could not take over.
-fn not_ready<S: Storage>(view: &ClusterStatus, role: Role, seat: &Seat<S>) -> Option<String> {
-    let following = view.peers.iter().filter(|peer| peer.is_in_sync).count();
-    match role {
-        Role::Primary(_) if 1 + following < usize::from(view.min_sync) => Some(format!(
-            "acknowledgements need {} copies, and {} other nodes are in sync",
-            view.min_sync, following
-        )),
-        Role::Primary(_) => None,
-        _ if !view.is_admitted => Some("this disk is new and was not admitted yet".to_owned()),
-        Role::Live => match seat {
-            Seat::Standby { worker, .. } if worker.is_out_of_space() => {
-                Some("there is no room for the primary's frames".to_owned())
-            }
-            _ => None,
-        },
-        Role::CatchingUp => Some("this node is catching up".to_owned()),
-        Role::Waiting => Some("this node follows nobody: no primary is heard".to_owned()),
-        Role::Candidate => Some("a promotion is under way".to_owned()),
-        Role::Stopped => Some("this node stopped with an alarm".to_owned()),
-    }
-}
-
-fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Waiting => "waiting",
-        Role::CatchingUp => "catching-up",
-        Role::Live => "live",
-        Role::Candidate => "candidate",
-        Role::Primary(_) => "primary",
-        Role::Stopped => "stopped",
-    }
-}
-
-fn alarm_name(alarm: &Alarm) -> &'static str {
-    match alarm {
-        Alarm::PrimarySilent(_) => "primary-silent",
-        Alarm::AcknowledgedSuffix { .. } => "acknowledged-suffix",
-        Alarm::LogsDiffer { .. } => "logs-differ",
-        Alarm::StateDiffers(_) => "state-differs",
-        Alarm::SingleCopy => "single-copy",
-        Alarm::Admitted(_) => "admitted",
-    }
-}
-
-fn refused(refusal: &Refusal) -> AdminReply {
-    let name = match refusal {
-        Refusal::Role => "role",
-        Refusal::NotAdmitted => "not-admitted",
-        Refusal::Grants { .. } => "grants",
-        Refusal::PeerAhead { .. } => "peer-ahead",
-        Refusal::Overtaken(_) => "overtaken",
-        Refusal::TakeOver => "take-over",
-        Refusal::WrongLoss { .. } => "wrong-loss",
-    };
-    AdminReply::Refused { name: name.to_owned(), text: refusal.to_string() }
 }

@@ -23,7 +23,7 @@ const ROLE_STANDBY: u8 = 2;
 /// Why the wait ended.
 pub(crate) enum StandbyEnd<S: Storage> {
     /// This node is primary now.
-    Promoted(Handover<S>),
+    Promoted(Box<Handover<S>>),
     /// The node is to stop.
     Stopped,
     /// The replication thread has ended; it says why.
@@ -68,7 +68,7 @@ pub(crate) fn serve_standby<S: Storage>(
             return Ok(StandbyEnd::Stopped);
         }
         match handover.try_recv() {
-            Ok(handover) => return Ok(StandbyEnd::Promoted(handover)),
+            Ok(handover) => return Ok(StandbyEnd::Promoted(Box::new(handover))),
             Err(TryRecvError::Disconnected) => return Ok(StandbyEnd::Ended),
             Err(TryRecvError::Empty) => {}
         }

@@ -23,7 +23,7 @@ fn header(magic: &[u8; 4], size: u32, kind: u8, from: u8, to: u8) -> Vec<u8> {
 #[test]
 fn bytes_of_strangers_stop_neither_the_nodes_nor_the_clients() {
     let mut cluster = Cluster::start(2, Policy::TwoDisks);
-    cluster.promote(0, promote());
+    cluster.promote(0, &promote());
     let mut client = cluster.client();
     accounts(&mut client);
     let seed = 7;
@@ -68,6 +68,6 @@ fn silent_guests_leave_room_for_the_operator_once_they_are_closed() {
     assert!(refused.take(20).count() >= 20);
     drop(guests);
     wait_until("an operator is heard", || cluster.status(0).is_some());
-    assert!(matches!(cluster.promote(0, promote()), AdminReply::Promoted { .. }));
+    assert!(matches!(cluster.promote(0, &promote()), AdminReply::Promoted { .. }));
     cluster.stop_all();
 }

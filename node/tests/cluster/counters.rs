@@ -31,7 +31,7 @@ fn the_counters_of_a_primary_and_its_standby_say_who_they_are_and_how_far() {
         status.phase == Phase::Running && status.cluster.role == NodeRole::Waiting
     });
     assert!(!is_ready(&waiting) && liveness(&waiting, &Moment::now()).is_empty());
-    cluster.promote(0, promote(false));
+    cluster.promote(0, &promote(false));
     let mut client = cluster.client();
     fixture::accounts(&mut client);
     (1..=100).for_each(|id| assert!(transfer(&mut client, id)));

@@ -6,13 +6,14 @@ use mizan_node::cluster::{
     Policy, RunEnd, Secret, ask, format_first, format_join,
 };
 use mizan_node::{FormatOptions, GatewayConfig, NodeError, NodeOptions, StopHandle, offline};
-use mizan_wire::{Account, CREATED, CreateTransferStatus, Status, Transfer};
+use mizan_wire::{Account, CREATED, CreateTransferStatus, Operation, Status, Transfer};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use zerocopy::IntoBytes;
 
 /// How long anything may take before a test is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,7 +65,7 @@ impl Cluster {
         };
         let options = FormatOptions {
             account_count_max: 1_000,
-            transfer_count_max: 100_000,
+            transfer_count_max: 500_000,
             hold_count_max: 1_000,
             segment_size: 2 << 20,
             digest_interval: 16,
@@ -182,8 +183,8 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn promote(&self, node: usize, request: AdminRequest) -> AdminReply {
-        let reply = self.ask(node, &request);
+    pub(crate) fn promote(&self, node: usize, request: &AdminRequest) -> AdminReply {
+        let reply = self.ask(node, request);
         assert!(matches!(reply, AdminReply::Promoted { .. }), "{reply:?}");
         reply
     }
@@ -203,9 +204,8 @@ pub(crate) fn accounts(client: &mut Client) {
     client.create_accounts(&accounts).unwrap();
 }
 
-/// One unit from the first account to the second; whether it is in the ledger now, also when it was there before.
-pub(crate) fn transfer(client: &mut Client, id: u128) -> bool {
-    let transfer = Transfer {
+fn one_unit(id: u128) -> Transfer {
+    Transfer {
         id,
         debit_account_id: 1,
         credit_account_id: 2,
@@ -213,7 +213,19 @@ pub(crate) fn transfer(client: &mut Client, id: u128) -> bool {
         ledger: LEDGER,
         code: 1,
         ..Transfer::default()
-    };
+    }
+}
+
+/// As [`transfer`], for a row of ids, without waiting for the answer.
+pub(crate) fn submit_transfers(client: &mut Client, first_id: u128, count: u32) {
+    let transfers: Vec<Transfer> =
+        (0..count).map(|at| one_unit(first_id + u128::from(at))).collect();
+    client.submit(Operation::CreateTransfers, transfers.as_bytes()).unwrap();
+}
+
+/// One unit from the first account to the second; whether it is in the ledger now, also when it was there before.
+pub(crate) fn transfer(client: &mut Client, id: u128) -> bool {
+    let transfer = one_unit(id);
     let results = client.create_transfers(&[transfer]).unwrap();
     [CREATED, CreateTransferStatus::Exists.number()].contains(&results[0].status)
 }

@@ -33,7 +33,7 @@ fn settle(cluster: &Cluster, primary: usize) -> u64 {
 #[test]
 fn a_standby_follows_a_primary_and_both_files_end_in_the_same_state() {
     let mut cluster = Cluster::start(2, Policy::TwoDisks);
-    cluster.promote(0, promote(false));
+    cluster.promote(0, &promote(false));
     let mut client = cluster.client();
     fixture::accounts(&mut client);
     for id in 1..=200 {
@@ -51,12 +51,12 @@ fn a_standby_follows_a_primary_and_both_files_end_in_the_same_state() {
 #[test]
 fn a_standby_refuses_clients_and_a_client_of_several_addresses_finds_the_primary() {
     let mut cluster = Cluster::start(2, Policy::TwoDisks);
-    cluster.promote(1, promote(false));
+    cluster.promote(1, &promote(false));
     let alone = ClientConfig {
         connect_timeout: Duration::from_millis(300),
         ..ClientConfig::at(cluster.address(0))
     };
-    let refused = Client::connect(alone).err().expect("a standby takes no sessions");
+    let Err(refused) = Client::connect(alone) else { panic!("a standby takes no sessions") };
     assert!(
         matches!(&refused, ClientError::Refused(_) | ClientError::Unreachable(..)),
         "{refused}"
@@ -71,12 +71,12 @@ fn a_standby_refuses_clients_and_a_client_of_several_addresses_finds_the_primary
 #[test]
 fn what_was_acknowledged_outlives_its_primary_and_a_repetition_is_not_applied_again() {
     let mut cluster = Cluster::start(2, Policy::TwoDisks);
-    cluster.promote(0, promote(false));
+    cluster.promote(0, &promote(false));
     let mut client = cluster.client();
     fixture::accounts(&mut client);
     (1..=50).for_each(|id| assert!(transfer(&mut client, id)));
     cluster.stop(0);
-    let AdminReply::Promoted { epoch, is_stalled, .. } = cluster.promote(1, promote(true)) else {
+    let AdminReply::Promoted { epoch, is_stalled, .. } = cluster.promote(1, &promote(true)) else {
         panic!("not promoted")
     };
     assert!(epoch > 2 && !is_stalled);
@@ -97,7 +97,7 @@ fn what_was_acknowledged_outlives_its_primary_and_a_repetition_is_not_applied_ag
 #[test]
 fn a_node_that_only_keeps_the_log_applies_it_when_it_is_promoted() {
     let mut cluster = Cluster::start(2, Policy::TwoDisks);
-    cluster.promote(0, promote(false));
+    cluster.promote(0, &promote(false));
     cluster.stop(1);
     cluster.journal_only = true;
     cluster.restart(1);
@@ -107,7 +107,7 @@ fn a_node_that_only_keeps_the_log_applies_it_when_it_is_promoted() {
     let status = cluster.status(1).expect("it runs");
     assert!(status.applied < 10 && status.durable > 50, "{status:?}");
     cluster.stop(0);
-    cluster.promote(1, promote(true));
+    cluster.promote(1, &promote(true));
     (1..=60).for_each(|id| assert!(transfer(&mut client, id)));
     assert_eq!(client.engine_status().expect("a read").transfer_count, 60);
     cluster.stop_all();
@@ -116,11 +116,11 @@ fn a_node_that_only_keeps_the_log_applies_it_when_it_is_promoted() {
 #[test]
 fn a_primary_that_hears_of_a_higher_epoch_answers_nothing_more_and_follows() {
     let mut cluster = Cluster::start(2, Policy::TwoDisks);
-    cluster.promote(0, promote(false));
+    cluster.promote(0, &promote(false));
     let mut client = cluster.client();
     fixture::accounts(&mut client);
     (1..=20).for_each(|id| assert!(transfer(&mut client, id)));
-    cluster.promote(1, promote(false));
+    cluster.promote(1, &promote(false));
     wait_until("the former primary follows", || {
         cluster.status(0).is_some_and(|status| status.role == "live")
     });
@@ -128,7 +128,7 @@ fn a_primary_that_hears_of_a_higher_epoch_answers_nothing_more_and_follows() {
     assert_eq!(client.node().address, cluster.address(1));
     settle(&cluster, 1);
     // And back again, so that the first one's engine is the one that was rebuilt.
-    cluster.promote(0, promote(false));
+    cluster.promote(0, &promote(false));
     (30..=50).for_each(|id| assert!(transfer(&mut client, id)));
     assert_eq!(client.engine_status().expect("a read").transfer_count, 50);
     settle(&cluster, 0);
@@ -139,7 +139,7 @@ fn a_primary_that_hears_of_a_higher_epoch_answers_nothing_more_and_follows() {
 #[test]
 fn two_nodes_stop_when_one_dies_and_a_detached_node_lets_one_copy_suffice() {
     let mut cluster = Cluster::start(2, Policy::TwoDisks);
-    cluster.promote(0, promote(false));
+    cluster.promote(0, &promote(false));
     let mut client = cluster.client();
     fixture::accounts(&mut client);
     assert!(transfer(&mut client, 1));
@@ -161,9 +161,43 @@ fn two_nodes_stop_when_one_dies_and_a_detached_node_lets_one_copy_suffice() {
 }
 
 #[test]
+fn a_primary_whose_rings_are_full_of_what_nobody_confirms_can_still_be_told_to_go_on_alone() {
+    let mut cluster = Cluster::start(2, Policy::TwoDisks);
+    cluster.promote(0, &promote(false));
+    let mut client = cluster.client();
+    fixture::accounts(&mut client);
+    assert!(transfer(&mut client, 1));
+    cluster.stop(1);
+    wait_until("the primary sees it", || {
+        cluster.status(0).is_some_and(|status| !status.peers[0].is_connected)
+    });
+    // More than both rings hold, so that requests wait in the sockets, too.
+    let events = client.events_max();
+    let mut submitted = 0;
+    while submitted < 40 && client.can_submit(events) {
+        fixture::submit_transfers(&mut client, 1_000_000 + u128::from(events) * submitted, events);
+        submitted += 1;
+        assert!(client.poll(Duration::from_millis(20)).expect("no error").is_none());
+    }
+    assert!(submitted >= 20, "{submitted}");
+    assert_eq!(cluster.ask(0, &AdminRequest::Detach { node: 1 }), AdminReply::Detached);
+    let mut answered = 0;
+    wait_until("everything is answered", || {
+        answered += u128::from(client.poll(Duration::from_millis(50)).expect("no error").is_some());
+        answered == submitted
+    });
+    let transfers = 1 + submitted as u64 * u64::from(events);
+    assert_eq!(client.engine_status().expect("a read").transfer_count, transfers);
+    cluster.restart(1);
+    settle(&cluster, 0);
+    cluster.stop_all();
+    assert_eq!(digest_of(cluster.data(0)), digest_of(cluster.data(1)));
+}
+
+#[test]
 fn three_nodes_go_on_without_any_one_of_them() {
     let mut cluster = Cluster::start(3, Policy::TwoDisks);
-    cluster.promote(0, promote(false));
+    cluster.promote(0, &promote(false));
     let mut client = cluster.client();
     fixture::accounts(&mut client);
     (1..=20).for_each(|id| assert!(transfer(&mut client, id)));
@@ -172,7 +206,7 @@ fn three_nodes_go_on_without_any_one_of_them() {
     cluster.restart(2);
     settle(&cluster, 0);
     cluster.stop(0);
-    let AdminReply::Promoted { is_stalled, .. } = cluster.promote(1, promote(false)) else {
+    let AdminReply::Promoted { is_stalled, .. } = cluster.promote(1, &promote(false)) else {
         panic!("not promoted")
     };
     assert!(!is_stalled);
@@ -188,7 +222,7 @@ fn three_nodes_go_on_without_any_one_of_them() {
 #[test]
 fn a_wiped_disk_comes_back_empty_catches_up_and_is_admitted() {
     let mut cluster = Cluster::start(2, Policy::TwoDisks);
-    cluster.promote(0, promote(false));
+    cluster.promote(0, &promote(false));
     let mut client = cluster.client();
     fixture::accounts(&mut client);
     (1..=30).for_each(|id| assert!(transfer(&mut client, id)));
@@ -210,7 +244,7 @@ fn a_wiped_disk_comes_back_empty_catches_up_and_is_admitted() {
 fn a_wiped_disk_comes_back_also_while_one_copy_suffices() {
     let mut cluster = Cluster::start(2, Policy::TwoDisks);
     cluster.stop(1);
-    cluster.promote(0, promote(true));
+    cluster.promote(0, &promote(true));
     let mut client = cluster.client();
     fixture::accounts(&mut client);
     (1..=30).for_each(|id| assert!(transfer(&mut client, id)));
@@ -228,7 +262,7 @@ fn a_wiped_disk_comes_back_also_while_one_copy_suffices() {
 #[test]
 fn a_promotion_is_refused_with_the_reason_and_changes_no_role() {
     let mut cluster = Cluster::start(3, Policy::TwoDisks);
-    cluster.promote(0, promote(false));
+    cluster.promote(0, &promote(false));
     let refused = |reply: AdminReply| match reply {
         AdminReply::Refused { name, .. } => name,
         other => panic!("{other:?}"),

@@ -44,6 +44,10 @@ struct Received {
 
 impl Replica {
     pub(super) fn hear_heartbeat(&mut self, peer: u8, role: PeerRole, commit: u64) {
+        if role == PeerRole::Primary {
+            // The sender's epoch is this node's by now.
+            self.heard_commit = self.heard_commit.max((self.highest_epoch, commit));
+        }
         if !matches!(self.state, State::Standby) {
             return;
         }
@@ -88,6 +92,7 @@ impl Replica {
             return Ok(());
         }
         let last = self.log.last();
+        let acknowledged = self.commit.max(self.maybe_acknowledged);
         if after.sequence > last.sequence {
             return Err(MessageError::Malformed);
         }
@@ -97,8 +102,8 @@ impl Replica {
         }
         if to == last {
             self.start_following();
-        } else if to.sequence < self.commit {
-            self.stop(Alarm::AcknowledgedSuffix { shared: to.sequence, commit: self.commit });
+        } else if to.sequence < acknowledged {
+            self.stop(Alarm::AcknowledgedSuffix { shared: to.sequence, commit: acknowledged });
         } else {
             self.generation += 1;
             self.follow.is_cutting = true;

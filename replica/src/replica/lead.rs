@@ -180,15 +180,15 @@ impl Replica {
     pub(super) fn advance_commit(&mut self) {
         let State::Primary(lead) = &self.state else { return };
         let Some(start) = lead.start_sequence else { return };
-        let durable = self.positions(|stream| stream.durable);
-        let mut commit = durable.get(usize::from(self.config.min_sync) - 1).copied().unwrap_or(0);
-        match self.config.policy {
-            Policy::TwoDisks => {}
-            Policy::Disk => commit = commit.min(self.durable),
-            Policy::DiskRam => {
-                let received = self.positions(|stream| stream.received);
-                commit = commit.min(self.durable).min(received.get(1).copied().unwrap_or(0));
-            }
+        let positions = match self.config.policy {
+            Policy::Disk | Policy::TwoDisks => self.positions(|stream| stream.durable),
+            Policy::DiskRam => self.positions(|stream| stream.received),
+        };
+        let place = usize::from(self.config.min_sync) - 1;
+        let mut commit = positions.get(place).copied().unwrap_or(0);
+        if self.config.policy != Policy::TwoDisks {
+            let counts = self.durable >= self.config_sequence;
+            commit = if counts { commit.min(self.durable) } else { 0 };
         }
         if commit >= start && commit > self.commit {
             self.commit = commit;
@@ -251,7 +251,8 @@ impl Replica {
             if asked_round == 0 {
                 self.ask_for_admission(peer);
             }
-            if self.may_admit(peer) {
+            // A disk that is known forgot no grant, only what it had in memory.
+            if self.is_known_disk(peer) || self.may_admit(peer) {
                 config.incarnations[usize::from(peer)] = incarnation;
                 self.change_config(config);
                 return self.output(Output::Alarm(Alarm::Admitted(peer)));
@@ -303,18 +304,16 @@ impl Replica {
         self.send_heartbeats();
     }
 
-    /// Whether all nodes other than the new disk's have confirmed, since it caught up, that this epoch still holds. The
-    /// old disk may have granted a later one to a node that lives, and its grant is forgotten: that node itself must
-    /// know of none. What the old disk's own node began is gone with that disk.
+    /// Whether enough nodes other than the new disk have confirmed, since it caught up, that this epoch still holds. The
+    /// old disk may have granted a later one, and its grant is forgotten: as many as a promotion needs must know of
+    /// none. A node with a new disk of its own may confirm, too: what it forgot as a candidate is over.
     fn may_admit(&self, new: u8) -> bool {
         let round = self.peer(new).map_or(u64::MAX, |known| known.admission_round);
         let confirms = |peer: u8| {
-            peer != new
-                && self.is_admitted(peer)
-                && self.peer(peer).is_some_and(|known| known.echoed_round >= round)
+            peer != new && self.peer(peer).is_some_and(|known| known.echoed_round >= round)
         };
         let others = (0..self.config.node_count).filter(|peer| confirms(*peer)).count();
-        1 + others >= usize::from(self.config.node_count) - 1
+        1 + others >= self.config.confirmations_needed()
     }
 
     fn change_config(&mut self, config: Config) {

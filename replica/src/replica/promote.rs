@@ -3,7 +3,7 @@
 use super::follow::Follow;
 use super::lead::Lead;
 use super::{Replica, State, faulty};
-use crate::config::{Config, Control, ControlKind};
+use crate::config::{Config, Control, ControlKind, is_same_disk};
 use crate::constants::{ALIVE_WITHIN_NS, GRANT_WAIT_NS, NODES_MAX, PROMOTION_TIMEOUT_NS};
 use crate::error::MessageError;
 use crate::log::FrameEnd;
@@ -14,6 +14,8 @@ use crate::output::{Alarm, Output, Refusal};
 #[derive(Clone, Copy, Debug)]
 struct Answer {
     granted: bool,
+    /// Of its disk, when it answered.
+    incarnation: u64,
     /// By its own record its disk was not admitted: nothing was ever acknowledged by it, however long its log is.
     is_outsider: bool,
     end: FrameEnd,
@@ -41,7 +43,7 @@ impl Replica {
         if !matches!(self.state, State::Standby) {
             return Err(Refusal::Role);
         }
-        if !self.is_admitted_here() {
+        if !self.is_known_disk_here() {
             return Err(Refusal::NotAdmitted);
         }
         let epoch = self.config.next_epoch(self.highest_epoch, self.options.index);
@@ -78,7 +80,7 @@ impl Replica {
         }
         // Whether the disk counts is for the candidate to say: its log may hold the record that admits it.
         let granted = matches!(self.state, State::Standby);
-        let is_admitted = self.is_admitted_here();
+        let is_admitted = self.is_known_disk_here();
         if granted {
             self.granted_epoch = epoch;
         }
@@ -95,12 +97,13 @@ impl Replica {
         epoch: u64,
         end: FrameEnd,
     ) {
-        let granted = granted && self.is_admitted(peer);
+        let Some(known) = self.peer(peer) else { return };
+        let incarnation = known.connection.peer_incarnation;
         if let State::Candidate(candidacy) = &mut self.state
             && candidacy.epoch == epoch
         {
             candidacy.answers[usize::from(peer)] =
-                Some(Answer { granted, is_outsider: !is_admitted, end });
+                Some(Answer { granted, incarnation, is_outsider: !is_admitted, end });
         }
     }
 
@@ -135,13 +138,51 @@ impl Replica {
                     now_ns.saturating_sub(known.connection.last_heard_ns) < ALIVE_WITHIN_NS
                 })
         };
-        self.grants() >= self.config.grants_needed() && !(0..self.config.node_count).any(is_owing)
+        let is_enough = self.has_enough_grants() || candidacy.accept_loss_after.is_some();
+        is_enough && !(0..self.config.node_count).any(is_owing)
     }
 
-    /// Grants so far, self included.
+    /// Whether an answer is a grant of the disk that the config record names.
+    fn is_grant(&self, peer: u8, answer: &Answer) -> bool {
+        let admitted = self.config.incarnations[usize::from(peer)];
+        answer.granted
+            && (faulty!(self, SkipAdmission) || is_same_disk(admitted, answer.incarnation))
+    }
+
+    /// Whether the log behind an answer may be taken over: it may hold the record that admits its own disk.
+    fn is_source(&self, peer: u8, answer: &Answer) -> bool {
+        answer.granted && (!answer.is_outsider || self.is_grant(peer, answer))
+    }
+
+    /// Grants so far, self included, of nodes whose memory was not lost since their admission.
     fn grants(&self) -> usize {
         let State::Candidate(candidacy) = &self.state else { return 0 };
-        1 + candidacy.answers.iter().flatten().filter(|answer| answer.granted).count()
+        let is_whole = |peer: u8, answer: &Answer| {
+            let admitted = self.config.incarnations[usize::from(peer)];
+            answer.granted && (faulty!(self, SkipAdmission) || admitted == answer.incarnation)
+        };
+        let others = (0u8..).zip(&candidacy.answers);
+        let others = others.filter(|(peer, answer)| answer.is_some_and(|it| is_whole(*peer, &it)));
+        usize::from(self.is_admitted_here()) + others.count()
+    }
+
+    /// Whether the grants meet every set that acknowledged: enough of nodes that lost nothing, or those of all disks,
+    /// because one of these was the primary's.
+    fn has_enough_grants(&self) -> bool {
+        let State::Candidate(candidacy) = &self.state else { return false };
+        let is_all = (0..self.config.node_count).all(|peer| {
+            if peer == self.options.index {
+                return self.is_known_disk_here();
+            }
+            candidacy.answers[usize::from(peer)].is_some_and(|it| self.is_grant(peer, &it))
+        });
+        is_all || self.grants() >= self.config.grants_needed()
+    }
+
+    /// What a primary called acknowledged and the best log at hand does not hold.
+    fn lacks_acknowledged(&self, best: &FrameEnd) -> Option<u64> {
+        let (epoch, commit) = self.heard_commit;
+        (best.epoch <= epoch && best.sequence < commit).then_some(commit)
     }
 
     fn choose_log(&mut self) {
@@ -150,33 +191,37 @@ impl Replica {
         let order = |end: &FrameEnd| (end.epoch, end.sequence);
         let mut best = (own, self.options.index);
         for (peer, answer) in (0u8..).zip(&candidacy.answers) {
-            if let Some(answer) = answer.filter(|answer| answer.granted)
+            if let Some(answer) = answer.filter(|answer| self.is_source(peer, answer))
                 && order(&answer.end) > order(&best.0)
             {
                 best = (answer.end, peer);
             }
         }
         let last_sequence = best.0.sequence;
-        let (grants, needed) = (self.grants(), self.config.grants_needed());
+        let is_enough = self.has_enough_grants();
+        let lacking = self.lacks_acknowledged(&best.0);
         let ahead = (0..self.config.node_count).find_map(|peer| {
             let answer = candidacy.answers[usize::from(peer)];
-            let known = self
-                .peer(peer)
-                .filter(|_| answer.is_none_or(|answer| !answer.granted && !answer.is_outsider))?;
+            let known = self.peer(peer).filter(|_| {
+                answer.is_none_or(|it| !self.is_source(peer, &it) && !it.is_outsider)
+            })?;
             let end = answer.map_or(known.end, |answer| answer.end);
             (order(&end) > order(&best.0)).then_some((peer, end.sequence))
         });
         match candidacy.accept_loss_after {
-            Some(confirmed) if confirmed != last_sequence && grants < needed => {
-                return self.refuse(Refusal::WrongLoss { last_sequence });
+            Some(confirmed) => {
+                let may_lose = !is_enough || ahead.is_some() || lacking.is_some();
+                if confirmed != last_sequence && may_lose {
+                    return self.refuse(Refusal::WrongLoss { last_sequence });
+                }
             }
-            Some(_) => {}
-            None if grants < needed => {
-                return self.refuse(Refusal::Grants { grants, needed, last_sequence });
-            }
+            None if !is_enough => return self.refuse_for_grants(last_sequence),
             None => {
                 if let Some((peer, sequence)) = ahead {
                     return self.refuse(Refusal::PeerAhead { peer, sequence });
+                }
+                if let Some(acknowledged) = lacking {
+                    return self.refuse(Refusal::Acknowledged { acknowledged, last_sequence });
                 }
             }
         }
@@ -200,23 +245,28 @@ impl Replica {
     fn begin_epoch(&mut self) {
         let State::Candidate(candidacy) = &self.state else { return };
         // What was taken over may hold a record that asks for more.
-        let (grants, needed) = (self.grants(), self.config.grants_needed());
-        if grants < needed && candidacy.accept_loss_after.is_none() {
-            let last_sequence = self.log.last().sequence;
-            return self.refuse(Refusal::Grants { grants, needed, last_sequence });
+        if candidacy.accept_loss_after.is_none() && !self.has_enough_grants() {
+            return self.refuse_for_grants(self.log.last().sequence);
         }
         let epoch = candidacy.epoch;
         let min_sync = if candidacy.solo { 1 } else { self.config.min_sync };
         if min_sync == 1 && self.config.min_sync_base > 1 {
             self.output(Output::Alarm(Alarm::SingleCopy));
         }
-        let config = Config { revision: self.config.revision + 1, min_sync, ..self.config };
+        let mut config = Config { revision: self.config.revision + 1, min_sync, ..self.config };
+        // What its memory lost it has taken over.
+        config.incarnations[usize::from(self.options.index)] = self.options.incarnation;
         self.become_standby();
         self.state = State::Primary(Lead { epoch, start_sequence: None, is_control_pending: true });
         self.note_role();
         let control = Control { kind: ControlKind::EpochStart, config };
         self.output(Output::AppendControl { control, epoch });
         self.send_heartbeats();
+    }
+
+    fn refuse_for_grants(&mut self, last_sequence: u64) {
+        let (grants, needed) = (self.grants(), self.config.grants_needed());
+        self.refuse(Refusal::Grants { grants, needed, last_sequence });
     }
 
     fn refuse(&mut self, refusal: Refusal) {

@@ -1,0 +1,124 @@
+//! What operators ask of the thread.
+
+use super::Replication;
+use crate::clock::Reading;
+use crate::cluster::admin::{AdminReply, AdminRequest};
+use crate::cluster::operator::Promotion;
+use mizan_journal::Storage;
+use mizan_replica::{Command, FrameEnd, Refusal};
+
+impl<S: Storage> Replication<S> {
+    pub(super) fn take_admin(&mut self, at: usize, bytes: &[u8]) {
+        let request = match self.operators.take(at, bytes) {
+            Ok(None) => return,
+            Ok(Some(Ok(hello))) => return self.links.send_admin(at, hello),
+            Ok(Some(Err(request))) => request,
+            Err(error) => {
+                tracing::warn!("an operator's connection was refused: {error}");
+                return self.links.close_admin(at);
+            }
+        };
+        let reply = match request {
+            AdminRequest::Status => Some(AdminReply::Status(Box::new(self.renewed_status()))),
+            AdminRequest::Promote { expect_epoch, solo, accept_loss_after } => {
+                self.promote(at, expect_epoch, solo, accept_loss_after).err()
+            }
+            AdminRequest::Detach { node } => Some(self.detach(node)),
+            AdminRequest::Join { node } => {
+                let (status, replica) = (self.renewed_status(), &self.replica);
+                Some(self.operators.join(node, &status, replica, &mut self.reader))
+            }
+        };
+        if let Some(reply) = reply {
+            self.answer(at, &reply);
+        }
+    }
+
+    fn answer(&mut self, at: usize, reply: &AdminReply) {
+        if let Some(bytes) = self.operators.seal(at, reply) {
+            self.links.send_admin(at, bytes);
+        }
+        self.links.close_admin(at);
+    }
+
+    fn promote(
+        &mut self,
+        at: usize,
+        expect_epoch: Option<u64>,
+        solo: bool,
+        accept_loss_after: Option<u64>,
+    ) -> Result<(), AdminReply> {
+        let epoch = self.replica.status().epoch;
+        if let Some(expected) = expect_epoch.filter(|expected| *expected != epoch) {
+            return Err(AdminReply::Refused {
+                name: "other-epoch".to_owned(),
+                text: format!(
+                    "this node has seen epoch {epoch}, not {expected}: somebody was promoted meanwhile; look at the status of all nodes"
+                ),
+            });
+        }
+        let command = Command::Promote { solo, accept_loss_after };
+        self.replica.handle_admin(command, self.now_ns).map_err(|refusal| refused(&refusal))?;
+        self.promotion = Some(Promotion { operator: at, begun_ns: self.now_ns });
+        Ok(())
+    }
+
+    pub(super) fn answer_promotion(&mut self, start: FrameEnd) {
+        let Some(promotion) = self.promotion.take() else { return };
+        let took_ns = Reading::now().monotonic_ns.saturating_sub(promotion.begun_ns);
+        let config = self.replica.status().config;
+        let others = (0..config.node_count).filter(|peer| {
+            let peer = self.replica.peer_status(*peer);
+            peer.is_connected && peer.is_admitted
+        });
+        let reply = AdminReply::Promoted {
+            epoch: start.epoch,
+            sequence: start.sequence,
+            took_us: took_ns / 1_000,
+            is_stalled: 1 + others.count() < usize::from(config.min_sync),
+        };
+        self.answer(promotion.operator, &reply);
+    }
+
+    pub(super) fn refuse_promotion(&mut self, refusal: &Refusal) {
+        tracing::warn!("the promotion was refused: {refusal}");
+        if let Some(promotion) = self.promotion.take() {
+            self.answer(promotion.operator, &refused(refusal));
+        }
+    }
+
+    fn detach(&mut self, node: u8) -> AdminReply {
+        let status = self.renewed_status();
+        let refuse = |name: &str, text: String| AdminReply::Refused { name: name.to_owned(), text };
+        let Some(peer) = status.peers.iter().find(|peer| peer.node == node) else {
+            return refuse(
+                "no-such-node",
+                format!("there is no other node {node} in this cluster"),
+            );
+        };
+        if peer.is_connected && peer.is_in_sync {
+            return refuse(
+                "in-sync",
+                format!("node {node} is connected and in sync: nothing waits for it"),
+            );
+        }
+        match self.replica.handle_admin(Command::Detach, self.now_ns) {
+            Ok(()) => AdminReply::Detached,
+            Err(refusal) => refused(&refusal),
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> AdminReply {
+    let name = match refusal {
+        Refusal::Role => "role",
+        Refusal::NotAdmitted => "not-admitted",
+        Refusal::Grants { .. } => "grants",
+        Refusal::PeerAhead { .. } => "peer-ahead",
+        Refusal::Acknowledged { .. } => "acknowledged",
+        Refusal::Overtaken(_) => "overtaken",
+        Refusal::TakeOver => "take-over",
+        Refusal::WrongLoss { .. } => "wrong-loss",
+    };
+    AdminReply::Refused { name: name.to_owned(), text: refusal.to_string() }
+}

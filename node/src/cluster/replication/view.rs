@@ -1,0 +1,123 @@
+//! What the thread shows of the node.
+
+use super::{Replication, Seat};
+use crate::cluster::figures;
+use crate::cluster::record::policy_name;
+use crate::cluster::status::{AlarmView, ClusterStatus, PeerView};
+use mizan_journal::Storage;
+use mizan_replica::{Alarm, Policy, Role};
+
+/// Alarms kept for the status at the most.
+const ALARMS_MAX: usize = 16;
+
+impl<S: Storage> Replication<S> {
+    pub(super) fn raise(&mut self, alarm: Alarm) {
+        tracing::warn!("alarm: {alarm}");
+        self.alarms.retain(|(known, _)| *known != alarm);
+        if self.alarms.len() == ALARMS_MAX {
+            self.alarms.remove(0);
+        }
+        let view = AlarmView { name: alarm_name(&alarm).to_owned(), text: alarm.to_string() };
+        self.alarms.push((alarm, view));
+    }
+
+    pub(super) fn publish_status(&mut self) {
+        self.status_ns = self.now_ns;
+        let status = self.renewed_status();
+        let alarms = self.alarms.iter().map(|(alarm, _)| alarm);
+        figures::show(&self.counters, &self.replica, &status, alarms);
+        if let Seat::Standby { engine, .. } = &self.seat {
+            self.counters.set_engine(&engine.status());
+        }
+        self.state.set_status(status);
+    }
+
+    pub(super) fn renewed_status(&mut self) -> ClusterStatus {
+        let status = self.replica.status();
+        let (config, role) = (status.config, status.role);
+        if config.min_sync == config.min_sync_base {
+            self.alarms.retain(|(alarm, _)| *alarm != Alarm::SingleCopy);
+        }
+        let is_primary = matches!(role, Role::Primary(_));
+        let view = &mut self.status;
+        view.nodes = config.node_count;
+        view.role = role_name(role).to_owned();
+        view.epoch = status.epoch;
+        view.policy = policy_name(config.policy).to_owned();
+        (view.min_sync, view.min_sync_base) = (config.min_sync, config.min_sync_base);
+        view.is_admitted = status.is_admitted;
+        (view.end, view.durable, view.commit) =
+            (status.end.sequence, status.durable, status.commit);
+        if let Seat::Standby { engine, .. } = &self.seat {
+            view.applied = engine.sequence();
+        }
+        view.peers.clear();
+        for number in (0..config.node_count).filter(|number| *number != view.node) {
+            let peer = self.replica.peer_status(number);
+            let in_memory = config.policy == Policy::DiskRam;
+            let held = if in_memory { peer.received } else { peer.durable };
+            view.peers.push(PeerView {
+                node: number,
+                is_connected: peer.is_connected,
+                is_admitted: peer.is_admitted,
+                is_in_sync: peer.is_following && peer.is_admitted && held >= status.commit,
+                end: peer.end.max(peer.received),
+                received: peer.received,
+                durable: peer.durable,
+                applied: peer.applied,
+                lag_entries: if is_primary { view.end.saturating_sub(peer.durable) } else { 0 },
+                heard_ms_ago: (peer.last_heard_ns > 0)
+                    .then(|| self.now_ns.saturating_sub(peer.last_heard_ns) / 1_000_000),
+            });
+        }
+        view.alarms = self.alarms.iter().map(|(_, alarm)| alarm.clone()).collect();
+        view.not_ready = not_ready(view, role, &self.seat);
+        view.is_ready = view.not_ready.is_none();
+        view.clone()
+    }
+}
+
+/// Why a node is not ready: a primary that cannot acknowledge, a standby that could not take over.
+fn not_ready<S: Storage>(view: &ClusterStatus, role: Role, seat: &Seat<S>) -> Option<String> {
+    let following = view.peers.iter().filter(|peer| peer.is_in_sync).count();
+    match role {
+        Role::Primary(_) if 1 + following < usize::from(view.min_sync) => Some(format!(
+            "acknowledgements need {} copies, and {} other nodes are in sync",
+            view.min_sync, following
+        )),
+        Role::Primary(_) => None,
+        _ if !view.is_admitted => Some("this disk is new and was not admitted yet".to_owned()),
+        Role::Live => match seat {
+            Seat::Standby { worker, .. } if worker.is_out_of_space() => {
+                Some("there is no room for the primary's frames".to_owned())
+            }
+            _ => None,
+        },
+        Role::CatchingUp => Some("this node is catching up".to_owned()),
+        Role::Waiting => Some("this node follows nobody: no primary is heard".to_owned()),
+        Role::Candidate => Some("a promotion is under way".to_owned()),
+        Role::Stopped => Some("this node stopped with an alarm".to_owned()),
+    }
+}
+
+pub(super) fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Waiting => "waiting",
+        Role::CatchingUp => "catching-up",
+        Role::Live => "live",
+        Role::Candidate => "candidate",
+        Role::Primary(_) => "primary",
+        Role::Stopped => "stopped",
+    }
+}
+
+fn alarm_name(alarm: &Alarm) -> &'static str {
+    match alarm {
+        Alarm::PrimarySilent(_) => "primary-silent",
+        Alarm::AcknowledgedSuffix { .. } => "acknowledged-suffix",
+        Alarm::LogsDiffer { .. } => "logs-differ",
+        Alarm::StateDiffers(_) => "state-differs",
+        Alarm::SingleCopy => "single-copy",
+        Alarm::Admitted(_) => "admitted",
+    }
+}

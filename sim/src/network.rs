@@ -1,0 +1,82 @@
+//! The network: connections, and messages that are lost, late, repeated, overtaken, or held up by a parting.
+
+use crate::oracle::Violation;
+use crate::world::{Event, MS, World};
+
+fn pair(one: u8, other: u8) -> (u8, u8) {
+    (one.min(other), one.max(other))
+}
+
+impl World {
+    pub(crate) fn connect(&mut self, one: u8, other: u8) -> Result<(), Violation> {
+        let is_up = |node: u8| self.places[usize::from(node)].node.is_some();
+        if self.connections.contains_key(&pair(one, other)) || !is_up(one) || !is_up(other) {
+            return Ok(());
+        }
+        self.connections.insert(pair(one, other), self.next_connection);
+        self.next_connection += 1;
+        for (node, peer) in [(one, other), (other, one)] {
+            let mut nonce = [0; 32];
+            nonce[..8].copy_from_slice(&self.random.next_u64().to_le_bytes());
+            nonce[8..16].copy_from_slice(&self.random.next_u64().to_le_bytes());
+            let now_ns = self.now_ns;
+            if let Some(node) = &mut self.places[usize::from(node)].node {
+                node.replica.handle_connected(peer, nonce, now_ns);
+            }
+        }
+        self.drain(one)?;
+        self.drain(other)
+    }
+
+    pub(crate) fn disconnect(&mut self, one: u8, other: u8) {
+        if self.connections.remove(&pair(one, other)).is_none() {
+            return;
+        }
+        for (node, peer) in [(one, other), (other, one)] {
+            if let Some(node) = &mut self.places[usize::from(node)].node {
+                node.replica.handle_disconnected(peer);
+            }
+        }
+        let delay_ns = (20 + self.random.below(80)) * MS;
+        self.after(delay_ns, Event::Connect { one, other });
+    }
+
+    pub(crate) fn send(&mut self, from: u8, to: u8, bytes: Vec<u8>) {
+        let Some(&connection) = self.connections.get(&pair(from, to)) else { return };
+        if self.cut.contains_key(&(from, to)) || self.random.below(100) < self.loss_percent {
+            return;
+        }
+        let delay_ns = self.delay_ns();
+        if self.loss_percent > 0 && self.random.below(50) == 0 {
+            let event = Event::Message { connection, from, to, bytes: bytes.clone() };
+            self.after(delay_ns + MS, event);
+        }
+        self.after(delay_ns, Event::Message { connection, from, to, bytes });
+    }
+
+    /// Now and then a message is late, and others overtake it. A quiet network keeps the order.
+    fn delay_ns(&mut self) -> u64 {
+        let is_late = self.loss_percent > 0 && self.random.below(50) == 0;
+        if is_late { (1 + self.random.below(60)) * MS } else { MS / 5 }
+    }
+
+    pub(crate) fn deliver(
+        &mut self,
+        connection: u64,
+        from: u8,
+        to: u8,
+        bytes: &[u8],
+    ) -> Result<(), Violation> {
+        if self.connections.get(&pair(from, to)) != Some(&connection) {
+            return Ok(());
+        }
+        let now_ns = self.now_ns;
+        let Some(node) = &mut self.places[usize::from(to)].node else { return Ok(()) };
+        let outcome = node.replica.handle_message(from, bytes, now_ns);
+        let kind = bytes.get(40).copied().unwrap_or(0);
+        if outcome.is_err() || kind > 3 {
+            self.note(&format!("{from} to {to}: kind {kind}, {outcome:?}"));
+        }
+        self.drain(to)
+    }
+}
