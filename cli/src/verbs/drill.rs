@@ -59,7 +59,7 @@ const DRILLS: [Drill; 17] = [
     ),
     drill(
         "lesser-policies",
-        "one copy on disk: what may be lost is said first",
+        "one copy on disk, or memory that is lost: what may be lost is said first",
         failover::lesser_policies,
     ),
     drill("partition", "the primary cut off from the other nodes", network::partition),
@@ -249,8 +249,11 @@ struct PhaseRow {
     max: Duration,
 }
 
+/// A phase's name, and how long it took.
+type Phase = (&'static str, fn(&Failover) -> Duration);
+
 /// The phases of a failover, in their order.
-const PHASES: [(&str, fn(&Failover) -> Duration); 5] = [
+const PHASES: [Phase; 5] = [
     ("detect", |failover| failover.detect),
     ("promote", |failover| failover.promote),
     ("(in the node)", |failover| failover.promote_in_node),

@@ -6,7 +6,7 @@ use super::proxy::Direction;
 use super::stage::Stage;
 use crate::error::CliError;
 use mizan_client::{Client, ClientConfig};
-use mizan_node::cluster::{Policy, policy_name};
+use mizan_node::cluster::Policy;
 use mizan_wire::{CREATED, CreateTransferStatus, Status, Transfer};
 use std::time::Instant;
 
@@ -120,34 +120,90 @@ pub(crate) fn expect_fenced(
     )
 }
 
-/// Kills the primary under the policies that may lose something: no promotion goes ahead without saying what.
+/// Kills nodes under the policies that keep less than two disks: nothing is lost without a word.
 pub(crate) fn lesser_policies(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    for policy in [Policy::Disk, Policy::DiskRam] {
-        stage.on_cluster(ClusterPlan { policy, ..ClusterPlan::of(2) }, |stage, cluster| {
+    one_disk(stage)?;
+    disk_and_memory(stage)
+}
+
+/// Alone a node may lack what only the primary's disk held: a promotion says so first.
+fn one_disk(stage: &mut Stage<'_>) -> Result<(), CliError> {
+    stage.on_cluster(
+        ClusterPlan { policy: Policy::Disk, ..ClusterPlan::of(2) },
+        |stage, cluster| {
             let load = stage.load(cluster)?;
             cluster.node_mut(0).kill9()?;
             cluster.await_notice(1)?;
-            let name = policy_name(policy);
-            stage.did(format!("two nodes, policy {name}, under load: kill -9 of the primary"))?;
-            let refusal = cluster.refusal(1, false);
-            stage.expect(
-                "the other one is not promoted without a word about what may be lost",
-                refusal.as_ref().is_some_and(|text| text.contains("--accept-loss-after")),
-                refusal.unwrap_or_else(|| "it was promoted".to_owned()),
-            )?;
+            stage.did("two nodes, policy disk, under load: kill -9 of the primary")?;
+            expect_word_of_loss(stage, cluster, 1)?;
             cluster.start_node(0)?;
-            cluster.wait_until("the two nodes reach each other", || {
-                Ok(cluster.status(1)?.peers.iter().any(|peer| peer.is_connected))
-            })?;
+            await_meeting(cluster, 1)?;
             cluster.promote(1, false)?;
             stage
                 .did("the killed node started again, and the other one promoted with its grant")?;
             cluster.await_in_sync(1, &[0])?;
             stage.await_more(cluster, &load, AFTERWARDS)?;
             stage.finish(cluster, load, 1, &[0])
-        })?;
-    }
-    Ok(())
+        },
+    )
+}
+
+/// A process that lives has in memory what was acknowledged; one that was killed, too, does not count alone.
+fn disk_and_memory(stage: &mut Stage<'_>) -> Result<(), CliError> {
+    let plan = ClusterPlan { policy: Policy::DiskRam, ..ClusterPlan::of(2) };
+    stage.on_cluster(plan, |stage, cluster| {
+        let load = stage.load(cluster)?;
+        let killed_at = Instant::now();
+        cluster.node_mut(0).kill9()?;
+        let noticed_at = cluster.await_notice(1)?;
+        let promoted = cluster.promote(1, true)?;
+        stage.did(
+            "two nodes, policy disk+ram, under load: kill -9 of the primary, promote --solo",
+        )?;
+        let what = "kill, two nodes, disk+ram";
+        stage.note_failover(cluster, &load, what, killed_at, noticed_at, &promoted)?;
+        cluster.start_node(0)?;
+        cluster.await_in_sync(1, &[0])?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        cluster.node_mut(0).kill9()?;
+        cluster.node_mut(1).kill9()?;
+        cluster.start_node(0)?;
+        stage.did("the killed node back in sync; both killed, the standby started alone")?;
+        let refusal = cluster.refusal(0, true);
+        stage.expect(
+            "a standby whose memory was lost is not promoted alone",
+            refusal.is_some(),
+            refusal.unwrap_or_else(|| "it was promoted".to_owned()),
+        )?;
+        cluster.start_node(1)?;
+        await_meeting(cluster, 1)?;
+        cluster.promote(1, false)?;
+        stage.did("the last primary started and promoted again")?;
+        cluster.await_in_sync(1, &[0])?;
+        stage.await_more(cluster, &load, AFTERWARDS)?;
+        stage.finish(cluster, load, 1, &[0])
+    })
+}
+
+fn expect_word_of_loss(
+    stage: &mut Stage<'_>,
+    cluster: &Cluster<'_>,
+    number: u8,
+) -> Result<(), CliError> {
+    let refusal = cluster.refusal(number, false);
+    stage.expect(
+        "the other one is not promoted without a word about what may be lost",
+        refusal.as_ref().is_some_and(|text| text.contains("--accept-loss-after")),
+        refusal.unwrap_or_else(|| "it was promoted".to_owned()),
+    )
+}
+
+fn await_meeting(cluster: &Cluster<'_>, number: u8) -> Result<(), CliError> {
+    cluster
+        .wait_until("the two nodes reach each other", || {
+            Ok(cluster.status(number)?.peers.iter().any(|peer| peer.is_connected))
+        })
+        .map(drop)
 }
 
 /// Promotes both standbys at once: one wins, or one after the other, each in an epoch of its own.

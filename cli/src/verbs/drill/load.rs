@@ -267,7 +267,7 @@ impl Sender {
         match self.plan.nodes.iter().find(|(_, known)| *known == address) {
             Some((node, _)) => *self.history.replies.entry((epoch, *node)).or_default() += 1,
             None => {
-                self.history.errors.push(format!("a reply came from {address}, which is no node"))
+                self.history.errors.push(format!("a reply came from {address}, which is no node"));
             }
         }
         self.history.replayed += u64::from(is_replayed);
