@@ -84,7 +84,10 @@ fn tear(data: &Path, frame: Found, keep: u64) -> Result<(), CliError> {
 
 /// Tears the last frame of a killed primary at many offsets, and lets it come back so.
 pub(crate) fn torn_tail(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    stage.on_cluster(ClusterPlan::of(2), |stage, cluster| {
+    stage.on_cluster(ClusterPlan::of(2), torn_tail_on)
+}
+
+fn torn_tail_on(stage: &mut Stage<'_>, cluster: &mut Cluster<'_>) -> Result<(), CliError> {
     let load = stage.load(cluster)?;
     let killed_at = Instant::now();
     cluster.node_mut(0).kill9()?;
@@ -105,7 +108,10 @@ pub(crate) fn torn_tail(stage: &mut Stage<'_>) -> Result<(), CliError> {
         tear(&copy, last, *keep)?;
         let torn = scanned(&copy)?;
         let end = torn.frames.last().map_or(0, |frame| frame.sequence);
-        if !torn.damage.is_empty() || end >= last.sequence || torn.frames.len() + 1 != whole.frames.len() {
+        if !torn.damage.is_empty()
+            || end >= last.sequence
+            || torn.frames.len() + 1 != whole.frames.len()
+        {
             wrong.push(format!("cut to {keep} bytes: ends with {end}, {:?}", torn.damage));
         }
     }
@@ -124,10 +130,11 @@ pub(crate) fn torn_tail(stage: &mut Stage<'_>) -> Result<(), CliError> {
     tear(&cluster.data(0), last, last.size / 2)?;
     cluster.start_node(0)?;
     cluster.await_in_sync(1, &[0])?;
-    stage.did("the killed node's own last frame torn in the middle, and the node started: it follows")?;
+    stage.did(
+        "the killed node's own last frame torn in the middle, and the node started: it follows",
+    )?;
     stage.await_more(cluster, &load, AFTERWARDS)?;
     stage.finish(cluster, load, 1, &[0])
-    })
 }
 
 fn copy_files(from: &Path, to: &Path) -> Result<(), CliError> {
@@ -205,7 +212,10 @@ fn flip_and_replace(
 /// Fills the standby's disk, then the primary's: nothing is acknowledged that is not kept, and it goes on with room.
 pub(crate) fn disk_full(stage: &mut Stage<'_>) -> Result<(), CliError> {
     let plan = ClusterPlan { segment_size: SEGMENT_SIZE_MIN, ..ClusterPlan::of(2) };
-    stage.on_cluster(plan, |stage, cluster| {
+    stage.on_cluster(plan, disk_full_on)
+}
+
+fn disk_full_on(stage: &mut Stage<'_>, cluster: &mut Cluster<'_>) -> Result<(), CliError> {
     let load = stage.load(cluster)?;
     let mut history = load.stop();
     let full = LoadPlan { batch: 64, is_full: true, ..stage.load_plan(cluster, 1) };
@@ -241,7 +251,6 @@ pub(crate) fn disk_full(stage: &mut Stage<'_>) -> Result<(), CliError> {
     stage.did("room again: it goes on by itself")?;
     history.absorb(load.stop());
     stage.finish_history(cluster, &history, 0, &[1])
-    })
 }
 
 /// Waits until nothing was acknowledged for a while.

@@ -249,7 +249,10 @@ pub(crate) fn double_promotion(stage: &mut Stage<'_>) -> Result<(), CliError> {
 /// Loses the replies, then the primary: clients send everything unanswered again, to another node.
 pub(crate) fn client_retry(stage: &mut Stage<'_>) -> Result<(), CliError> {
     let plan = ClusterPlan { has_client_cables: true, ..ClusterPlan::of(3) };
-    stage.on_cluster(plan, |stage, cluster| {
+    stage.on_cluster(plan, client_retry_on)
+}
+
+fn client_retry_on(stage: &mut Stage<'_>, cluster: &mut Cluster<'_>) -> Result<(), CliError> {
     let load = stage.load(cluster)?;
     let before = cluster.status(0)?.commit;
     if let Some(cable) = cluster.client_cable(0) {
@@ -291,7 +294,6 @@ pub(crate) fn client_retry(stage: &mut Stage<'_>) -> Result<(), CliError> {
         format!("{same} of {}", created.len()),
     )?;
     stage.finish_history(cluster, &history, 1, &[2])
-    })
 }
 
 /// Sends transfers once more, as another client; counts those that are answered with their first timestamp.

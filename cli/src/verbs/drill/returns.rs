@@ -23,7 +23,10 @@ const SLOW_SYNC: Duration = Duration::from_millis(1_500);
 pub(crate) fn standby_behind(stage: &mut Stage<'_>) -> Result<(), CliError> {
     let plan =
         ClusterPlan { transfer_count_max: 2_000_000, segment_size: 16 << 20, ..ClusterPlan::of(3) };
-    stage.on_cluster(plan, |stage, cluster| {
+    stage.on_cluster(plan, standby_behind_on)
+}
+
+fn standby_behind_on(stage: &mut Stage<'_>, cluster: &mut Cluster<'_>) -> Result<(), CliError> {
     let load = stage.load(cluster)?;
     cluster.node_mut(2).kill9()?;
     let at = cluster.status(0)?.commit;
@@ -45,7 +48,10 @@ pub(crate) fn standby_behind(stage: &mut Stage<'_>) -> Result<(), CliError> {
     })?;
     let reached = cluster.status(2)?.end;
     cluster.node_mut(2).kill9()?;
-    stage.did(format!("started it and killed it again at sequence {reached}, {:.0} ms later", ms(begin.elapsed())))?;
+    stage.did(format!(
+        "started it and killed it again at sequence {reached}, {:.0} ms later",
+        ms(begin.elapsed())
+    ))?;
     let begin = Instant::now();
     cluster.start_node(2)?;
     cluster.await_in_sync(0, &[1, 2])?;
@@ -58,12 +64,17 @@ pub(crate) fn standby_behind(stage: &mut Stage<'_>) -> Result<(), CliError> {
     stage.await_more(cluster, &load, AFTERWARDS)?;
     history.absorb(load.stop());
     stage.finish_history(cluster, &history, 0, &[1, 2])
-    })
 }
 
 /// Lets an old primary come back with entries that nobody acknowledged: they are cut off and kept aside.
 pub(crate) fn old_primary_returns(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    stage.on_cluster(ClusterPlan::of(2), |stage, cluster| {
+    stage.on_cluster(ClusterPlan::of(2), old_primary_returns_on)
+}
+
+fn old_primary_returns_on(
+    stage: &mut Stage<'_>,
+    cluster: &mut Cluster<'_>,
+) -> Result<(), CliError> {
     let load = stage.load(cluster)?;
     cluster.isolate(0);
     cluster.wait_until("the primary has entries that it cannot commit", || {
@@ -97,7 +108,6 @@ pub(crate) fn old_primary_returns(stage: &mut Stage<'_>) -> Result<(), CliError>
     )?;
     stage.await_more(cluster, &load, AFTERWARDS)?;
     stage.finish(cluster, load, 1, &[0])
-    })
 }
 
 /// Lets a node come back with an empty disk: it counts only after it was admitted, and then it does.
@@ -139,14 +149,22 @@ pub(crate) fn wiped_disk_returns(stage: &mut Stage<'_>) -> Result<(), CliError> 
 
 /// Promotes the node that lacks the most: alone it must refuse, with another it must take over that one's log.
 pub(crate) fn stale_node_promotion(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    stage.on_cluster(ClusterPlan::of(3), |stage, cluster| {
+    stage.on_cluster(ClusterPlan::of(3), stale_node_promotion_on)
+}
+
+fn stale_node_promotion_on(
+    stage: &mut Stage<'_>,
+    cluster: &mut Cluster<'_>,
+) -> Result<(), CliError> {
     let load = stage.load(cluster)?;
     cluster.node_mut(2).kill9()?;
     stage.await_more(cluster, &load, WARM_UP)?;
     cluster.node_mut(0).kill9()?;
     cluster.unplug(2);
     cluster.start_node(2)?;
-    stage.did("three nodes under load: a standby killed, then the primary; the stale one started, alone")?;
+    stage.did(
+        "three nodes under load: a standby killed, then the primary; the stale one started, alone",
+    )?;
     let refusal = cluster.refusal(2, false);
     stage.expect(
         "a node that lacks entries and reaches nobody is not promoted",
@@ -160,7 +178,9 @@ pub(crate) fn stale_node_promotion(stage: &mut Stage<'_>) -> Result<(), CliError
     let (stale, whole) = (cluster.status(2)?.end, cluster.status(1)?.end);
     let asked_at = Instant::now();
     let promoted = cluster.promote(2, false)?;
-    stage.did(format!("promote of the stale node, which ends at {stale}, beside one that ends at {whole}"))?;
+    stage.did(format!(
+        "promote of the stale node, which ends at {stale}, beside one that ends at {whole}"
+    ))?;
     stage.expect(
         "it takes over the longer log before it leads",
         cluster.status(2)?.end > whole,
@@ -170,7 +190,6 @@ pub(crate) fn stale_node_promotion(stage: &mut Stage<'_>) -> Result<(), CliError
     stage.note_failover(cluster, &load, what, asked_at, asked_at, &promoted)?;
     stage.await_more(cluster, &load, AFTERWARDS)?;
     stage.finish(cluster, load, 2, &[1])
-    })
 }
 
 /// Two single copies: refused where the other one was heard of, loud where it was not.
@@ -192,12 +211,20 @@ fn detach(cluster: &Cluster<'_>, primary: u8, gone: u8) -> Result<(), CliError> 
 
 fn rival_that_was_heard(stage: &mut Stage<'_>) -> Result<(), CliError> {
     let plan = ClusterPlan { has_faults: true, ..ClusterPlan::of(2) };
-    stage.on_cluster(plan, |stage, cluster| {
+    stage.on_cluster(plan, rival_that_was_heard_on)
+}
+
+fn rival_that_was_heard_on(
+    stage: &mut Stage<'_>,
+    cluster: &mut Cluster<'_>,
+) -> Result<(), CliError> {
     let load = stage.load(cluster)?;
     cluster.node_mut(1).kill9()?;
     detach(cluster, 0, 1)?;
     stage.await_more(cluster, &load, AFTERWARDS)?;
-    stage.did("two nodes under load: the standby killed, detach: the primary goes on as the only copy")?;
+    stage.did(
+        "two nodes under load: the standby killed, detach: the primary goes on as the only copy",
+    )?;
     // So slow a disk hears of it long before it has caught up, which would ask for two copies again.
     cluster.set_fault(1, Some(Fault::Slow(SLOW_SYNC)))?;
     cluster.start_node(1)?;
@@ -206,11 +233,15 @@ fn rival_that_was_heard(stage: &mut Stage<'_>) -> Result<(), CliError> {
     })?;
     cluster.node_mut(0).kill9()?;
     cluster.set_fault(1, None)?;
-    stage.did("the standby started; it hears of that, and the primary is killed before it has caught up")?;
+    stage.did(
+        "the standby started; it hears of that, and the primary is killed before it has caught up",
+    )?;
     let refusal = cluster.refusal(1, true);
     stage.expect(
         "who heard of the single copy does not become a second one",
-        refusal.as_ref().is_some_and(|text| text.contains("(grants)") && text.contains("--accept-loss-after")),
+        refusal
+            .as_ref()
+            .is_some_and(|text| text.contains("(grants)") && text.contains("--accept-loss-after")),
         refusal.unwrap_or_else(|| "it was promoted".to_owned()),
     )?;
     cluster.start_node(0)?;
@@ -222,11 +253,16 @@ fn rival_that_was_heard(stage: &mut Stage<'_>) -> Result<(), CliError> {
     stage.did("the other one started again and promoted, with the grant of the standby")?;
     stage.await_more(cluster, &load, AFTERWARDS)?;
     stage.finish(cluster, load, 0, &[1])
-    })
 }
 
 fn rival_that_was_not_heard(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    stage.on_cluster(ClusterPlan::of(2), |stage, cluster| {
+    stage.on_cluster(ClusterPlan::of(2), rival_that_was_not_heard_on)
+}
+
+fn rival_that_was_not_heard_on(
+    stage: &mut Stage<'_>,
+    cluster: &mut Cluster<'_>,
+) -> Result<(), CliError> {
     let load = stage.load(cluster)?;
     let shared = load.stop();
     cluster.node_mut(1).kill9()?;
@@ -257,7 +293,6 @@ fn rival_that_was_not_heard(stage: &mut Stage<'_>) -> Result<(), CliError> {
     ))?;
     stage.judge(cluster, &first, 0, &[])?;
     stage.judge(cluster, &second, 1, &[])
-    })
 }
 
 /// A load on one node alone.
