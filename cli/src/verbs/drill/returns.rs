@@ -77,9 +77,8 @@ fn old_primary_returns_on(
 ) -> Result<(), CliError> {
     let load = stage.load(cluster)?;
     cluster.isolate(0);
-    cluster.wait_until("the primary has entries that it cannot commit", || {
-        let status = cluster.status(0)?;
-        Ok(status.durable > status.commit)
+    cluster.wait_until("the primary has entries that the other node has not", || {
+        Ok(cluster.status(0)?.durable > cluster.status(1)?.end)
     })?;
     let old = cluster.status(0)?;
     let killed_at = Instant::now();
