@@ -5,6 +5,7 @@
 //! every verb's help ends with an example.
 
 mod cluster;
+mod drill;
 mod import;
 mod ledger;
 mod node;
@@ -12,6 +13,7 @@ mod sim;
 mod trading;
 
 pub use cluster::{DetachArgs, OperatorArgs, PromoteArgs};
+pub use drill::DrillArgs;
 pub use import::{ImportArgs, ImportOrdersArgs, OrderFormat};
 pub use ledger::{
     AccountArgs, AccountsArgs, AccountsVerb, CreateAccountsArgs, CreateLedgerArgs, ExplainArgs,
@@ -119,6 +121,8 @@ pub enum Verb {
     Promote(PromoteArgs),
     /// Lets a primary go on without a node that is gone
     Detach(DetachArgs),
+    /// Breaks scratch clusters on purpose, and judges what is left
+    Drill(DrillArgs),
     /// Checks a node's files: every frame, the chain, digests, trial balance
     Verify(VerifyArgs),
     /// Shows what is in a node's files
@@ -187,6 +191,17 @@ mod tests {
         let mut seen = Vec::new();
         walk(&Args::command(), "mizan", &mut seen);
         assert!(seen.len() >= 20, "{seen:?}");
+    }
+
+    #[test]
+    fn every_command_on_the_page_about_failover_parses() {
+        let page = include_str!("../../docs/operating/failover.md");
+        let commands: Vec<&str> = page.lines().filter(|line| line.starts_with("mizan ")).collect();
+        assert!(commands.len() >= 5, "{commands:?}");
+        for command in commands {
+            let words = crate::verbs::repl::split_words(command).expect("words");
+            Args::try_parse_from(words).unwrap_or_else(|error| panic!("{command}\n{error}"));
+        }
     }
 
     #[test]

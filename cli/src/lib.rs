@@ -15,6 +15,7 @@ pub mod config;
 pub mod connection;
 pub mod error;
 pub mod exit;
+pub mod fault;
 pub mod files;
 pub mod independent;
 pub mod log;

@@ -3,7 +3,7 @@
 //! Invariants: the child never outlives its [`ScratchNode`]; a directory that was made here is deleted with it, unless
 //! it is to be kept; every wait has a deadline, and is cut short when the verb is asked to stop.
 //!
-//! What is absent: any other way to the node than its address, its files and signals. What is shown with it holds for
+//! What is absent: any other way to the node than its addresses, its files and signals. What is shown with it holds for
 //! every node.
 
 use crate::error::CliError;
@@ -11,7 +11,8 @@ use crate::exit;
 use crate::files::node_error;
 use crate::signals::Signals;
 use mizan_node::FormatOptions;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -33,15 +34,21 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 const TALK_SIZE_MAX: usize = 16 * 1024;
 /// What a node prints before its address when it is ready.
 const READY_WORD: &str = "listening ";
+/// What a node of a cluster prints before that: where the others reach it.
+const REPLICATING_WORD: &str = "replicating ";
 
 /// Settings that a child must not take over: it gets all that matters as flags.
-const VARIABLES: [&str; 6] = [
+const VARIABLES: [&str; 10] = [
     "MIZAN_CONFIG",
     "MIZAN_DATA",
     "MIZAN_LISTEN",
     "MIZAN_LAYOUT",
     "MIZAN_CLUSTER",
     "MIZAN_ADDRESS",
+    "MIZAN_REPLICATE",
+    "MIZAN_PEERS",
+    "MIZAN_SECRET_FILE",
+    "MIZAN_METRICS",
 ];
 
 /// What a scratch node is made of.
@@ -57,14 +64,34 @@ pub struct ScratchOptions {
     pub layout: Option<String>,
 }
 
+/// What a node of a cluster is started with besides.
+#[derive(Clone, Debug)]
+pub struct Replication {
+    /// The other nodes' replication addresses, in the order of their numbers.
+    pub peers: Vec<SocketAddr>,
+    /// The file with the cluster's secret.
+    pub secret_file: PathBuf,
+}
+
 /// A node in a process of its own.
 pub struct ScratchNode {
     // The order matters: the process must be gone before its directory is.
     process: Option<Process>,
-    options: ScratchOptions,
+    layout: Option<String>,
     data: PathBuf,
     listen: SocketAddr,
+    replication: Option<Replication>,
+    replicate: SocketAddr,
+    /// Further arguments of `mizan start`.
+    arguments: Vec<OsString>,
     _directory: Option<TempDir>,
+}
+
+/// Where a node that is ready listens.
+#[derive(Clone, Copy, Debug)]
+struct Addresses {
+    listen: SocketAddr,
+    replicate: Option<SocketAddr>,
 }
 
 struct Process {
@@ -96,8 +123,32 @@ impl ScratchNode {
         };
         let limits = FormatOptions { data: data.clone(), ..options.limits.clone() };
         mizan_node::format(&limits).map_err(|error| node_error(&error))?;
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        Ok(Self { process: None, options, data, listen, _directory: directory })
+        Ok(Self { layout: options.layout, _directory: directory, ..Self::of_files(data) })
+    }
+
+    /// A node of a cluster, whose files are there and stay; nothing runs yet.
+    #[must_use]
+    pub fn of_cluster(data: PathBuf, replication: Replication) -> Self {
+        Self { replication: Some(replication), ..Self::of_files(data) }
+    }
+
+    fn of_files(data: PathBuf) -> Self {
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            process: None,
+            layout: None,
+            data,
+            listen: any_port,
+            replication: None,
+            replicate: any_port,
+            arguments: Vec::new(),
+            _directory: None,
+        }
+    }
+
+    /// Further arguments of `mizan start`, from the next start on.
+    pub fn set_arguments(&mut self, arguments: Vec<OsString>) {
+        self.arguments = arguments;
     }
 
     /// Starts the node and waits until it listens; later starts take the first one's port. Returns how long it took.
@@ -106,19 +157,7 @@ impl ScratchNode {
     /// The node ended or was not ready in time; the error has what it said.
     pub fn start(&mut self, signals: &Signals) -> Result<Duration, CliError> {
         let begin = Instant::now();
-        let program = std::env::current_exe().map_err(|source| CliError::File {
-            what: "cannot find this program's own file".to_owned(),
-            source,
-        })?;
-        let mut command = Command::new(program);
-        command.arg("start").arg("--data").arg(&self.data);
-        command.args(["--listen", &self.listen.to_string(), "--stop-with-stdin"]);
-        if let Some(layout) = &self.options.layout {
-            command.args(["--layout", layout]);
-        }
-        for variable in VARIABLES {
-            command.env_remove(variable);
-        }
+        let mut command = self.command()?;
         // A Ctrl-C in the terminal is for the parent, which stops its child in its own time.
         command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -128,19 +167,45 @@ impl ScratchNode {
         let talk = Arc::new(Mutex::new(Vec::new()));
         let process = self.process.insert(Process { child, talk, reader: None });
         let ready = process.listen();
-        self.listen = self.await_ready(&ready, signals)?;
+        let addresses = self.await_ready(&ready, signals)?;
+        self.listen = addresses.listen;
+        self.replicate = addresses.replicate.unwrap_or(self.replicate);
         Ok(begin.elapsed())
+    }
+
+    fn command(&self) -> Result<Command, CliError> {
+        let program = std::env::current_exe().map_err(|source| CliError::File {
+            what: "cannot find this program's own file".to_owned(),
+            source,
+        })?;
+        let mut command = Command::new(program);
+        command.arg("start").arg("--data").arg(&self.data);
+        command.args(["--listen", &self.listen.to_string(), "--stop-with-stdin"]);
+        if let Some(layout) = &self.layout {
+            command.args(["--layout", layout]);
+        }
+        if let Some(replication) = &self.replication {
+            let peers: Vec<String> = replication.peers.iter().map(ToString::to_string).collect();
+            command.args(["--replicate", &self.replicate.to_string()]);
+            command.args(["--peers", &peers.join(",")]);
+            command.arg("--secret-file").arg(&replication.secret_file);
+        }
+        command.args(&self.arguments);
+        for variable in VARIABLES {
+            command.env_remove(variable);
+        }
+        Ok(command)
     }
 
     fn await_ready(
         &mut self,
-        ready: &Receiver<SocketAddr>,
+        ready: &Receiver<Addresses>,
         signals: &Signals,
-    ) -> Result<SocketAddr, CliError> {
+    ) -> Result<Addresses, CliError> {
         let until = Instant::now() + READY_MAX;
         loop {
             match ready.recv_timeout(LOOK_INTERVAL) {
-                Ok(address) => return Ok(address),
+                Ok(addresses) => return Ok(addresses),
                 Err(RecvTimeoutError::Timeout) if Instant::now() < until => signals.check()?,
                 Err(RecvTimeoutError::Timeout) => {
                     return Err(self.failed("was not ready in time"));
@@ -173,16 +238,59 @@ impl ScratchNode {
     /// It did not stop in time, or not in order.
     pub fn terminate(&mut self) -> Result<Duration, CliError> {
         let begin = Instant::now();
-        if let Some(process) = &self.process {
-            // An error says that it has ended already, which the wait tells better.
-            let _ = kill_process(Pid::from_child(&process.child), Signal::TERM);
-        }
+        self.send(Signal::TERM);
         let status = self.wait(STOP_MAX)?;
         if !status.success() {
             return Err(self.failed(&format!("did not stop in order ({status})")));
         }
         self.process = None;
         Ok(begin.elapsed())
+    }
+
+    /// Stops the process's clocks and sockets without a word, as an overloaded or suspended machine does.
+    pub fn pause(&self) {
+        self.send(Signal::STOP);
+    }
+
+    /// Lets a paused process go on.
+    pub fn resume(&self) {
+        self.send(Signal::CONT);
+    }
+
+    fn send(&self, signal: Signal) {
+        if let Some(process) = &self.process {
+            // An error says that it has ended already, which whoever waits for it finds out.
+            let _ = kill_process(Pid::from_child(&process.child), signal);
+        }
+    }
+
+    /// Limits the size of every file that the process writes, as a full disk does; `None` lifts the limit.
+    ///
+    /// # Errors
+    /// The process has ended, or the system refuses.
+    pub fn limit_file_size(&self, size_max: Option<u64>) -> Result<(), CliError> {
+        let Some(process) = &self.process else {
+            return Err(CliError::failed(exit::STATE, "the scratch node does not run"));
+        };
+        // Only the soft limit: the hard one, which the child took over from here, could not be raised again.
+        let maximum = getrlimit(Resource::Fsize).maximum;
+        let limit = Rlimit { current: size_max.or(maximum), maximum };
+        prlimit(Some(Pid::from_child(&process.child)), Resource::Fsize, limit).map(drop).map_err(
+            |source| CliError::File {
+                what: "cannot limit the node's files".to_owned(),
+                source: source.into(),
+            },
+        )
+    }
+
+    /// Waits until the process has ended by itself; says how, and what it said.
+    ///
+    /// # Errors
+    /// It has not ended in time.
+    pub fn wait_for_end(&mut self, timeout: Duration) -> Result<(ExitStatus, String), CliError> {
+        let status = self.wait(timeout)?;
+        let said = self.process.take().map(|process| process.said()).unwrap_or_default();
+        Ok((status, said))
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<ExitStatus, CliError> {
@@ -220,6 +328,12 @@ impl ScratchNode {
         self.listen
     }
 
+    /// Where the other nodes of its cluster reach it.
+    #[must_use]
+    pub const fn replica_address(&self) -> SocketAddr {
+        self.replicate
+    }
+
     /// The node's directory.
     #[must_use]
     pub fn data(&self) -> &Path {
@@ -232,11 +346,17 @@ impl ScratchNode {
         self.process.as_ref().map(|process| process.child.id())
     }
 
+    /// The last words of the node's process.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let said = self.process.as_ref().map(Process::said).unwrap_or_default();
+        said.trim().to_owned()
+    }
+
     /// An error about this node, with the last words that it said.
     #[must_use]
     pub fn failed(&self, what: &str) -> CliError {
-        let said = self.process.as_ref().map(Process::said).unwrap_or_default();
-        let said = said.trim();
+        let said = self.said();
         if said.is_empty() {
             CliError::Problem(format!("the scratch node {what}"))
         } else {
@@ -246,16 +366,19 @@ impl ScratchNode {
 }
 
 impl Process {
-    /// Reads the child's output from now on; the channel gets the address when it listens.
-    fn listen(&mut self) -> Receiver<SocketAddr> {
+    /// Reads the child's output from now on; the channel gets the addresses when it listens.
+    fn listen(&mut self) -> Receiver<Addresses> {
         let (sender, ready) = channel();
         if let Some(stdout) = self.child.stdout.take() {
             std::thread::spawn(move || {
+                let mut replicate = None;
                 for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                    let address = line.strip_prefix(READY_WORD).map(str::parse);
-                    if let Some(Ok(address)) = address {
+                    if let Some(Ok(address)) = line.strip_prefix(REPLICATING_WORD).map(str::parse) {
+                        replicate = Some(address);
+                    }
+                    if let Some(Ok(listen)) = line.strip_prefix(READY_WORD).map(str::parse) {
                         // Nobody waits any more if the start was given up.
-                        let _ = sender.send(address);
+                        let _ = sender.send(Addresses { listen, replicate });
                     }
                 }
             });

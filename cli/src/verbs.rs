@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod create;
 pub mod demo;
 pub mod dev;
+pub mod drill;
 pub mod explain;
 mod files_status;
 pub mod format;
@@ -78,6 +79,7 @@ pub fn dispatch(context: &mut Context, verb: &Verb) -> Result<u8, CliError> {
         Verb::Start(args) => start::run(context, args),
         Verb::Promote(args) => cluster::run_promote(context, args),
         Verb::Detach(args) => cluster::run_detach(context, args),
+        Verb::Drill(args) => drill::run(context, args),
         Verb::Verify(args) => verify::run(context, args),
         Verb::Inspect(args) => inspect::run(context, args),
         Verb::Sim(args) => sim::run_sim(context, args),

@@ -108,12 +108,15 @@ fn the_demo_plays_all_its_acts_and_leaves_nothing_behind() {
         "restart and compare",
         "verify, independently",
         "trial balance",
+        "a standby takes over",
     ];
     assert_eq!(acts, expected);
     let crash = &value["acts"][8]["figures"];
     assert_eq!((&crash["lost"], &crash["doubled"]), (&Value::from(0), &Value::from(0)));
     let verified = &value["acts"][9]["figures"];
     assert_eq!(verified["digest"], verified["independent_digest"]);
+    let failover = &value["acts"][10]["figures"];
+    assert_eq!((&failover["rpo_transfers"], &failover["passed"]), (&0.into(), &true.into()));
     assert!(is_empty(place.path()), "files are left behind");
 }
 

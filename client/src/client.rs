@@ -7,6 +7,7 @@ use crate::hello::NodeInfo;
 use crate::reads::Reads;
 use crate::reply::{Completion, RequestId};
 use crate::route::Route;
+use crate::scout::Scout;
 use crate::writes::Writes;
 use crate::{ClientConfig, ClientError};
 use bytes::{Bytes, BytesMut};
@@ -44,6 +45,7 @@ pub struct Client {
     /// The highest sequence in a reply: no later read may show less.
     pub(crate) sequence_seen: u64,
     pub(crate) route: Route,
+    pub(crate) scout: Scout,
     id_last: u64,
     pub(crate) unsent_size: usize,
     pub(crate) retry_at: Option<Instant>,
@@ -56,7 +58,8 @@ pub struct Client {
 impl Client {
     /// Connects, and opens or resumes the client's session.
     ///
-    /// Tries each address once (and a primary that a node names), and blocks for at most the connect timeout on each.
+    /// Tries each address once (and a primary that a node names), and waits for at most the connect timeout on each. While
+    /// one is silent the others are asked, too.
     ///
     /// # Errors
     /// The error of the last address, or the first that no other address can mend.
@@ -94,6 +97,7 @@ impl Client {
         Self {
             route: Route::new(config.addresses.clone()),
             config,
+            scout: Scout::default(),
             link: Link::Down,
             info,
             is_established: false,
@@ -287,7 +291,7 @@ impl Client {
         self.stamp(now);
         self.seal(now);
         if let Link::Ready(connection) = &mut self.link
-            && let Err(error) = connection.flush()
+            && let Err(error) = connection.flush(now)
         {
             self.lost_by(&error);
         }
@@ -295,8 +299,7 @@ impl Client {
 
     /// Gives the next request that is over; waits for it at most as long as the timeout says.
     ///
-    /// Sends, reads, reconnects and resends as needed. With a timeout of zero nothing is waited for, except that an
-    /// attempt to connect anew may take the connect timeout.
+    /// Sends, reads, reconnects and resends as needed. With a timeout of zero nothing is waited for.
     ///
     /// # Errors
     /// The error that ended the client, after everything that was in flight has been given.

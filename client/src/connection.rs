@@ -1,4 +1,4 @@
-//! One TCP connection: sealed frames out, checked frames in, never blocking except to be opened.
+//! One TCP connection: sealed frames out, checked frames in, never blocking.
 //!
 //! What is absent: any idea of what a frame means.
 
@@ -7,7 +7,7 @@ use crate::outgoing::Outgoing;
 use crate::socket;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// An open connection.
 pub(crate) struct Connection {
@@ -15,24 +15,29 @@ pub(crate) struct Connection {
     pub(crate) address: SocketAddr,
     /// When bytes came last, or when the connection was opened.
     pub(crate) heard_at: Instant,
+    /// When bytes were sent first since then.
+    pub(crate) asked_at: Instant,
     pub(crate) reader: FrameReader,
     pub(crate) outgoing: Outgoing,
 }
 
 impl Connection {
-    /// Opens a connection, for which it blocks at most as long as the timeout says.
-    pub(crate) fn open(address: SocketAddr, timeout: Duration) -> std::io::Result<Self> {
+    /// Opens a connection without waiting for the other side: until it is there, nothing moves, and a refusal shows
+    /// itself at the first attempt to move something.
+    pub(crate) fn open(address: SocketAddr) -> std::io::Result<Self> {
+        let now = Instant::now();
         Ok(Self {
-            stream: socket::connect(address, timeout)?,
+            stream: socket::begin(address)?.0,
             address,
-            heard_at: Instant::now(),
+            heard_at: now,
+            asked_at: now,
             reader: FrameReader::default(),
             outgoing: Outgoing::default(),
         })
     }
 
     /// Writes what the socket takes; says whether it took anything.
-    pub(crate) fn flush(&mut self) -> std::io::Result<bool> {
+    pub(crate) fn flush(&mut self, now: Instant) -> std::io::Result<bool> {
         let mut progress = false;
         let Self { outgoing, stream, .. } = self;
         while !outgoing.is_empty() {
@@ -44,6 +49,9 @@ impl Connection {
                 Err(error) => return Err(error),
             }
             progress = true;
+        }
+        if progress && self.asked_at <= self.heard_at {
+            self.asked_at = now;
         }
         Ok(progress)
     }

@@ -9,10 +9,17 @@ pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(2);
 /// How long a request may stay unanswered before its fate is reported as unknown.
 pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
-/// Pause before the first new attempt to connect; it doubles with every round over all addresses.
-pub const RECONNECT_DELAY_FIRST: Duration = Duration::from_millis(20);
-/// The longest pause between two rounds of attempts to connect.
-pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);
+/// The shortest pause between two rounds of attempts to connect.
+pub const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(10);
+/// A pause is this part of the time that attempts have been in vain: so much later than a promotion can a client find it.
+pub const RECONNECT_DELAY_SHARE: u32 = 8;
+/// The longest pause between two rounds of attempts to connect: what a client may miss of a promotion.
+pub const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(250);
+/// A connection on which an answer is due and nothing came for so long is silent: other nodes are asked whether they are
+/// primary. A durable reply takes a thousandth of it on a good day.
+pub const SILENCE_MAX: Duration = Duration::from_millis(100);
+/// How long one of these may take to answer before the next one is asked: more than once around the world.
+pub const SCOUT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Pause before the first repetition of refused requests; it doubles with every refusal in a row.
 pub const REFUSAL_DELAY_FIRST: Duration = Duration::from_millis(1);
 /// The longest pause between two repetitions of refused requests.

@@ -24,6 +24,8 @@ impl Client {
             (Header::Error(error), _) => self.on_error(error, &body),
             (Header::Reply(reply), true) => self.on_reply(reply, body, now),
             (Header::Pong(pong), true) => self.on_pong(pong),
+            // A port from the range of outgoing ones can be connected to itself while nobody listens on it.
+            (Header::Hello(_), false) => Err(self.passing("nobody listens there")),
             _ => Err(protocol("a frame of a kind that is not expected now")),
         }
     }
@@ -45,6 +47,14 @@ impl Client {
             other => self.link = other,
         }
         Ok(())
+    }
+
+    fn passing(&self, text: &str) -> Trouble {
+        let address = self.link_address().unwrap_or(self.info.address);
+        Trouble::Passing {
+            error: ClientError::Unreachable(address, text.to_owned()),
+            primary_hint: None,
+        }
     }
 
     fn on_error(&self, error: &frame::Error, body: &[u8]) -> Result<(), Trouble> {

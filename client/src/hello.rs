@@ -89,6 +89,12 @@ pub(crate) fn check_reply(
     if reply.client != client || (reply.session == 0) != config.read_only {
         return Err(protocol("a hello's reply is for another client"));
     }
+    if known.is_some_and(|known| reply.epoch < known.epoch) {
+        // It does not know yet that it was succeeded, and may lack what was acknowledged since.
+        let text = "the node was primary in an earlier epoch".to_owned();
+        let error = ClientError::Unreachable(address, text);
+        return Err(Trouble::Passing { error, primary_hint: None });
+    }
     if known.is_some_and(|known| known.session != reply.session) {
         return Err(Trouble::Final(ClientError::SessionLost));
     }

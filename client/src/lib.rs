@@ -3,7 +3,8 @@
 //! A [`Client`] owns one connection at a time and one session. Simple calls such as [`Client::create_transfers`] block
 //! until the reply is there; [`Client::submit`] and [`Client::poll`] keep many requests in flight. When a connection
 //! breaks, the client connects again, resumes its session, and sends everything that is unanswered once more, in
-//! order, under the same numbers: the node executes each number once and repeats its reply.
+//! order, under the same numbers: the node executes each number once and repeats its reply. A connection that stays up and
+//! says nothing, as to a machine that is lost, is left for another node that has become primary.
 //!
 //! Invariants:
 //! * writes carry gap-free numbers; a number is used for another body only if no copy of the first can ever run;
@@ -32,6 +33,7 @@ mod reads;
 mod reply;
 mod rounds;
 mod route;
+mod scout;
 mod trading;
 mod writes;
 

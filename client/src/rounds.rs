@@ -26,6 +26,7 @@ impl Client {
             Link::Down => self.try_connect(),
             Link::Hello { .. } | Link::Ready(_) => self.drive(),
         };
+        let progress = self.scout() | progress;
         self.expire();
         if !progress && self.completions.is_empty() && self.failure.is_none() {
             self.wait(until);
@@ -37,7 +38,7 @@ impl Client {
             return false;
         }
         let address = self.route.take_next();
-        match Connection::open(address, self.config.connect_timeout) {
+        match Connection::open(address) {
             Ok(mut connection) => {
                 let session = if self.is_established { self.info.session } else { 0 };
                 let credential = Bytes::copy_from_slice(&self.config.credential);
@@ -69,7 +70,7 @@ impl Client {
             }
             Link::Hello { connection, .. } | Link::Ready(connection) => connection,
         };
-        let sent = connection.flush();
+        let sent = connection.flush(now);
         let received = connection.receive(now);
         let progress = !matches!((&sent, &received), (Ok(false), Ok(false)));
         // What came before the end, such as the reason for it, counts first.
@@ -253,7 +254,8 @@ impl Client {
             Link::Hello { deadline, .. } => Some(*deadline),
             Link::Ready(_) => None,
         };
-        let until = times.into_iter().flatten().chain(of_link).fold(until, Instant::min);
+        let times = times.into_iter().chain([of_link, self.scout_at()]).flatten();
+        let until = times.fold(until, Instant::min);
         let pause = until.saturating_duration_since(Instant::now());
         let timeout = Timespec {
             tv_sec: i64::try_from(pause.as_secs()).unwrap_or(i64::MAX),
@@ -263,6 +265,11 @@ impl Client {
         events.set(PollFlags::OUT, self.wants_write());
         let mut sockets: Vec<PollFd<'_>> =
             self.socket().into_iter().map(|fd| PollFd::from_borrowed_fd(fd, events)).collect();
+        if let Some(scout) = self.scout.connection() {
+            let mut events = PollFlags::IN;
+            events.set(PollFlags::OUT, !scout.outgoing.is_empty());
+            sockets.push(PollFd::new(&scout.stream, events));
+        }
         // Whatever ends the wait, an interruption included, the next round finds out what there is to do.
         let _ = rustix::event::poll(&mut sockets, Some(&timeout));
     }

@@ -1,10 +1,10 @@
 //! Which address to try next, and when.
 //!
-//! All addresses are tried in turn without a pause; after a whole round in vain comes a pause, which doubles from
-//! round to round. A node's hint at the primary is followed once per round, so that two nodes that name each other
+//! All addresses are tried in turn without a pause; after a whole round in vain comes a pause, which grows with the time
+//! that nothing was of use. A node's hint at the primary is followed once per round, so that two nodes that name each other
 //! do not keep a client running in circles.
 
-use crate::constants::{RECONNECT_DELAY_FIRST, RECONNECT_DELAY_MAX};
+use crate::constants::{RECONNECT_DELAY_MAX, RECONNECT_DELAY_MIN, RECONNECT_DELAY_SHARE};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,8 @@ pub(crate) struct Route {
     tried_in_round: usize,
     hint: Option<SocketAddr>,
     hint_followed: bool,
-    delay: Duration,
+    /// When the first attempt since the last progress was in vain.
+    since: Option<Instant>,
     not_before: Option<Instant>,
 }
 
@@ -29,7 +30,7 @@ impl Route {
             tried_in_round: 0,
             hint: None,
             hint_followed: false,
-            delay: RECONNECT_DELAY_FIRST,
+            since: None,
             not_before: None,
         }
     }
@@ -63,8 +64,7 @@ impl Route {
         }
         self.tried_in_round = 0;
         self.hint_followed = false;
-        self.not_before = Some(now + self.delay);
-        self.delay = (self.delay * 2).min(RECONNECT_DELAY_MAX);
+        self.pause(now);
         true
     }
 
@@ -72,14 +72,23 @@ impl Route {
     pub(crate) fn lost(&mut self, now: Instant) {
         self.tried_in_round = 0;
         self.hint_followed = false;
-        self.not_before = Some(now + self.delay);
-        self.delay = (self.delay * 2).min(RECONNECT_DELAY_MAX);
+        self.pause(now);
+    }
+
+    fn pause(&mut self, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        self.not_before = Some(now + pause_after(now - since));
     }
 
     /// Notes that a request was answered. A hello alone is no progress: a node may accept it and fail at the request.
     pub(crate) fn progressed(&mut self) {
-        self.delay = RECONNECT_DELAY_FIRST;
+        self.since = None;
     }
+}
+
+/// The pause after attempts that have been in vain for so long.
+pub(crate) fn pause_after(in_vain: Duration) -> Duration {
+    (in_vain / RECONNECT_DELAY_SHARE).clamp(RECONNECT_DELAY_MIN, RECONNECT_DELAY_MAX)
 }
 
 #[cfg(test)]
@@ -91,21 +100,22 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_doubles_after_every_round_up_to_a_second() {
+    fn the_pause_grows_with_the_time_in_vain_up_to_a_limit_and_begins_anew_after_progress() {
         let mut route = Route::new(vec![address(1), address(2)]);
-        let now = Instant::now();
+        let mut now = Instant::now();
         let mut pauses = Vec::new();
-        for _ in 0..8 {
+        for after_ms in [0, 40, 120, 240, 1_000, 10_000] {
+            now += Duration::from_millis(after_ms);
             assert_eq!(route.take_next(), address(1));
             assert!(!route.failed(now, None));
             assert_eq!(route.take_next(), address(2));
             assert!(route.failed(now, None));
             pauses.push((route.not_before().unwrap() - now).as_millis());
         }
-        assert_eq!(pauses, [20, 40, 80, 160, 320, 640, 1000, 1000]);
+        assert_eq!(pauses, [10, 10, 20, 50, 175, 250]);
         route.progressed();
         route.lost(now);
-        assert_eq!((route.not_before().unwrap() - now).as_millis(), 20);
+        assert_eq!((route.not_before().unwrap() - now).as_millis(), 10);
     }
 
     #[test]

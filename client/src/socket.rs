@@ -9,7 +9,6 @@ use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// Opens a connection that never blocks and never waits to fill a segment.
@@ -20,6 +19,23 @@ use std::time::{Duration, Instant};
 /// Whatever the system says; `TimedOut` if it says nothing in time.
 pub fn connect(address: SocketAddr, timeout: Duration) -> std::io::Result<TcpStream> {
     let give_up_at = after(timeout.max(Duration::from_millis(1)));
+    let (stream, is_connected) = begin(address)?;
+    if !is_connected {
+        wait_until_connected(&stream, give_up_at)?;
+    }
+    // A port from the range of outgoing ones can be connected to itself while nobody listens on it.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(ErrorKind::ConnectionRefused.into());
+    }
+    Ok(stream)
+}
+
+/// Begins to open such a connection, and says whether it is open already. If not, it takes and gives nothing yet, and a
+/// refusal is the error of the first attempt to use it.
+///
+/// # Errors
+/// Whatever the system says at once.
+pub(crate) fn begin(address: SocketAddr) -> std::io::Result<(TcpStream, bool)> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
@@ -28,21 +44,17 @@ pub fn connect(address: SocketAddr, timeout: Duration) -> std::io::Result<TcpStr
         // once stays so.
         let _ = sockopt::set_tcp_congestion(&socket, LOOPBACK_CONGESTION_CONTROL);
     }
-    match net::connect(&socket, &address) {
-        Ok(()) => {}
-        Err(Errno::INPROGRESS | Errno::INTR) => wait_until_connected(&socket, give_up_at)?,
+    let is_connected = match net::connect(&socket, &address) {
+        Ok(()) => true,
+        Err(Errno::INPROGRESS | Errno::INTR) => false,
         Err(error) => return Err(error.into()),
-    }
+    };
     let stream = TcpStream::from(socket);
-    // A port from the range of outgoing ones can be connected to itself while nobody listens on it.
-    if stream.local_addr()? == stream.peer_addr()? {
-        return Err(ErrorKind::ConnectionRefused.into());
-    }
     stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok((stream, is_connected))
 }
 
-fn wait_until_connected(socket: &OwnedFd, give_up_at: Instant) -> std::io::Result<()> {
+fn wait_until_connected(socket: &TcpStream, give_up_at: Instant) -> std::io::Result<()> {
     loop {
         let pause = give_up_at.saturating_duration_since(Instant::now());
         if pause.is_zero() {

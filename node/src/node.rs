@@ -182,6 +182,7 @@ impl<S: Storage> Node<S> {
             stop,
             cluster,
             reporter,
+            rings: RingMemory::reserve(),
         }
         .assemble()
     }
@@ -347,6 +348,19 @@ pub(crate) fn journal_options(superblock: &Superblock) -> OpenOptions {
     }
 }
 
+/// The memory of both rings. It is mapped ahead, because its first touch takes tens of milliseconds when huge pages are
+/// rare, and nobody waits for it at a start as they do at a promotion.
+pub(crate) struct RingMemory {
+    requests: Vec<Cell>,
+    outputs: Vec<Cell>,
+}
+
+impl RingMemory {
+    pub(crate) fn reserve() -> Self {
+        Self { requests: reserve_touched(RING_CELLS), outputs: reserve_touched(OUTPUT_RING_CELLS) }
+    }
+}
+
 /// The parts of a node, before they are joined.
 pub(crate) struct Assembly<'o, S: Storage> {
     pub(crate) options: &'o NodeOptions,
@@ -359,6 +373,7 @@ pub(crate) struct Assembly<'o, S: Storage> {
     pub(crate) stop: StopHandle,
     pub(crate) cluster: Option<Arc<ClusterState>>,
     pub(crate) reporter: Arc<StatusReporter>,
+    pub(crate) rings: RingMemory,
 }
 
 /// The signal that wakes the front out of its wait for sockets, and the handle that stops it.
@@ -391,7 +406,7 @@ impl<S: Storage> Assembly<'_, S> {
         };
 
         let options = RingOptions::new(RING_CELLS).poisoned_with(&poison);
-        let mut requests = options.allocate_in(reserve_touched(RING_CELLS), Cell::ZERO)?;
+        let mut requests = options.allocate_in(self.rings.requests, Cell::ZERO)?;
         let journal_requests = requests.consumer("journal").add();
         let engine_requests = requests.consumer("engine").add();
         let released = [journal_requests.cursor(), engine_requests.cursor()];
@@ -400,7 +415,7 @@ impl<S: Storage> Assembly<'_, S> {
         let (durable_writer, durable) = Cursor::new(0);
 
         let options = RingOptions::new(OUTPUT_RING_CELLS).poisoned_with(&poison);
-        let mut outputs = options.allocate_in(reserve_touched(OUTPUT_RING_CELLS), Cell::ZERO)?;
+        let mut outputs = options.allocate_in(self.rings.outputs, Cell::ZERO)?;
         let outputs_reader = outputs.consumer("reply").add();
         let outputs_released = outputs_reader.cursor();
         let outputs = outputs.single_producer()?;

@@ -1,5 +1,5 @@
 //! The README is run as it stands: every console block, in order, in one directory, against a node that `mizan dev`
-//! started. Lines that begin with `$ ` are typed, the lines behind them are what must appear; `...` stands for any text
+//! started; and so is the operator's page about failover. Lines that begin with `$ ` are typed, the lines behind them are what must appear; `...` stands for any text
 //! within a line, and alone on a line for any number of lines.
 
 use mizan_tests::binary::{NodeProcess, mizan, mizan_binary};
@@ -15,7 +15,11 @@ fn root() -> PathBuf {
 }
 
 fn readme() -> String {
-    std::fs::read_to_string(root().join("README.md")).expect("the page is there")
+    page("README.md")
+}
+
+fn page(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).expect("the page is there")
 }
 
 /// The contents of all fenced blocks of this language.
@@ -123,20 +127,31 @@ fn every_console_block_of_the_readme_does_what_it_says() {
     let address = node.address().to_string();
     let blocks = blocks(&readme(), "console");
     assert!(blocks.len() >= 3, "only {} console blocks", blocks.len());
-    for block in blocks {
-        let steps = steps(&block);
-        let printed = run(&steps, directory.path(), &address);
-        assert_eq!(printed.len(), steps.len());
-        for (step, printed) in steps.iter().zip(&printed) {
-            let actual: Vec<&str> = printed.lines().map(str::trim_end).collect();
-            assert!(
-                lines_match(&step.expected, &actual),
-                "$ {}\n--- README.md says\n{}\n--- printed was\n{printed}",
-                step.command,
-                step.expected.join("\n"),
-            );
-        }
+    blocks.iter().for_each(|block| run_and_compare(block, directory.path(), &address));
+}
+
+fn run_and_compare(block: &[String], directory: &Path, address: &str) {
+    let steps = steps(block);
+    let printed = run(&steps, directory, address);
+    assert_eq!(printed.len(), steps.len());
+    for (step, printed) in steps.iter().zip(&printed) {
+        let actual: Vec<&str> = printed.lines().map(str::trim_end).collect();
+        assert!(
+            lines_match(&step.expected, &actual),
+            "$ {}\n--- the page says\n{}\n--- printed was\n{printed}",
+            step.command,
+            step.expected.join("\n"),
+        );
     }
+}
+
+#[test]
+fn every_console_block_of_the_page_about_failover_does_what_it_says() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let blocks = blocks(&page("docs/operating/failover.md"), "console");
+    assert!(!blocks.is_empty(), "no console block");
+    // These blocks bring their own nodes; there is none at this address.
+    blocks.iter().for_each(|block| run_and_compare(block, directory.path(), "127.0.0.1:9"));
 }
 
 #[test]

@@ -16,7 +16,8 @@ const DEMO_TRANSFERS_MAX: u64 = 100_000_000;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Needs nothing and leaves nothing behind. Takes at most 60 seconds. Acts: a payment; the same again;
-a hold; a market; a load; kill -9 in the middle of it; restart, verify, trial balance.
+a hold; a market; a load; kill -9 in the middle of it; restart, verify, trial balance; a standby that
+takes over.
 
 Examples:
   mizan demo
@@ -304,6 +305,9 @@ pub struct StartArgs {
     /// Stops when standard input ends, so that a node never outlives the program that started it
     #[arg(long, hide = true)]
     pub stop_with_stdin: bool,
+    /// Lets the disk fail or dawdle as this file says, at any time: for drills
+    #[arg(long, value_name = "FILE", hide = true, requires = "replicate")]
+    pub faults: Option<PathBuf>,
 }
 
 /// `mizan verify`

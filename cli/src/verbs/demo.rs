@@ -6,6 +6,7 @@
 //! What is absent: anything that only the demonstration could do. The acts use the verbs, the client and the files.
 
 mod acts;
+mod failover;
 
 use crate::Context;
 use crate::args::DemoArgs;
@@ -49,8 +50,15 @@ pub(crate) struct Stage<'a> {
 type Play = fn(&mut Stage<'_>) -> Result<Vec<Act>, CliError>;
 
 /// The acts in their order.
-const PLAYS: [Play; 6] =
-    [acts::start, acts::payments, acts::market, acts::load, acts::crash, acts::verify];
+const PLAYS: [Play; 7] = [
+    acts::start,
+    acts::payments,
+    acts::market,
+    acts::load,
+    acts::crash,
+    acts::verify,
+    failover::take_over,
+];
 
 /// Runs the verb.
 ///

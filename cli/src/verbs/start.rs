@@ -10,13 +10,15 @@ use crate::args::StartArgs;
 use crate::config::{Key, Settings};
 use crate::error::CliError;
 use crate::exit;
+use crate::fault;
 use crate::files::{JournalProgress, count_text, node_error, running_node_error, size_text};
 use crate::output::Output;
 use crate::secret;
 use crate::signals::Signals;
 use crate::units::parse_size;
+use mizan_journal::Storage;
 use mizan_node::cluster::{CATCH_UP_RATE, ClusterNode, ClusterOptions, RunEnd};
-use mizan_node::{Layout, Node, NodeError, NodeOptions, StopHandle};
+use mizan_node::{Layout, Node, NodeError, NodeOptions, RecoveryProgress, StopHandle};
 use serde_json::json;
 use std::io::Read;
 use std::net::SocketAddr;
@@ -36,7 +38,24 @@ pub fn run(context: &mut Context, args: &StartArgs) -> Result<u8, CliError> {
     crate::log::to_standard_error();
     let signals = Signals::install()?;
     if let Some(cluster) = cluster_options(&context.settings, args)? {
-        return run_cluster(context, args, options, cluster, &signals);
+        let Some(faults) = &args.faults else {
+            return run_cluster(context, args, options, cluster, &signals, &ClusterNode::open);
+        };
+        return run_cluster(
+            context,
+            args,
+            options,
+            cluster,
+            &signals,
+            &|options, cluster, progress| {
+                ClusterNode::open_storage(
+                    fault::storage(&options.data, faults)?,
+                    options,
+                    cluster,
+                    progress,
+                )
+            },
+        );
     }
     let node = open(&options, &signals, &mut context.output)?;
     if args.stop_with_stdin {
@@ -86,20 +105,28 @@ fn cluster_options(
     Ok(Some(ClusterOptions { listen, peers, secret, journal_only, catch_up_rate }))
 }
 
+/// How a node is opened: on its files, or on files with faults.
+type Opening<'o, S> = &'o dyn Fn(
+    &NodeOptions,
+    &ClusterOptions,
+    &mut dyn FnMut(RecoveryProgress),
+) -> Result<ClusterNode<S>, NodeError>;
+
 /// Runs a node of a cluster. Fenced, or cut back, it starts again from its files in the same process.
-fn run_cluster(
+fn run_cluster<S: Storage>(
     context: &mut Context,
     args: &StartArgs,
     mut options: NodeOptions,
     mut cluster: ClusterOptions,
     signals: &Signals,
+    open: Opening<'_, S>,
 ) -> Result<u8, CliError> {
     let mut latest: Option<Arc<Mutex<StopHandle>>> = None;
     loop {
         let begin = Instant::now();
         let output = &mut context.output;
         let bar = JournalProgress::new(output, "recovering");
-        let node = ClusterNode::open(&options, &cluster, &mut |progress| bar.show(progress));
+        let node = open(&options, &cluster, &mut |progress| bar.show(progress));
         drop(bar);
         let node = node.map_err(|error| node_error(&error))?;
         // Port 0 means a free one once, and the same one from then on.
@@ -135,7 +162,7 @@ fn run_cluster(
     Ok(exit::OK)
 }
 
-fn tell_addresses(output: &mut Output, node: &ClusterNode) -> Result<(), CliError> {
+fn tell_addresses<S: Storage>(output: &mut Output, node: &ClusterNode<S>) -> Result<(), CliError> {
     let (clients, nodes) = (node.local_addr().to_string(), node.cluster_addr().to_string());
     let metrics = node.metrics_addr().map(|address| address.to_string());
     if output.is_json() {

@@ -127,6 +127,11 @@ impl Peer {
     }
 
     pub fn welcome(&mut self, hello: &Hello, request_last: u64) {
+        self.welcome_in(1, hello, request_last);
+    }
+
+    /// As primary of this epoch.
+    pub fn welcome_in(&mut self, epoch: u64, hello: &Hello, request_last: u64) {
         let limits = self.limits;
         let is_reader = hello.flags != 0;
         let reply = HelloReply {
@@ -134,7 +139,7 @@ impl Peer {
             cluster: CLUSTER,
             session: if is_reader { 0 } else { SESSION },
             request_last,
-            epoch: 1,
+            epoch,
             commit: 10,
             role: 1,
             resumed: u8::from(hello.session != 0),

@@ -12,7 +12,9 @@ use crate::cluster::worker::JournalWorker;
 use crate::commit::SharedJournal;
 use crate::error::NodeError;
 use crate::layout::StopHandle;
-use crate::node::{Assembly, NodeOptions, check_listen, front_signal, journal_options, limits};
+use crate::node::{
+    Assembly, NodeOptions, RingMemory, check_listen, front_signal, journal_options, limits,
+};
 use crate::recover::{RecoveryProgress, read_genesis};
 use crate::status::{ClusterFigures, NodeRole, StatusReporter};
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -77,6 +79,8 @@ pub struct ClusterNode<S: Storage = FileStorage> {
     adopted: Sender<SharedJournal<S>>,
     stopped: Arc<AtomicBool>,
     reporter: Arc<StatusReporter>,
+    /// For the pipeline, if this node is promoted.
+    rings: RingMemory,
 }
 
 impl ClusterNode<FileStorage> {
@@ -276,6 +280,7 @@ impl<S: Storage> ClusterNode<S> {
             handover,
             adopted,
             stopped,
+            rings: RingMemory::reserve(),
         })
     }
 
@@ -374,6 +379,7 @@ impl<S: Storage> ClusterNode<S> {
                     stop,
                     cluster,
                     reporter,
+                    rings: self.rings,
                 };
                 lead(assembly, &adopted, &state)
             }
