@@ -5,6 +5,7 @@ use mizan_tests::binary::{NodeProcess, format_small, mizan, mizan_binary, mizan_
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -40,22 +41,83 @@ struct Market {
     _directory: TempDir,
     data: PathBuf,
     node: NodeProcess,
+    standby: Option<Standby>,
 }
+
+/// The node that takes over.
+struct Standby {
+    data: PathBuf,
+    node: NodeProcess,
+    replica: SocketAddr,
+}
+
+/// What happens in the middle of the play.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Interruption {
+    None,
+    /// kill -9 and a restart, twice.
+    Kill,
+    /// kill -9 of the primary, and its standby is promoted.
+    Failover,
+}
+
+/// Limits of a market's node.
+const LIMITS: [&str; 5] = ["--trading", "--orders", "10000", "--reports", "10000"];
 
 impl Market {
     fn start() -> Self {
         let directory = TempDir::new().expect("a directory");
         let data = directory.path().join("data");
-        let limits = ["--trading", "--orders", "10000", "--reports", "10000"];
-        format_small(&data, &limits);
+        format_small(&data, &LIMITS);
         let node = NodeProcess::start(&data, "127.0.0.1:0");
-        Self { _directory: directory, data, node }
+        Self { _directory: directory, data, node, standby: None }
+    }
+
+    /// On a primary with a standby.
+    fn start_pair() -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let bound = [0; 2].map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        let replicas = bound.each_ref().map(|bound| bound.local_addr().expect("it is bound"));
+        drop(bound);
+        let place = |node: usize| directory.path().join(format!("node-{node}"));
+        let run = |node: usize| {
+            let mut command = Command::new(mizan_binary());
+            command.arg("start").arg("--data").arg(place(node)).args(["--listen", "127.0.0.1:0"]);
+            command.args(["--replicate", &replicas[node].to_string()]);
+            command.args(["--peers", &replicas[1 - node].to_string()]);
+            NodeProcess::spawn(command)
+        };
+        let limits: Vec<&str> = ["--nodes", "2"].into_iter().chain(LIMITS).collect();
+        format_small(&place(0), &limits);
+        let node = run(0);
+        let second = place(1);
+        let data = second.to_str().expect("temporary paths are UTF-8");
+        mizan_ok(&["format", "--data", data, "--join", &replicas[0].to_string()]);
+        let standby = Standby { data: second.clone(), node: run(1), replica: replicas[1] };
+        mizan_ok(&["promote", "--replica", &replicas[0].to_string()]);
+        let data = place(0);
+        Self { _directory: directory, data, node, standby: Some(standby) }
     }
 
     fn opened() -> Self {
-        let market = Self::start();
-        OPENING.iter().for_each(|line| market.ok(line));
-        market
+        Self::start().open()
+    }
+
+    fn open(self) -> Self {
+        OPENING.iter().for_each(|line| self.ok(line));
+        self
+    }
+
+    /// kill -9; then the standby takes over, or the node comes back.
+    fn interrupt(&mut self) {
+        self.node.kill9();
+        let Some(standby) = self.standby.take() else {
+            self.node = NodeProcess::start(&self.data, "127.0.0.1:0");
+            return;
+        };
+        let replica = standby.replica.to_string();
+        mizan_ok(&["promote", "--replica", &replica, "--solo", "--yes-single-copy"]);
+        (self.node, self.data) = (standby.node, standby.data);
     }
 
     fn run(&self, line: &str) -> Output {
@@ -91,11 +153,6 @@ impl Market {
         status["output_hash"].as_str().unwrap_or_else(|| panic!("{status}")).to_owned()
     }
 
-    fn kill_and_restart(&mut self) {
-        self.node.kill9();
-        self.node = NodeProcess::start(&self.data, "127.0.0.1:0");
-    }
-
     /// What the files say when the node is gone.
     fn verify(mut self) -> Value {
         self.node.terminate();
@@ -106,18 +163,22 @@ impl Market {
     }
 }
 
-/// Plays everything, with a kill before the trade if it is to be; gives the output hash.
-fn play(is_killed: bool) -> String {
-    let mut market = Market::opened();
+/// Plays everything, with an interruption before the trade if it is to be; gives the output hash.
+fn play(interruption: Interruption) -> String {
+    let market = match interruption {
+        Interruption::Failover => Market::start_pair(),
+        _ => Market::start(),
+    };
+    let mut market = market.open();
     ENTRY.iter().for_each(|line| market.ok(line));
     assert_eq!(market.balance("alice", "USD"), ["2000.00", "1901.00", "99.00"]);
-    if is_killed {
-        market.kill_and_restart();
+    if interruption != Interruption::None {
+        market.interrupt();
         assert_eq!(market.balance("alice", "USD"), ["2000.00", "1901.00", "99.00"]);
     }
     market.ok(TRIGGER);
-    if is_killed {
-        market.kill_and_restart();
+    if interruption == Interruption::Kill {
+        market.interrupt();
     }
     assert_eq!(market.balance("alice", "USD"), ["99.60", "0.00", "99.60"]);
     assert_eq!(market.balance("alice", "ACME"), ["10", "0", "10"]);
@@ -149,11 +210,12 @@ fn play(is_killed: bool) -> String {
 }
 
 #[test]
-fn the_same_input_gives_the_same_output_hash_also_over_a_kill() {
-    let first = play(false);
+fn the_same_input_gives_the_same_output_hash_also_over_kills_and_on_a_standby() {
+    let first = play(Interruption::None);
     assert_ne!(first, "0".repeat(32), "the hash of nothing");
-    assert_eq!(play(false), first, "the same input again");
-    assert_eq!(play(true), first, "the same input over two kills");
+    assert_eq!(play(Interruption::None), first, "the same input again");
+    assert_eq!(play(Interruption::Kill), first, "the same input over two kills");
+    assert_eq!(play(Interruption::Failover), first, "the same input over a failover");
     let market = Market::opened();
     ENTRY.iter().for_each(|line| market.ok(line));
     market.ok("order cancel ACME a1 --account alice");

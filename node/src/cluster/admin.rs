@@ -142,7 +142,7 @@ fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     if let Err(error) = stream.read_exact(&mut bytes) {
         if error.kind() == std::io::ErrorKind::UnexpectedEof {
             return Err(std::io::Error::other(
-                "it closed the connection, as it does when the secret is another one",
+                "it closed the connection, as it does when the secret is another one, or when it is starting again because another node was promoted",
             ));
         }
         return Err(error);

@@ -136,7 +136,9 @@ impl Replica {
         let is_owing = |peer: u8| {
             candidacy.answers[usize::from(peer)].is_none()
                 && self.peer(peer).is_some_and(|known| {
-                    now_ns.saturating_sub(known.connection.last_heard_ns) < ALIVE_WITHIN_NS
+                    // A connection that was only made says nothing of who is at the other end.
+                    let silent_ns = now_ns.saturating_sub(known.connection.last_heard_ns);
+                    known.connection.is_proved && silent_ns < ALIVE_WITHIN_NS
                 })
         };
         let is_enough = self.has_enough_grants() || candidacy.accept_loss_after.is_some();
