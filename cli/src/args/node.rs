@@ -293,7 +293,7 @@ pub struct StartArgs {
     /// The file with the cluster's secret [env: MIZAN_SECRET_FILE]
     #[arg(long, value_name = "FILE", help_heading = "Cluster")]
     pub secret_file: Option<PathBuf>,
-    /// Bytes per second that a node that lags is sent, so that clients do not notice [default: 128MiB]
+    /// Bytes per second that a node that lags is sent, so that clients do not notice [default: 64MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Cluster", requires = "replicate")]
     pub catch_up_rate: Option<String>,
     /// Keeps the primary's log without applying it: cheaper, but a promotion then waits for that

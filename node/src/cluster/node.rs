@@ -49,7 +49,7 @@ pub struct ClusterOptions {
 }
 
 /// The default of [`ClusterOptions::catch_up_rate`].
-pub const CATCH_UP_RATE: u64 = 128 << 20;
+pub const CATCH_UP_RATE: u64 = 64 << 20;
 
 /// Why a node ended in order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
