@@ -115,7 +115,7 @@ fn the_demo_plays_all_its_acts_and_leaves_nothing_behind() {
     assert_eq!((&crash["lost"], &crash["doubled"]), (&Value::from(0), &Value::from(0)));
     let verified = &value["acts"][9]["figures"];
     assert_eq!(verified["digest"], verified["independent_digest"]);
-    let failover = &value["acts"][10]["figures"];
+    let failover = &value["acts"][11]["figures"];
     assert_eq!((&failover["rpo_transfers"], &failover["passed"]), (&0.into(), &true.into()));
     assert!(is_empty(place.path()), "files are left behind");
 }
