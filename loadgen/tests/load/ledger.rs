@@ -20,6 +20,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use zerocopy::{FromBytes, IntoBytes};
 
+/// The epoch in which it is primary.
+const EPOCH: u64 = 1;
+
 /// What goes wrong, and when; counts are of executed batches of transfers, 0 for never.
 #[derive(Clone, Copy, Default)]
 pub struct Faults {
@@ -148,7 +151,8 @@ impl FakeLedger {
 
     fn greet(&self, stream: &mut TcpStream, hello: &Hello) -> Option<()> {
         let mut state = self.state.lock().unwrap();
-        let mut reply = HelloReply { client: hello.client, cluster: 1, ..HelloReply::default() };
+        let (client, epoch) = (hello.client, EPOCH);
+        let mut reply = HelloReply { client, epoch, cluster: 1, ..HelloReply::default() };
         if hello.flags & HELLO_READ_ONLY == 0 {
             state.sequence += 1;
             let number = state.sequence;
@@ -239,7 +243,7 @@ impl State {
         frame::Reply {
             request: request.request,
             sequence: self.sequence,
-            epoch: 1,
+            epoch: EPOCH,
             timestamp: self.timestamp,
             commit: self.sequence,
             operation: request.operation,
