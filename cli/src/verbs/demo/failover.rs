@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Act 9: two nodes under load, kill -9 of the primary, promotion of the other one.
 pub(super) fn take_over(stage: &mut Stage<'_>) -> Result<Vec<Act>, CliError> {
     stage.headline(
-        "9  a standby takes over: two nodes under load, kill -9 of the primary, promote --solo",
+        "10  a standby takes over: two nodes under load, kill -9 of the primary, promote --solo",
     )?;
     let report = drill::two_nodes(stage.signals, stage.seed)?;
     let nothing_shown = || CliError::Problem("the drill of two nodes showed nothing".to_owned());
