@@ -28,6 +28,8 @@ impl World {
         names.retain(|name| name.ends_with(".seg") || name.starts_with("superblock"));
         let name = &names[(which % names.len() as u64) as usize];
         let copy = place.storage.fork();
+        // Whether recovery finds the damage is the question here, not whether it has room for a tail.
+        copy.set_full(false);
         let end = log_end(&copy.fork());
         copy.damage(name, damage, seed).map_err(|error| Violation::State(error.to_string()))?;
         let found = problems(&copy);
