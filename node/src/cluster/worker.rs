@@ -223,7 +223,10 @@ impl<S: Storage> Work<'_, S> {
             }
             Ok(job) => self.waiting.push_back(job),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(SPACE_INTERVAL),
+            // The node stops: what has no room was not acknowledged, and nobody waits for it.
+            Err(RecvTimeoutError::Disconnected) => {
+                self.state.is_given_up.store(true, Ordering::Relaxed);
+            }
         }
         Ok(())
     }
