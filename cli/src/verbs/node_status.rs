@@ -201,8 +201,7 @@ impl Seen {
     }
 
     fn peers(&self) -> Table {
-        let headings =
-            ["peer", "state", "received", "durable", "behind", "bytes behind", "last heard"];
+        let headings = ["peer", "state", "received", "durable", "behind", "last heard"];
         let mut table = Table::new(&headings, 2);
         for peer in &self.status.peers {
             let figures = &peer.figures;
@@ -212,7 +211,6 @@ impl Seen {
                 figures.received.to_string(),
                 figures.durable.to_string(),
                 peer.lag_entries.to_string(),
-                size_text(figures.lag_bytes),
                 self.heard(peer).map_or("never".to_owned(), |time| format!("{time} ms ago")),
             ]);
         }
@@ -316,7 +314,6 @@ impl Seen {
             "durable": figures.durable,
             "applied": figures.applied,
             "lag_entries": peer.lag_entries,
-            "lag_bytes": figures.lag_bytes,
             "last_heard_ms": self.heard(peer),
             "connects": figures.connects,
         })

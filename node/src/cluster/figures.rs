@@ -5,6 +5,7 @@ use crate::status::{
     AckPolicy, Alarm as ShownAlarm, Alarms, ClusterCounters, ClusterFigures, NodeRole, PeerFigures,
     Sequences,
 };
+use mizan_replica::constants::NODES_MAX;
 use mizan_replica::{Alarm, Policy, Replica, Role};
 
 /// Shows where the node stands. Cost: some stores for the node and for each peer.
@@ -13,6 +14,7 @@ pub(crate) fn show<'a>(
     replica: &Replica,
     view: &ClusterStatus,
     alarms: impl Iterator<Item = &'a Alarm>,
+    connects: &[u64; NODES_MAX],
 ) {
     let status = replica.status();
     let role = node_role(status.role);
@@ -60,6 +62,7 @@ pub(crate) fn show<'a>(
                 durable: peer.durable,
                 applied: peer.applied,
                 heard_monotonic_ns: known.last_heard_ns,
+                connects: connects[usize::from(peer.node)],
                 ..PeerFigures::default()
             }),
         );

@@ -23,6 +23,7 @@ use crate::status::ClusterCounters;
 use crossbeam::channel::{Receiver, Sender};
 use mizan_engine::{Engine, Output as EngineOutput, Resolved};
 use mizan_journal::{Journal, LogReader, Storage};
+use mizan_replica::constants::NODES_MAX;
 use mizan_replica::{Alarm, Control, ControlKind, FrameEnd, Output, Replica, Role};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -112,6 +113,8 @@ pub(crate) struct Replication<S: Storage> {
     /// Round and ring position of the reads that wait for it.
     round: Option<(u64, u64)>,
     pace: Pace,
+    /// Connections made with each peer since the start.
+    connects: [u64; NODES_MAX],
     now_ns: u64,
 }
 
@@ -139,6 +142,7 @@ impl<S: Storage> Replication<S> {
             durable: 0,
             round: None,
             pace: Pace::new(parts.catch_up_rate),
+            connects: [0; NODES_MAX],
             now_ns: 0,
         }
     }
@@ -199,6 +203,7 @@ impl<S: Storage> Replication<S> {
         match event {
             LinkEvent::Connected(peer) => {
                 self.pace.begin(peer);
+                self.connects[usize::from(peer)] += 1;
                 let nonce = nonce().map_err(|source| NodeError::Io {
                     what: "failed to draw random bytes".to_owned(),
                     source,

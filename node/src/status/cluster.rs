@@ -171,7 +171,7 @@ pub struct PeerFigures {
     pub durable: u64,
     /// Last entry that it has applied.
     pub applied: u64,
-    /// Bytes of log that it has not received.
+    /// Bytes of log that it has not received; a node does not count them yet, and shows them nowhere.
     pub lag_bytes: u64,
     /// When it was last heard, by the monotonic clock (`CLOCK_BOOTTIME`) in nanoseconds; 0 for never.
     pub heard_monotonic_ns: u64,

@@ -299,7 +299,7 @@ fn cluster(page: &mut Page, status: &NodeStatus, now: &Moment) {
 type PeerFamily<'a> = (&'a str, &'a str, &'a str, &'a dyn Fn(&PeerStatus) -> u64);
 
 fn peers(page: &mut Page, status: &NodeStatus, now: &Moment) {
-    let families: [PeerFamily<'_>; 9] = [
+    let families: [PeerFamily<'_>; 8] = [
         ("mizan_peer_connected", "gauge", "1 while connected.", &|peer| {
             peer.figures.is_connected.into()
         }),
@@ -323,9 +323,6 @@ fn peers(page: &mut Page, status: &NodeStatus, now: &Moment) {
         }),
         ("mizan_peer_lag_entries", "gauge", "Log entries that are not durable there.", &|peer| {
             peer.lag_entries
-        }),
-        ("mizan_peer_lag_bytes", "gauge", "Bytes of log that it has not received.", &|peer| {
-            peer.figures.lag_bytes
         }),
         ("mizan_peer_connects_total", "counter", "Connections made with it.", &|peer| {
             peer.figures.connects

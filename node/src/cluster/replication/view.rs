@@ -25,7 +25,7 @@ impl<S: Storage> Replication<S> {
         self.status_ns = self.now_ns;
         let status = self.renewed_status();
         let alarms = self.alarms.iter().map(|(alarm, _)| alarm);
-        figures::show(&self.counters, &self.replica, &status, alarms);
+        figures::show(&self.counters, &self.replica, &status, alarms, &self.connects);
         if let Seat::Standby { engine, .. } = &self.seat {
             self.counters.set_engine(&engine.status());
         }
