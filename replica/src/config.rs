@@ -4,8 +4,7 @@
 //! its log, committed or not; a cut takes it back. As a log entry it is a tick of the node's own whose free fields
 //! carry the record, so that an engine sees nothing but time passing.
 
-use crate::constants::{DISK_NUMBER_BITS, NODES_MAX};
-use crate::log::FrameEnd;
+use crate::constants::NODES_MAX;
 use mizan_wire::{Operation, RequestHeader};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -18,15 +17,19 @@ const CONTROL_MAGIC: u64 = u64::from_le_bytes(*b"MZCTRL01");
 pub enum Policy {
     /// One fsynced copy, on the primary.
     Disk = 1,
-    /// `min_sync` copies, one of them fsynced on the primary, the others at least in memory.
-    DiskRam = 2,
     /// `min_sync` fsynced copies.
     TwoDisks = 3,
 }
 
-/// Whether two incarnations are of one disk, whatever its node's memory lost in between.
-pub(crate) const fn is_same_disk(one: u64, other: u64) -> bool {
-    (one ^ other) << (u64::BITS - DISK_NUMBER_BITS) == 0
+impl Policy {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Disk, Self::TwoDisks];
+
+    /// The policy of this number. 2 was another one and is not given again.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| *policy as u8 == number)
+    }
 }
 
 /// Who counts and how many copies are needed.
@@ -36,7 +39,7 @@ pub struct Config {
     pub revision: u32,
     /// Two or three.
     pub node_count: u8,
-    /// Copies that an acknowledgement needs now; the policy says which of them are fsynced.
+    /// Fsynced copies that an acknowledgement needs now.
     pub min_sync: u8,
     /// The number to go back to when enough nodes have caught up.
     pub min_sync_base: u8,
@@ -69,29 +72,6 @@ impl Config {
     #[must_use]
     pub fn grants_needed(&self) -> usize {
         usize::from(self.node_count - self.min_sync) + 1
-    }
-
-    /// The incarnation of a node's disk after a restart: another one if the node's memory was counted and may have held
-    /// what its disk does not. The node makes it durable (`Journal::note_incarnation`) before it says hello.
-    ///
-    /// A primary fsyncs what it takes over before it begins its epoch, and what it acknowledges in it. So a log that
-    /// ends in the highest epoch that the node ever saw, its own, lacks nothing that was acknowledged with its help.
-    #[must_use]
-    pub fn incarnation_after_restart(
-        &self,
-        index: u8,
-        incarnation: u64,
-        was_clean: bool,
-        highest_epoch: u64,
-        log_end: FrameEnd,
-    ) -> u64 {
-        let led_last = log_end.epoch == highest_epoch
-            && highest_epoch >= u64::from(self.node_count)
-            && self.owner(highest_epoch) == index;
-        if self.policy != Policy::DiskRam || was_clean || led_last {
-            return incarnation;
-        }
-        incarnation.wrapping_add(1 << DISK_NUMBER_BITS)
     }
 
     /// Admitting a disk: how many nodes, the primary included and the new disk not, must confirm the epoch.
@@ -186,12 +166,7 @@ impl Control {
             2 => ControlKind::Change,
             _ => return None,
         };
-        let policy = match policy {
-            1 => Policy::Disk,
-            2 => Policy::DiskRam,
-            3 => Policy::TwoDisks,
-            _ => return None,
-        };
+        let policy = Policy::from_number(policy)?;
         let config = Config {
             revision: u32::try_from(header.request).ok()?,
             node_count,
@@ -241,28 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn only_memory_that_counted_and_may_be_lost_gives_another_incarnation_of_the_same_disk() {
-        let config = Config::new(3, Policy::DiskRam);
-        let end = |epoch| FrameEnd { epoch, sequence: 9, hash: [1; 16] };
-        let after = |config: Config, was_clean, highest, last| {
-            config.incarnation_after_restart(1, 7, was_clean, highest, end(last))
-        };
-        let renewed = after(config, false, 6, 6);
-        assert_ne!(renewed, 7, "it followed node 0");
-        assert!(is_same_disk(renewed, 7) && !is_same_disk(renewed, 8));
-        assert_ne!(after(config, false, 4, 3), 7, "it was only a candidate in epoch 4");
-        assert_ne!(after(config, false, 1, 1), 7, "epoch 1 belongs to nobody");
-        assert_eq!(after(config, false, 4, 4), 7, "it led epoch 4");
-        assert_eq!(after(config, true, 6, 6), 7, "everything was synced");
-        for policy in [Policy::Disk, Policy::TwoDisks] {
-            assert_eq!(after(Config::new(3, policy), false, 6, 6), 7);
-        }
-    }
-
-    #[test]
     fn those_who_confirm_an_admission_meet_every_promotion_that_the_old_disk_granted() {
         for count in [2u8, 3] {
-            for policy in [Policy::Disk, Policy::DiskRam, Policy::TwoDisks] {
+            for policy in Policy::ALL {
                 let config = Config::new(count, policy);
                 let (confirm, grants) = (config.confirmations_needed(), config.grants_needed());
                 let others = usize::from(count) - 1;
@@ -286,5 +242,8 @@ mod tests {
         assert_eq!(Control::from_payload(1, foreign.as_bytes()), None);
         assert_eq!(Control::from_payload(2, entry.as_bytes()), None);
         assert_eq!(Control::from_payload(1, &entry.as_bytes()[1..]), None);
+        // The policy's number is the fifth byte; 2 meant a copy in memory.
+        let other = RequestHeader { origin_sequence: entry.origin_sequence ^ (1 << 32), ..entry };
+        assert_eq!(Control::from_payload(1, other.as_bytes()), None);
     }
 }

@@ -7,8 +7,6 @@ use mizan_journal::constants::PAYLOAD_SIZE_MAX;
 pub const PROTOCOL_VERSION: u8 = 1;
 /// Nodes of a cluster at the most.
 pub const NODES_MAX: usize = 3;
-/// Low bits of an incarnation: the number of the disk. Those above count how often the node's memory was lost.
-pub const DISK_NUMBER_BITS: u32 = 48;
 /// How often a node tells its peers that it lives, and repeats what was not answered.
 pub const HEARTBEAT_INTERVAL_NS: u64 = 50_000_000;
 /// Silence of the primary after which a standby raises an alarm.

@@ -4,7 +4,7 @@ mod follow;
 mod lead;
 mod promote;
 
-use crate::config::{Config, Control, is_same_disk};
+use crate::config::{Config, Control};
 use crate::connection::{Connection, Secret};
 use crate::constants::{
     HEARTBEAT_INTERVAL_NS, NODES_MAX, OUTPUTS_MAX, PEER_TIMEOUT_NS, SUSPECT_AFTER_NS,
@@ -438,22 +438,7 @@ impl Replica {
             || self.config.incarnations[usize::from(self.options.index)] == self.options.incarnation
     }
 
-    /// Whether this disk is the one that the config record names, whatever its node's memory lost.
-    fn is_known_disk_here(&self) -> bool {
-        let admitted = self.config.incarnations[usize::from(self.options.index)];
-        faulty!(self, SkipAdmission) || is_same_disk(admitted, self.options.incarnation)
-    }
-
-    /// Whether a peer's disk is the one that the config record names, whatever its node's memory lost.
-    fn is_known_disk(&self, peer: u8) -> bool {
-        let admitted = self.config.incarnations[usize::from(peer)];
-        faulty!(self, SkipAdmission)
-            || self
-                .peer(peer)
-                .is_some_and(|known| is_same_disk(admitted, known.connection.peer_incarnation))
-    }
-
-    /// Whether a peer's disk is the one that the config record names, and its memory was not lost since.
+    /// Whether a peer's disk is the one that the config record names.
     fn is_admitted(&self, peer: u8) -> bool {
         faulty!(self, SkipAdmission)
             || self.peer(peer).is_some_and(|known| {

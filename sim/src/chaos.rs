@@ -4,7 +4,6 @@ use crate::node::format;
 use crate::oracle::Violation;
 use crate::world::{Event, Healing, MS, World};
 use mizan_journal::sim::SimRandom;
-use mizan_replica::constants::DISK_NUMBER_BITS;
 
 /// Forward or back, by seconds, now and then by an hour.
 fn clock_jump_ns(random: &mut SimRandom) -> i64 {
@@ -167,7 +166,7 @@ impl World {
     /// An empty disk takes the place of the one that a node had.
     pub(crate) fn new_disk(&mut self, index: u8) -> Result<(), Violation> {
         let place = &mut self.places[usize::from(index)];
-        place.incarnation = (place.incarnation & ((1 << DISK_NUMBER_BITS) - 1)) + 1;
+        place.incarnation += 1;
         place.storage = format(index, place.incarnation)
             .map_err(|error| Violation::State(error.to_string()))?;
         place.is_damaged = false;

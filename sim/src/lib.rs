@@ -33,13 +33,11 @@ pub enum PolicyName {
     TwoDisks,
     /// One fsynced copy.
     Disk,
-    /// One fsynced copy and one in memory.
-    DiskRam,
 }
 
 impl PolicyName {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::TwoDisks, Self::Disk, Self::DiskRam];
+    pub const ALL: [Self; 2] = [Self::TwoDisks, Self::Disk];
 
     /// The name as people write it.
     #[must_use]
@@ -47,7 +45,6 @@ impl PolicyName {
         match self {
             Self::TwoDisks => "two-disks",
             Self::Disk => "disk",
-            Self::DiskRam => "disk+ram",
         }
     }
 }
@@ -57,7 +54,6 @@ impl From<PolicyName> for mizan_replica::Policy {
         match name {
             PolicyName::TwoDisks => Self::TwoDisks,
             PolicyName::Disk => Self::Disk,
-            PolicyName::DiskRam => Self::DiskRam,
         }
     }
 }

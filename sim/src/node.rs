@@ -36,8 +36,6 @@ pub enum SimFault {
     ReadWithoutRound,
     /// A standby does not carry out registrations that evict an idle session.
     LostEviction,
-    /// A node that lost its memory under `disk+ram` goes on as if nothing had happened.
-    MemoryTrusted,
 }
 
 /// A frame of the log as it is sent.
@@ -206,28 +204,16 @@ fn log_config(log: &[StoredFrame]) -> Option<(u64, Config)> {
 }
 
 impl SimNode {
-    /// Starts from what the disk holds. One that `trusts_memory` goes on under its incarnation, whatever it lost.
+    /// Starts from what the disk holds.
     pub(crate) fn boot(
         index: u8,
         storage: SimStorage,
         base_config: Config,
-        trusts_memory: bool,
     ) -> Result<Self, JournalError> {
-        let (mut journal, log, report) = open(&storage)?;
+        let (journal, log, report) = open(&storage)?;
         let commit = report.commit;
         let mut ends = LogIndex::default();
         log.iter().for_each(|frame| ends.push(frame.end()));
-        if !trusts_memory {
-            let known = journal.superblock();
-            let incarnation = base_config.incarnation_after_restart(
-                index,
-                known.incarnation,
-                report.was_clean,
-                known.highest_epoch,
-                ends.last(),
-            );
-            journal.note_incarnation(incarnation)?;
-        }
         let replica = Replica::new(Options {
             index,
             cluster: CLUSTER,

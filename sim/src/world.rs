@@ -108,7 +108,7 @@ impl World {
         let mut random = SimRandom::new(options.seed);
         let chosen = 2 + (random.below(3) > 0) as u8;
         let node_count = options.node_count.unwrap_or(chosen);
-        let drawn = PolicyName::ALL[[0, 0, 1, 2][random.below(4) as usize]];
+        let drawn = PolicyName::ALL[usize::from(random.below(3) == 0)];
         let policy = options.policy.unwrap_or(drawn);
         let base_config = Config::new(node_count, policy.into());
         let places = (0..node_count)
@@ -333,12 +333,8 @@ impl World {
         if place.node.is_some() {
             return Ok(());
         }
-        #[cfg(feature = "unsafe-faults")]
-        let trusts_memory = self.fault == Some(crate::SimFault::MemoryTrusted);
-        #[cfg(not(feature = "unsafe-faults"))]
-        let trusts_memory = false;
         let storage = place.storage.clone();
-        let opened = SimNode::boot(index, storage, self.base_config, trusts_memory);
+        let opened = SimNode::boot(index, storage, self.base_config);
         let mut node = match opened {
             Ok(node) => node,
             Err(error) => return self.start_failed(index, &error),
@@ -350,7 +346,6 @@ impl World {
                 node.replica.set_fault(Some(fault));
             }
         }
-        place.incarnation = node.journal().superblock().incarnation;
         place.accepting = false;
         let commit = node.commit;
         let applied = node.apply_to(commit);

@@ -38,5 +38,4 @@ finds! {
     a_grant_that_is_not_persisted_is_found: SimFault::GrantNotPersisted, TwoDisks, within 4000;
     a_read_without_a_round_is_found: SimFault::ReadWithoutRound, TwoDisks, within 400;
     an_eviction_that_is_lost_is_found: SimFault::LostEviction, TwoDisks, within 400;
-    memory_that_is_trusted_after_a_crash_is_found: SimFault::MemoryTrusted, DiskRam, within 4000;
 }

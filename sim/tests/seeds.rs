@@ -49,12 +49,12 @@ fn a_run_that_fails_names_the_command_that_repeats_it() {
     let failure = Failure {
         seed: 17,
         nodes: 3,
-        policy: PolicyName::DiskRam,
-        flags: " --nodes 3 --policy disk+ram".to_owned(),
+        policy: PolicyName::Disk,
+        flags: " --nodes 3 --policy disk".to_owned(),
         violation: Violation::NoProgress("nobody leads".to_owned()),
         trace: Vec::new(),
     };
-    let line = "mizan sim --first 17 --seeds 1 --nodes 3 --policy disk+ram";
+    let line = "mizan sim --first 17 --seeds 1 --nodes 3 --policy disk";
     assert!(failure.to_string().ends_with(line), "{failure}");
 }
 

@@ -25,8 +25,8 @@ With two nodes and the policy two-disks the survivor can be promoted alone, but 
 acknowledged until a second copy is back, or with --solo, which lets one copy suffice until then. A
 single copy is a risk that somebody has to take: --solo asks for the words `single copy`.
 
-Under the policies disk and disk+ram the end of the log may exist only on the node that is gone. The
-refusal then says which sequences; --accept-loss-after SEQ confirms it.
+Under the policy disk the end of the log may exist only on the node that is gone. The refusal then
+says which sequences; --accept-loss-after SEQ confirms it.
 
 Examples:
   mizan promote --replica 127.0.0.1:7217

@@ -181,7 +181,7 @@ pub struct FormatArgs {
     /// Makes node 0 of a cluster of 2 or 3; the others join it
     #[arg(long, value_name = "N", help_heading = "Cluster", value_parser = value_parser!(u8).range(2..=3))]
     pub nodes: Option<u8>,
-    /// What an acknowledgement means: two-disks, disk or disk+ram [default: two-disks]
+    /// What an acknowledgement means: two-disks or disk [default: two-disks]
     #[arg(long, value_name = "POLICY", help_heading = "Cluster", requires = "nodes")]
     pub policy: Option<String>,
     /// Makes a new disk of the cluster that this node belongs to; the limits are the cluster's

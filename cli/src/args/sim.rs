@@ -13,7 +13,7 @@ Plays whole clusters in memory, needs no node and leaves nothing behind. A seed 
 crashes, loses power, is parted, paused or cut off, which messages and which syncs get lost, which disks
 fill up, rot or are replaced, who is promoted. Then everything heals and must go on. Every reply that a client
 took is compared with a second implementation: nothing acknowledged may be lost, nothing done twice.
-Under the policies `disk` and `disk+ram` the operator of the simulation accepts losses; only these are excused.
+Under the policy `disk` the operator of the simulation accepts losses; only these are excused.
 
 A seed that breaks a promise is printed with the line that repeats it. Exit code 1 if there was one.
 
@@ -53,9 +53,6 @@ pub enum PolicyArg {
     TwoDisks,
     /// Fsynced on the primary
     Disk,
-    /// Fsynced on the primary, in memory on another node
-    #[value(name = "disk+ram")]
-    DiskRam,
 }
 
 impl From<PolicyArg> for PolicyName {
@@ -63,7 +60,6 @@ impl From<PolicyArg> for PolicyName {
         match policy {
             PolicyArg::TwoDisks => Self::TwoDisks,
             PolicyArg::Disk => Self::Disk,
-            PolicyArg::DiskRam => Self::DiskRam,
         }
     }
 }

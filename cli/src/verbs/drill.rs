@@ -57,11 +57,7 @@ const DRILLS: [Drill; 17] = [
         "lost replies, then a lost primary: clients send again",
         failover::client_retry,
     ),
-    drill(
-        "lesser-policies",
-        "one copy on disk, or memory that is lost: what may be lost is said first",
-        failover::lesser_policies,
-    ),
+    drill("policy-disk", "one copy on disk: what may be lost is said first", failover::policy_disk),
     drill("partition", "the primary cut off from the other nodes", network::partition),
     drill(
         "one-way-partition",

@@ -69,9 +69,8 @@ pub fn run(context: &mut Context, args: &FormatArgs) -> Result<u8, CliError> {
 
 fn policy(flag: Option<&str>) -> Result<Policy, CliError> {
     let name = flag.unwrap_or("two-disks");
-    policy_from_name(name).ok_or_else(|| {
-        CliError::Usage(format!("{name} is no policy: write two-disks, disk or disk+ram"))
-    })
+    policy_from_name(name)
+        .ok_or_else(|| CliError::Usage(format!("{name} is no policy: write two-disks or disk")))
 }
 
 /// A disk for a node of a cluster that runs.

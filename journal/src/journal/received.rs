@@ -1,4 +1,4 @@
-//! Appending what another node wrote, byte for byte, and noting epochs and incarnations.
+//! Appending what another node wrote, byte for byte, and noting epochs.
 
 use super::Journal;
 use crate::error::{JournalError, Result};
@@ -43,17 +43,6 @@ impl<S: Storage> Journal<S> {
             self.chain.epoch = epoch;
         }
         appended
-    }
-
-    /// Persists the incarnation of this node's disk.
-    ///
-    /// # Errors
-    /// `Io`: fatal.
-    pub fn note_incarnation(&mut self, incarnation: u64) -> Result<()> {
-        if incarnation == self.superblock.incarnation {
-            return Ok(());
-        }
-        self.update_superblock(|superblock| superblock.incarnation = incarnation)
     }
 
     /// Persists `epoch` as the highest seen; frames go on in the epoch that they are in. A lower one changes nothing.

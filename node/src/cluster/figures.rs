@@ -83,7 +83,6 @@ const fn node_role(role: Role) -> NodeRole {
 const fn ack_policy(policy: Policy) -> AckPolicy {
     match policy {
         Policy::Disk => AckPolicy::Disk,
-        Policy::DiskRam => AckPolicy::DiskRam,
         Policy::TwoDisks => AckPolicy::TwoDisks,
     }
 }

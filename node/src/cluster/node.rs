@@ -119,23 +119,14 @@ fn recover<S: Storage>(
     progress: &mut dyn FnMut(RecoveryProgress),
 ) -> Result<Recovered<S>, NodeError> {
     let mut replay = LogReplay::new(genesis, progress)?;
-    let (mut journal, report) =
+    let (journal, report) =
         Journal::open(Arc::clone(storage), &journal_options(superblock), &mut replay)?;
     let (engine, learned) = replay.finish();
-    // Under disk+ram a crash takes what was acknowledged from memory: the node must not count before it is admitted again.
-    let incarnation = record.config.incarnation_after_restart(
-        record.node,
-        superblock.incarnation,
-        report.was_clean,
-        superblock.highest_epoch,
-        learned.log.last(),
-    );
-    journal.note_incarnation(incarnation)?;
     let replica = Replica::new(Options {
         index: record.node,
         cluster: superblock.cluster,
         secret,
-        incarnation,
+        incarnation: superblock.incarnation,
         base_config: record.config,
         log_config: learned.config,
         highest_epoch: superblock.highest_epoch,

@@ -6,7 +6,7 @@
 //! | 4 | 1 | version, 1 |
 //! | 5 | 1 | this node's number |
 //! | 6 | 1 | nodes, 2 or 3 |
-//! | 7 | 1 | policy: 1 `disk`, 2 `disk+ram`, 3 `two-disks` |
+//! | 7 | 1 | policy: 1 `disk`, 3 `two-disks` |
 //! | 8 | 24 | incarnations of the first disks, 8 bytes each |
 //!
 //! An empty record is a node of its own.
@@ -33,7 +33,6 @@ pub struct ClusterRecord {
 pub const fn policy_name(policy: Policy) -> &'static str {
     match policy {
         Policy::Disk => "disk",
-        Policy::DiskRam => "disk+ram",
         Policy::TwoDisks => "two-disks",
     }
 }
@@ -41,9 +40,7 @@ pub const fn policy_name(policy: Policy) -> &'static str {
 /// The policy of this name.
 #[must_use]
 pub fn policy_from_name(name: &str) -> Option<Policy> {
-    [Policy::Disk, Policy::DiskRam, Policy::TwoDisks]
-        .into_iter()
-        .find(|policy| policy_name(*policy) == name)
+    Policy::ALL.into_iter().find(|policy| policy_name(*policy) == name)
 }
 
 impl ClusterRecord {
@@ -75,10 +72,9 @@ impl ClusterRecord {
             return Err(refuse("another version"));
         }
         let (node, nodes) = (bytes[5], bytes[6]);
-        let policy = [Policy::Disk, Policy::DiskRam, Policy::TwoDisks]
-            .into_iter()
-            .find(|policy| *policy as u8 == bytes[7])
-            .ok_or_else(|| refuse("unknown policy"))?;
+        let policy = Policy::from_number(bytes[7]).ok_or_else(|| {
+            refuse("a policy that this version does not have; format the cluster anew with two-disks or disk")
+        })?;
         if !(2..=NODES_MAX as u8).contains(&nodes) || node >= nodes {
             return Err(refuse("node numbers outside their limits"));
         }
@@ -115,7 +111,7 @@ mod tests {
     fn a_record_outside_its_limits_is_refused() {
         let good = ClusterRecord { node: 1, config: Config::new(2, Policy::Disk) }.encode();
         assert!(ClusterRecord::decode("d", &good[..31]).is_err());
-        for (at, value) in [(0, 0), (4, 2), (5, 2), (6, 1), (6, 4), (7, 0), (7, 4)] {
+        for (at, value) in [(0, 0), (4, 2), (5, 2), (6, 1), (6, 4), (7, 0), (7, 2), (7, 4)] {
             let mut bytes = good.clone();
             bytes[at] = value;
             assert!(ClusterRecord::decode("d", &bytes).is_err(), "{at} {value}");
@@ -124,9 +120,9 @@ mod tests {
 
     #[test]
     fn policies_have_names() {
-        for policy in [Policy::Disk, Policy::DiskRam, Policy::TwoDisks] {
+        for policy in Policy::ALL {
             assert_eq!(policy_from_name(policy_name(policy)), Some(policy));
         }
-        assert_eq!(policy_from_name("one-disk"), None);
+        assert_eq!(policy_from_name("disk+ram"), None);
     }
 }

@@ -49,7 +49,7 @@ pub struct ClusterStatus {
     pub role: String,
     /// Highest epoch seen.
     pub epoch: u64,
-    /// `disk`, `disk+ram` or `two-disks`.
+    /// `disk` or `two-disks`.
     pub policy: String,
     /// Fsynced copies that an acknowledgement needs now.
     pub min_sync: u8,

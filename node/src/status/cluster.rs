@@ -84,8 +84,6 @@ pub enum AckPolicy {
     Single = 0,
     /// One fsynced copy, on the primary.
     Disk = 1,
-    /// Fsynced on the primary, in memory on another node.
-    DiskRam = 2,
     /// As many fsynced copies as are needed to count.
     TwoDisks = 3,
 }
@@ -97,13 +95,12 @@ impl AckPolicy {
         match self {
             Self::Single => "single",
             Self::Disk => "disk",
-            Self::DiskRam => "disk+ram",
             Self::TwoDisks => "two-disks",
         }
     }
 
     pub(crate) fn from_word(word: u64) -> Self {
-        let all = [Self::Single, Self::Disk, Self::DiskRam, Self::TwoDisks];
+        let all = [Self::Single, Self::Disk, Self::TwoDisks];
         all.into_iter().find(|policy| *policy as u64 == word).unwrap_or_default()
     }
 }

@@ -120,7 +120,7 @@ words! {
     NODE_COUNT 194 "node_count" "nodes of the cluster; 0 for a single node";
     MIN_SYNC 195 "min_sync" "durable copies that an acknowledgement needs now";
     MIN_SYNC_BASE 196 "min_sync_base" "durable copies that it is to need again";
-    POLICY 197 "policy" "1 disk, 2 disk+ram, 3 two-disks; 0 for a single node";
+    POLICY 197 "policy" "1 disk, 3 two-disks; 0 for a single node";
     CONFIG_REVISION 198 "config_revision" "number of the config record";
     ADMITTED 199 "admitted" "1 if this node's disk is one that counts";
     CAN_TAKE_OVER 200 "can_take_over" "1 if this standby may be promoted without losing anything";

@@ -177,7 +177,7 @@ impl Replica {
         }
     }
 
-    /// Durable (or received) positions of the nodes that count, this one included, highest first.
+    /// Durable positions of the nodes that count, this one included, highest first.
     fn positions(&self, of: impl Fn(&Stream) -> u64) -> Vec<u64> {
         let mut positions = Vec::new();
         // A record counts from its own entry on: before it is durable somewhere, that copy knows another one.
@@ -203,13 +203,10 @@ impl Replica {
         if self.durable < self.config_sequence {
             return;
         }
-        let positions = match self.config.policy {
-            Policy::Disk | Policy::TwoDisks => self.positions(|stream| stream.durable),
-            Policy::DiskRam => self.positions(|stream| stream.received),
-        };
+        let positions = self.positions(|stream| stream.durable);
         let place = usize::from(self.config.min_sync) - 1;
         let mut commit = positions.get(place).copied().unwrap_or(0);
-        if self.config.policy != Policy::TwoDisks {
+        if self.config.policy == Policy::Disk {
             commit = commit.min(self.durable);
         }
         if commit >= start && commit > self.commit {
@@ -273,8 +270,7 @@ impl Replica {
             if asked_round == 0 {
                 self.ask_for_admission(peer);
             }
-            // A disk that is known forgot no grant, only what it had in memory.
-            if self.is_known_disk(peer) || self.may_admit(peer) {
+            if self.may_admit(peer) {
                 config.incarnations[usize::from(peer)] = incarnation;
                 self.change_config(config);
                 return self.output(Output::Alarm(Alarm::Admitted(peer)));

@@ -3,7 +3,7 @@
 use super::follow::Follow;
 use super::lead::Lead;
 use super::{Replica, State, faulty};
-use crate::config::{Config, Control, ControlKind, is_same_disk};
+use crate::config::{Config, Control, ControlKind};
 use crate::constants::{ALIVE_WITHIN_NS, GRANT_WAIT_NS, NODES_MAX, PROMOTION_TIMEOUT_NS};
 use crate::error::MessageError;
 use crate::log::FrameEnd;
@@ -44,7 +44,7 @@ impl Replica {
             return Err(Refusal::Role);
         }
         let is_last_resort = accept_loss_after.is_some() && self.log.last() != FrameEnd::START;
-        if !self.is_known_disk_here() && !is_last_resort {
+        if !self.is_admitted_here() && !is_last_resort {
             return Err(Refusal::NotAdmitted);
         }
         let epoch = self.config.next_epoch(self.highest_epoch, self.options.index);
@@ -81,7 +81,7 @@ impl Replica {
         }
         // Whether the disk counts is for the candidate to say: its log may hold the record that admits it.
         let granted = matches!(self.state, State::Standby);
-        let is_admitted = self.is_known_disk_here();
+        let is_admitted = self.is_admitted_here();
         if granted {
             self.granted_epoch = epoch;
         }
@@ -148,8 +148,7 @@ impl Replica {
     /// Whether an answer is a grant of the disk that the config record names.
     fn is_grant(&self, peer: u8, answer: &Answer) -> bool {
         let admitted = self.config.incarnations[usize::from(peer)];
-        answer.granted
-            && (faulty!(self, SkipAdmission) || is_same_disk(admitted, answer.incarnation))
+        answer.granted && (faulty!(self, SkipAdmission) || admitted == answer.incarnation)
     }
 
     /// Whether the log behind an answer may be taken over: it may hold the record that admits its own disk.
@@ -157,29 +156,18 @@ impl Replica {
         answer.granted && (!answer.is_outsider || self.is_grant(peer, answer))
     }
 
-    /// Grants so far, self included, of nodes whose memory was not lost since their admission.
+    /// Grants so far, self included, of disks that the config record names.
     fn grants(&self) -> usize {
         let State::Candidate(candidacy) = &self.state else { return 0 };
-        let is_whole = |peer: u8, answer: &Answer| {
-            let admitted = self.config.incarnations[usize::from(peer)];
-            answer.granted && (faulty!(self, SkipAdmission) || admitted == answer.incarnation)
-        };
         let others = (0u8..).zip(&candidacy.answers);
-        let others = others.filter(|(peer, answer)| answer.is_some_and(|it| is_whole(*peer, &it)));
+        let others =
+            others.filter(|(peer, answer)| answer.is_some_and(|it| self.is_grant(*peer, &it)));
         usize::from(self.is_admitted_here()) + others.count()
     }
 
-    /// Whether the grants meet every set that acknowledged: enough of nodes that lost nothing, or those of all disks,
-    /// because one of these was the primary's.
+    /// Whether the grants meet every set that acknowledged.
     fn has_enough_grants(&self) -> bool {
-        let State::Candidate(candidacy) = &self.state else { return false };
-        let is_all = (0..self.config.node_count).all(|peer| {
-            if peer == self.options.index {
-                return self.is_known_disk_here();
-            }
-            candidacy.answers[usize::from(peer)].is_some_and(|it| self.is_grant(peer, &it))
-        });
-        is_all || self.grants() >= self.config.grants_needed()
+        self.grants() >= self.config.grants_needed()
     }
 
     /// What a primary called acknowledged and the best log at hand does not hold.
@@ -257,7 +245,7 @@ impl Replica {
             self.output(Output::Alarm(Alarm::SingleCopy));
         }
         let mut config = Config { revision: self.config.revision + 1, min_sync, ..self.config };
-        // What its memory lost it has taken over.
+        // As a last resort its disk is one that nobody admitted.
         config.incarnations[usize::from(self.options.index)] = self.options.incarnation;
         self.become_standby();
         self.state = State::Primary(Lead { epoch, start_sequence: None, is_control_pending: true });

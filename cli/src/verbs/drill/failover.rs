@@ -120,14 +120,8 @@ pub(crate) fn expect_fenced(
     )
 }
 
-/// Kills nodes under the policies that keep less than two disks: nothing is lost without a word.
-pub(crate) fn lesser_policies(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    one_disk(stage)?;
-    disk_and_memory(stage)
-}
-
 /// Alone a node may lack what only the primary's disk held: a promotion says so first.
-fn one_disk(stage: &mut Stage<'_>) -> Result<(), CliError> {
+pub(crate) fn policy_disk(stage: &mut Stage<'_>) -> Result<(), CliError> {
     stage.on_cluster(
         ClusterPlan { policy: Policy::Disk, ..ClusterPlan::of(2) },
         |stage, cluster| {
@@ -146,43 +140,6 @@ fn one_disk(stage: &mut Stage<'_>) -> Result<(), CliError> {
             stage.finish(cluster, load, 1, &[0])
         },
     )
-}
-
-/// A process that lives has in memory what was acknowledged; one that was killed, too, does not count alone.
-fn disk_and_memory(stage: &mut Stage<'_>) -> Result<(), CliError> {
-    let plan = ClusterPlan { policy: Policy::DiskRam, ..ClusterPlan::of(2) };
-    stage.on_cluster(plan, |stage, cluster| {
-        let load = stage.load(cluster)?;
-        let killed_at = Instant::now();
-        cluster.node_mut(0).kill9()?;
-        let noticed_at = cluster.await_notice(1)?;
-        let promoted = cluster.promote(1, true)?;
-        stage.did(
-            "two nodes, policy disk+ram, under load: kill -9 of the primary, promote --solo",
-        )?;
-        let what = "kill, two nodes, disk+ram";
-        stage.note_failover(cluster, &load, what, killed_at, noticed_at, &promoted)?;
-        cluster.start_node(0)?;
-        cluster.await_in_sync(1, &[0])?;
-        stage.await_more(cluster, &load, AFTERWARDS)?;
-        cluster.node_mut(0).kill9()?;
-        cluster.node_mut(1).kill9()?;
-        cluster.start_node(0)?;
-        stage.did("the killed node back in sync; both killed, the standby started alone")?;
-        let refusal = cluster.refusal(0, true);
-        stage.expect(
-            "a standby whose memory was lost is not promoted alone",
-            refusal.is_some(),
-            refusal.unwrap_or_else(|| "it was promoted".to_owned()),
-        )?;
-        cluster.start_node(1)?;
-        await_meeting(cluster, 1)?;
-        cluster.promote(1, false)?;
-        stage.did("the last primary started and promoted again")?;
-        cluster.await_in_sync(1, &[0])?;
-        stage.await_more(cluster, &load, AFTERWARDS)?;
-        stage.finish(cluster, load, 1, &[0])
-    })
 }
 
 fn expect_word_of_loss(

@@ -5,7 +5,7 @@ use crate::cluster::figures;
 use crate::cluster::record::policy_name;
 use crate::cluster::status::{AlarmView, ClusterStatus, PeerView};
 use mizan_journal::Storage;
-use mizan_replica::{Alarm, Policy, Role};
+use mizan_replica::{Alarm, Role};
 
 /// Alarms kept for the status at the most.
 const ALARMS_MAX: usize = 16;
@@ -54,13 +54,11 @@ impl<S: Storage> Replication<S> {
         view.peers.clear();
         for number in (0..config.node_count).filter(|number| *number != view.node) {
             let peer = self.replica.peer_status(number);
-            let in_memory = config.policy == Policy::DiskRam;
-            let held = if in_memory { peer.received } else { peer.durable };
             view.peers.push(PeerView {
                 node: number,
                 is_connected: peer.is_connected,
                 is_admitted: peer.is_admitted,
-                is_in_sync: peer.is_following && peer.is_admitted && held >= status.commit,
+                is_in_sync: peer.is_following && peer.is_admitted && peer.durable >= status.commit,
                 end: peer.end.max(peer.received),
                 received: peer.received,
                 durable: peer.durable,
