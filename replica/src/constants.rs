@@ -4,7 +4,7 @@ use mizan_journal::SHARED_HEADER_SIZE;
 use mizan_journal::constants::PAYLOAD_SIZE_MAX;
 
 /// Version of the protocol.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 /// Nodes of a cluster at the most.
 pub const NODES_MAX: usize = 3;
 /// How often a node tells its peers that it lives, and repeats what was not answered.

@@ -66,6 +66,8 @@ pub enum Message<'a> {
         commit: u64,
         /// End of the sender's log.
         end: FrameEnd,
+        /// The sender's wall clock, nanoseconds since 1970; 0 if it gives none.
+        clock_reading: u64,
     },
     /// To the node that is followed: how far its frames have come.
     Ack {
@@ -208,11 +210,12 @@ impl Message<'_> {
                 writer.u64(*incarnation);
                 writer.small(*node_count);
             }
-            Self::Heartbeat { role, round, commit, end } => {
+            Self::Heartbeat { role, round, commit, end, clock_reading } => {
                 writer.small(*role as u8);
                 writer.u64(*round);
                 writer.u64(*commit);
                 writer.end(end);
+                writer.u64(*clock_reading);
             }
             Self::Ack { received, durable, applied, round } => {
                 [received, durable, applied, round].iter().for_each(|value| writer.u64(**value));
@@ -284,6 +287,7 @@ fn decode_body<'a>(kind: u8, reader: &mut Reader<'a>) -> Option<Message<'a>> {
             round: reader.u64()?,
             commit: reader.u64()?,
             end: reader.end()?,
+            clock_reading: reader.u64()?,
         },
         3 => Message::Ack {
             received: reader.u64()?,

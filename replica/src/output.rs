@@ -229,4 +229,6 @@ pub struct PeerStatus {
     pub applied: u64,
     /// When something came from it last, by the clock of the calls; 0 for never.
     pub last_heard_ns: u64,
+    /// Its wall clock in its last heartbeat, and when that came by the clock of the calls.
+    pub clock: Option<(u64, u64)>,
 }

@@ -72,6 +72,8 @@ pub(crate) struct Peer {
     admission_round: u64,
     /// What it is sent, if it is sent frames.
     stream: Option<Stream>,
+    /// Its wall clock in its last heartbeat, and when that came.
+    clock: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,8 @@ pub struct Replica {
     round: u64,
     confirmed_round: u64,
     last_heartbeat_ns: u64,
+    /// The node's wall clock as it said last, for heartbeats.
+    clock_reading: u64,
     role: Role,
     outputs: VecDeque<Output>,
     #[cfg(feature = "unsafe-faults")]
@@ -151,6 +155,7 @@ impl Replica {
             round: 0,
             confirmed_round: 0,
             last_heartbeat_ns: 0,
+            clock_reading: 0,
             role: Role::Waiting,
             outputs: VecDeque::new(),
             #[cfg(feature = "unsafe-faults")]
@@ -211,6 +216,7 @@ impl Replica {
             echoed_round: 0,
             admission_round: 0,
             stream: None,
+            clock: None,
         });
         self.output(Output::Send { peer, bytes });
     }
@@ -285,8 +291,9 @@ impl Replica {
     ) -> Result<(), MessageError> {
         match message {
             Message::Hello { .. } => Ok(()),
-            Message::Heartbeat { role, round, commit, end } => {
+            Message::Heartbeat { role, round, commit, end, clock_reading } => {
                 if let Some(known) = self.peer_mut(peer) {
+                    known.clock = (clock_reading > 0).then_some((clock_reading, now_ns));
                     known.role = role;
                     known.end = end;
                     known.heard_round = known.heard_round.max(round);
@@ -343,6 +350,12 @@ impl Replica {
     /// The engine found its state to differ from what the log says of the primary's: this node stops.
     pub fn handle_state_mismatch(&mut self, at_sequence: u64) {
         self.stop(Alarm::StateDiffers(at_sequence));
+    }
+
+    /// What this node's wall clock shows now, for the heartbeats that follow: peers compare their own with it. Nothing
+    /// here is decided by it.
+    pub fn note_clock(&mut self, clock_reading: u64) {
+        self.clock_reading = clock_reading;
     }
 
     /// Time passes. To be called at least every [`HEARTBEAT_INTERVAL_NS`].
@@ -477,7 +490,8 @@ impl Replica {
             State::Stopped => PeerRole::Stopped,
         };
         let (round, commit, end) = (self.round, self.commit, self.log.last());
-        self.send(peer, &Message::Heartbeat { role, round, commit, end });
+        let clock_reading = self.clock_reading;
+        self.send(peer, &Message::Heartbeat { role, round, commit, end, clock_reading });
     }
 
     fn send_heartbeats(&mut self) {

@@ -27,8 +27,14 @@ fn messages() -> Vec<(u8, Message<'static>, String)> {
         ),
         (
             2,
-            Message::Heartbeat { role: PeerRole::Primary, round: 8, commit: 9, end: END },
-            word(2) + &word(8) + &word(9) + &end(),
+            Message::Heartbeat {
+                role: PeerRole::Primary,
+                round: 8,
+                commit: 9,
+                end: END,
+                clock_reading: 10,
+            },
+            word(2) + &word(8) + &word(9) + &end() + &word(10),
         ),
         (
             3,
@@ -59,7 +65,7 @@ fn every_message_has_the_bytes_that_are_drawn() {
         let expected = "00".repeat(32)
             + "4d5a5231"
             + &hex(&size.to_le_bytes())
-            + &hex(&[kind, 1, 1, 2, 0, 0, 0, 0])
+            + &hex(&[kind, 2, 1, 2, 0, 0, 0, 0])
             + &hex(&0x0102u128.to_le_bytes())
             + &word(0x33)
             + &word(0x44)
@@ -77,8 +83,8 @@ fn a_message_of_any_other_length_or_version_is_refused() {
             assert_eq!(decode(&bytes[..length]), Err(MessageError::Malformed), "kind {kind}");
         }
         let mut newer = bytes.clone();
-        newer[41] = 2;
-        assert_eq!(decode(&newer), Err(MessageError::Version(2)));
+        newer[41] = 3;
+        assert_eq!(decode(&newer), Err(MessageError::Version(3)));
         let mut unknown = bytes;
         unknown[40] = 99;
         assert_eq!(decode(&unknown), Err(MessageError::Malformed));

@@ -186,6 +186,7 @@ impl<S: Storage> Replication<S> {
             }
             self.take_progress()?;
             self.begin_round();
+            self.replica.note_clock(Reading::now().realtime_ns);
             self.replica.handle_tick(self.now_ns);
             if let Some(end) = self.carry_out()? {
                 return Ok(end);

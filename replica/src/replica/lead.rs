@@ -305,6 +305,7 @@ impl Replica {
             durable: stream.map_or(0, |stream| stream.durable),
             applied: stream.map_or(0, |stream| stream.applied),
             last_heard_ns: known.connection.last_heard_ns,
+            clock: known.clock,
         }
     }
 

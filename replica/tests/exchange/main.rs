@@ -1,5 +1,6 @@
 //! Scripted exchanges between state machines.
 
+mod clocks;
 mod exchanges;
 mod losses;
 mod net;
