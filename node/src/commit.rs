@@ -11,7 +11,8 @@
 //!   entry waits for a wake that never comes.
 //! * The front commits only while the load is calm: a front that sits in a sync reads and applies nothing meanwhile.
 //!   A group that is too large, or a sync that is too slow, sends a number of groups to the other thread.
-//! * A failure here is the front's failure and ends the node like the journal thread's.
+//! * A failure here is the front's failure and ends the node like the journal thread's. Until the other thread knows, the
+//!   stage itself refuses: a stage that has failed makes nothing durable any more, for nobody.
 //!
 //! What is absent: any decision about what a group holds; that is the journal stage's.
 
@@ -135,6 +136,97 @@ impl Calm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cell::{Cell, publish};
+    use mizan_journal::fault::{Call, FaultStorage, Faults, Operation as DiskOperation, Verdict};
+    use mizan_journal::sim::SimStorage;
+    use mizan_journal::{FormatOptions, Frame, Journal, JournalError, OpenOptions, Prepare};
+    use mizan_ring::{Cursor, CursorReader, RingOptions, SingleProducer};
+    use mizan_wire::{Operation, RequestHeader};
+    use std::sync::atomic::AtomicBool;
+
+    const EIO: i32 = 5;
+
+    /// A disk whose next sync of a segment fails, and no other: the kernel reports a lost page once.
+    #[derive(Default)]
+    struct FailsOnce {
+        fails_next: AtomicBool,
+    }
+
+    impl Faults for FailsOnce {
+        fn before(&self, call: &Call<'_>) -> Verdict {
+            let is_sync = call.operation == DiskOperation::SegmentSync;
+            if is_sync && self.fails_next.swap(false, Ordering::Relaxed) {
+                return Verdict::Fail(EIO);
+            }
+            Verdict::Proceed
+        }
+    }
+
+    type Disk = FaultStorage<SimStorage, FailsOnce>;
+
+    struct Bench {
+        journal: SharedJournal<Disk>,
+        disk: Arc<FailsOnce>,
+        requests: SingleProducer<Cell>,
+        durable: CursorReader,
+        state: Arc<JournalState>,
+    }
+
+    fn bench() -> Bench {
+        let disk = Arc::new(FailsOnce::default());
+        let storage = Arc::new(FaultStorage::new(SimStorage::new(), Arc::clone(&disk)));
+        let segment_size = mizan_journal::constants::SEGMENT_SIZE_MIN;
+        let options = FormatOptions { segment_size, ..FormatOptions::new(1, 1) };
+        Journal::format(&*storage, &options).unwrap();
+        let inline = OpenOptions { prepare: Prepare::Inline, ..OpenOptions::default() };
+        let (journal, _) =
+            Journal::open(storage, &inline, &mut |_: &Frame<'_>| Ok(())).expect("opens");
+        let mut ring = RingOptions::new(16).allocate(Cell::ZERO).unwrap();
+        let consumer = ring.consumer("journal").add();
+        let requests = ring.single_producer().unwrap();
+        let (writer, durable) = Cursor::new(0);
+        let state = Arc::new(JournalState::default());
+        let stage = JournalStage::new(journal, consumer, writer, 1, Arc::clone(&state), None);
+        Bench { journal: Arc::new(Mutex::new(Some(stage))), disk, requests, durable, state }
+    }
+
+    fn put(bench: &mut Bench, operation: Operation) -> u64 {
+        let header = RequestHeader { operation: operation.number(), ..RequestHeader::default() };
+        publish(&mut bench.requests, header, &[]).unwrap()
+    }
+
+    fn is_eio(outcome: &Result<impl std::fmt::Debug, NodeError>) -> bool {
+        matches!(outcome, Err(NodeError::Journal(JournalError::Io { .. })))
+    }
+
+    #[test]
+    fn a_write_whose_sync_failed_is_made_durable_by_no_read_behind_it() {
+        let mut bench = bench();
+        let first = put(&mut bench, Operation::Tick);
+        assert!(Stage::poll(&mut bench.journal).unwrap());
+        assert_eq!(bench.durable.get(), first);
+
+        put(&mut bench, Operation::Tick);
+        bench.disk.fails_next.store(true, Ordering::Relaxed);
+        let outcome = Stage::poll(&mut bench.journal);
+        assert!(is_eio(&outcome), "{outcome:?}");
+        // The other thread looks before it hears of the failure: a read alone needs no disk.
+        put(&mut bench, Operation::LookupAccounts);
+        let outcome = bench.journal.try_commit(&bench.state);
+        assert!(is_eio(&outcome), "{outcome:?}");
+        assert_eq!(bench.durable.get(), first);
+        let outcome = Stage::has_work(&mut bench.journal);
+        assert!(is_eio(&outcome), "{outcome:?}");
+        put(&mut bench, Operation::Tick);
+        let outcome = Stage::poll(&mut bench.journal);
+        assert!(is_eio(&outcome), "{outcome:?}");
+        let outcome = bench.journal.lock().as_mut().unwrap().note_epoch(9);
+        assert!(is_eio(&outcome), "{outcome:?}");
+        let outcome = Stage::close(bench.journal);
+        assert!(is_eio(&outcome), "{outcome:?}");
+        assert_eq!(bench.durable.get(), first);
+        assert_eq!(bench.state.durable_sequence.load(Ordering::Relaxed), 1);
+    }
 
     #[test]
     fn the_front_commits_small_groups_as_long_as_no_large_one_comes_between() {

@@ -53,6 +53,9 @@ pub(crate) struct JournalStage<S: Storage> {
     state: Arc<JournalState>,
     /// Is told of every frame before it is synced, and of every sync.
     cluster: Option<Arc<ClusterState>>,
+    /// The first failure of the disk. What is durable is unknown from then on, so whoever comes next, on whichever
+    /// thread, gets the same error: reads behind a write that failed would else make its position durable.
+    failure: Option<JournalError>,
 }
 
 impl<S: Storage> JournalStage<S> {
@@ -67,7 +70,7 @@ impl<S: Storage> JournalStage<S> {
         state.durable_sequence.store(sequence_next - 1, Ordering::Relaxed);
         state.appended_sequence.store(sequence_next - 1, Ordering::Relaxed);
         let frame = Frame::default();
-        Self { journal, requests, durable, sequence_next, frame, state, cluster }
+        Self { journal, requests, durable, sequence_next, frame, state, cluster, failure: None }
     }
 
     /// Persists the highest epoch seen; frames go on in the one that they are in.
@@ -75,11 +78,23 @@ impl<S: Storage> JournalStage<S> {
     /// # Errors
     /// A failing disk.
     pub(crate) fn note_epoch(&mut self, epoch: u64) -> Result<(), NodeError> {
-        Ok(self.journal.note_epoch(epoch)?)
+        self.check()?;
+        let noted = self.journal.note_epoch(epoch);
+        self.note_failure(noted)
+    }
+
+    fn check(&self) -> Result<(), NodeError> {
+        self.failure.as_ref().map_or(Ok(()), |error| Err(error.clone().into()))
+    }
+
+    /// Turns the first failure of the disk into the error of every later call.
+    fn note_failure<T>(&mut self, outcome: Result<T, JournalError>) -> Result<T, NodeError> {
+        outcome.map_err(|error| self.failure.get_or_insert(error).clone().into())
     }
 
     /// Whether there is something to do, and space to do it.
     pub(crate) fn has_work(&mut self) -> Result<bool, NodeError> {
+        self.check()?;
         Ok(!self.state.is_stalled.load(Ordering::Relaxed) && !self.requests.available()?.is_empty())
     }
 
@@ -88,11 +103,13 @@ impl<S: Storage> JournalStage<S> {
     /// # Errors
     /// Any failure of the journal but a full disk: what is durable is then unknown, and the node must end.
     pub(crate) fn poll(&mut self) -> Result<bool, NodeError> {
+        self.check()?;
         let space_is_low = self.journal.space() == Space::Low;
         self.state.space_is_low.store(space_is_low, Ordering::Relaxed);
         if space_is_low {
             // Lack of space passes; anything else that keeps the next segment from being made does not.
-            self.journal.check_preparing()?;
+            let preparing = self.journal.check_preparing();
+            self.note_failure(preparing)?;
         }
         let batch = self.requests.available()?;
         if batch.is_empty() {
@@ -119,7 +136,7 @@ impl<S: Storage> JournalStage<S> {
         if is_stalled {
             self.state.space_is_low.store(true, Ordering::Relaxed);
         } else {
-            outcome?;
+            self.note_failure(outcome)?;
         }
         if wrote {
             self.state.appended_sequence.store(self.sequence_next - 1, Ordering::Relaxed);
@@ -128,7 +145,8 @@ impl<S: Storage> JournalStage<S> {
                 cluster.wake();
             }
             let started = Instant::now();
-            let durable_sequence = self.journal.sync()?;
+            let synced = self.journal.sync();
+            let durable_sequence = self.note_failure(synced)?;
             let sync_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
             self.state.sync_ns.fetch_add(sync_ns, Ordering::Relaxed);
             if let Some(cluster) = &self.cluster {
@@ -149,6 +167,7 @@ impl<S: Storage> JournalStage<S> {
     /// # Errors
     /// As [`JournalStage::poll`].
     pub(crate) fn close(self) -> Result<(), NodeError> {
+        self.check()?;
         Ok(self.journal.close()?)
     }
 }
