@@ -9,7 +9,7 @@
 //! as a group starts on a fresh page.
 //!
 //! It deliberately does not read (recovery, verification and replication use pread like everybody), and writes
-//! nothing before the sync: what was put and not synced is gone with the process.
+//! nothing before the sync: what was put and not synced is gone with the process, and no reader sees it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
@@ -239,6 +239,10 @@ impl Segment for DirectSegment {
             // What was written before was durable when it was.
             _ => Ok(()),
         }
+    }
+
+    fn shows_writes(&self) -> bool {
+        false
     }
 }
 

@@ -244,4 +244,8 @@ impl<G: Segment, F: Faults> Segment for FaultSegment<G, F> {
         let inner = &mut self.inner;
         decide(&*self.faults, &call, |_| inner.sync(offset, length))
     }
+
+    fn shows_writes(&self) -> bool {
+        self.inner.shows_writes()
+    }
 }

@@ -357,6 +357,13 @@ impl Segment for FileSegment {
             Self::Direct(segment) => segment.sync(offset, length),
         }
     }
+
+    fn shows_writes(&self) -> bool {
+        match self {
+            Self::Mapped(segment) => segment.shows_writes(),
+            Self::Direct(segment) => segment.shows_writes(),
+        }
+    }
 }
 
 #[cfg(test)]

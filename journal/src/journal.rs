@@ -290,6 +290,13 @@ impl<S: Storage> Journal<S> {
         self.durable
     }
 
+    /// Highest sequence that a [`crate::LogReader`] finds in the files, 0 for none: all that is appended, or, where the
+    /// storage keeps what is written to itself until it is synced, all that is durable.
+    #[must_use]
+    pub fn readable(&self) -> u64 {
+        if self.active.segment.shows_writes() { self.chain.next_sequence - 1 } else { self.durable }
+    }
+
     /// Hash of the last frame appended.
     #[must_use]
     pub fn last_hash(&self) -> Hash {

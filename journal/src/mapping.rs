@@ -126,6 +126,11 @@ impl Segment for MappedSegment {
         self.detach(offset, end - offset);
         self.map.flush_range(offset as usize, length as usize)
     }
+
+    /// Mapping and reads share the page cache.
+    fn shows_writes(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

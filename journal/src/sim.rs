@@ -441,4 +441,8 @@ impl Segment for SimSegment {
         let pages = offset / PAGE_SIZE..(offset + length) / PAGE_SIZE;
         self.storage.sync_pages(&self.name, pages)
     }
+
+    fn shows_writes(&self) -> bool {
+        true
+    }
 }

@@ -170,4 +170,7 @@ pub trait Segment: Send + 'static {
     /// # Errors
     /// What the system says; what is durable is then unknown.
     fn sync(&mut self, offset: u64, length: u64) -> io::Result<()>;
+
+    /// Whether [`Storage::read`] sees what was written before it is synced.
+    fn shows_writes(&self) -> bool;
 }

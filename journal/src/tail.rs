@@ -49,7 +49,7 @@ impl<S: Storage> LogReader<S> {
     /// behind the sequence `after` on; stops before a frame that goes beyond `up_to`, or beyond `size_max` bytes, but
     /// reads one frame at the least. Returns the last sequence read; `after` if there is none.
     ///
-    /// `up_to` must have been appended when the call begins, and `after` must end a frame.
+    /// `up_to` must be readable ([`crate::Journal::readable`]) when the call begins, and `after` must end a frame.
     ///
     /// # Errors
     /// `MissingSegment`: the frames are not kept any more. `LogUnreadable`: a frame is damaged. `Io`.

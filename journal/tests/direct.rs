@@ -9,14 +9,15 @@ mod common;
 
 use std::fs::File;
 use std::process::Command;
+use std::sync::Arc;
 
 use common::place::{Place, contents, direct, direct_with_io_uring, mmap};
 use common::{Written, append, filled, format_options, open, payload};
 use mizan_journal::constants::{PAYLOAD_SIZE_MAX, SEGMENT_SIZE_MIN};
 use mizan_journal::sim::{SimRandom, SimStorage};
 use mizan_journal::{
-    FileStorage, FormatOptions, Journal, JournalError, JournalIo, ScanEvent, Segment, Storage,
-    Superblock, scan, segment_name,
+    FileStorage, FormatOptions, Journal, JournalError, JournalIo, LogReader, ScanEvent, Segment,
+    Storage, Superblock, scan, segment_name,
 };
 use proptest::prelude::*;
 
@@ -50,6 +51,37 @@ fn filled_files(place: &impl Place) -> (Vec<Written>, Vec<Vec<u8>>) {
     let storage = place.empty();
     let frames = filled(&storage, 9, 2, 300_000);
     (frames, (0..4).map(|index| contents(&storage, &segment_name(index))).collect())
+}
+
+#[test]
+fn a_reader_finds_all_that_is_readable_while_the_journal_is_written() {
+    direct().iter().for_each(read_while_written);
+    direct_with_io_uring().iter().for_each(read_while_written);
+    mmap().iter().for_each(read_while_written);
+}
+
+fn read_while_written(place: &impl Place<Storage = FileStorage>) {
+    let storage = place.formatted();
+    let mut journal = open(storage.clone()).journal;
+    let superblock = Superblock::read(&storage).unwrap();
+    let (cluster, size) = (superblock.cluster, superblock.segment_size);
+    let mut reader = LogReader::new(Arc::new(storage), cluster, size);
+    let (mut random, mut after, mut bytes) = (SimRandom::new(3), 0, Vec::new());
+    for number in 1..=200 {
+        let size = random.below(60_000) as usize;
+        append(&mut journal, 1, &payload(&mut random, size)).unwrap();
+        if number % 3 == 0 {
+            journal.sync().unwrap();
+            assert_eq!(journal.readable(), journal.next_sequence() - 1);
+        }
+        let readable = journal.readable();
+        assert!(journal.durable() <= readable && readable < journal.next_sequence());
+        while after < readable {
+            bytes.clear();
+            after = reader.read_after(after, readable, 100_000, &mut bytes).unwrap();
+        }
+    }
+    assert!(journal.counters().segments > 0);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use mizan_replica::{Control, FrameEnd};
 use mizan_ring::{Batch, Consumer, CursorWriter};
 use mizan_wire::limits::HEADER_SIZE;
 use mizan_wire::{Operation, RequestHeader};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -51,11 +52,13 @@ pub(crate) struct JournalStage<S: Storage> {
     /// Kept for its memory.
     frame: Frame,
     state: Arc<JournalState>,
-    /// Is told of every frame before it is synced, and of every sync.
+    /// Is told of every frame once it can be read from the files, and of every sync.
     cluster: Option<Arc<ClusterState>>,
     /// The first failure of the disk. What is durable is unknown from then on, so whoever comes next, on whichever
     /// thread, gets the same error: reads behind a write that failed would else make its position durable.
     failure: Option<JournalError>,
+    /// Ends of frames that nobody was told of yet.
+    ends: VecDeque<(FrameEnd, Option<Control>)>,
 }
 
 impl<S: Storage> JournalStage<S> {
@@ -70,7 +73,17 @@ impl<S: Storage> JournalStage<S> {
         state.durable_sequence.store(sequence_next - 1, Ordering::Relaxed);
         state.appended_sequence.store(sequence_next - 1, Ordering::Relaxed);
         let frame = Frame::default();
-        Self { journal, requests, durable, sequence_next, frame, state, cluster, failure: None }
+        Self {
+            journal,
+            requests,
+            durable,
+            sequence_next,
+            frame,
+            state,
+            cluster,
+            failure: None,
+            ends: VecDeque::new(),
+        }
     }
 
     /// Persists the highest epoch seen; frames go on in the one that they are in.
@@ -121,6 +134,7 @@ impl<S: Storage> JournalStage<S> {
             sequence_next: &mut self.sequence_next,
             frame: &mut self.frame,
             cluster: self.cluster.as_deref(),
+            ends: &mut self.ends,
             commit,
             size: 0,
             done: batch.start(),
@@ -140,7 +154,7 @@ impl<S: Storage> JournalStage<S> {
         }
         if wrote {
             self.state.appended_sequence.store(self.sequence_next - 1, Ordering::Relaxed);
-            // The peers receive while this disk syncs.
+            // Where frames can be read before they are synced, the peers receive them while this disk syncs.
             if let Some(cluster) = &self.cluster {
                 cluster.wake();
             }
@@ -150,6 +164,7 @@ impl<S: Storage> JournalStage<S> {
             let sync_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
             self.state.sync_ns.fetch_add(sync_ns, Ordering::Relaxed);
             if let Some(cluster) = &self.cluster {
+                tell_ends(cluster, &mut self.ends, self.journal.readable());
                 cluster.note_durable(durable_sequence);
                 cluster.wake();
             }
@@ -178,6 +193,7 @@ struct Group<'a, S: Storage> {
     sequence_next: &'a mut u64,
     frame: &'a mut Frame,
     cluster: Option<&'a ClusterState>,
+    ends: &'a mut VecDeque<(FrameEnd, Option<Control>)>,
     commit: u64,
     size: usize,
     /// Position in the ring up to which entries are in the group.
@@ -235,12 +251,24 @@ impl<S: Storage> Group<'_, S> {
             if let Some(cluster) = self.cluster {
                 let (epoch, hash) = (self.journal.epoch(), self.journal.last_hash());
                 let sequence = *self.sequence_next - 1;
-                cluster.note_appended(FrameEnd { epoch, sequence, hash }, control);
+                self.ends.push_back((FrameEnd { epoch, sequence, hash }, control));
+                tell_ends(cluster, self.ends, self.journal.readable());
             }
         }
         self.frame.clear();
         self.done = end;
         Ok(())
+    }
+}
+
+/// Tells of the frames that can be read from the files: the peers are sent what is read there.
+fn tell_ends(
+    cluster: &ClusterState,
+    ends: &mut VecDeque<(FrameEnd, Option<Control>)>,
+    readable: u64,
+) {
+    while let Some((end, control)) = ends.pop_front_if(|(end, _)| end.sequence <= readable) {
+        cluster.note_appended(end, control);
     }
 }
 

@@ -339,7 +339,7 @@ impl<S: Storage> Replication<S> {
     fn read_frames(&mut self, peer: u8, after: u64, size_max: u64) -> Result<(), NodeError> {
         if let Seat::Standby { worker, .. } = &self.seat {
             // What is on its way to the files is waited for: this node serves a candidate.
-            worker.note_epoch(0)?;
+            worker.make_readable()?;
         }
         if !self.pace.admits(peer, after, size_max, self.now_ns) {
             return Ok(());
@@ -381,7 +381,7 @@ impl<S: Storage> Replication<S> {
             Some(mut pending) => pending.apply_to(end, &mut engine, &mut self.output)?,
             None => {
                 // What is on its way to the files is waited for.
-                worker.note_epoch(0)?;
+                worker.make_readable()?;
                 self.apply_from_files(end, &mut engine)?;
             }
         }

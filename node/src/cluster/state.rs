@@ -70,7 +70,7 @@ impl ClusterState {
 
     // The journal's stage.
 
-    /// A frame was appended; it can be sent, and need not be durable yet.
+    /// A frame was appended; it can be read and sent, and need not be durable yet.
     pub(crate) fn note_appended(&self, end: FrameEnd, control: Option<Control>) {
         let mut appended = self.appended.lock();
         match appended.ends.back_mut() {

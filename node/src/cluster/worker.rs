@@ -26,6 +26,7 @@ const SPACE_INTERVAL: Duration = Duration::from_millis(100);
 enum Job {
     Append { frames: Arc<Vec<u8>>, commit: u64 },
     NoteEpoch { epoch: u64, done: Sender<()> },
+    MakeReadable { done: Sender<()> },
     Control { entry: Box<RequestHeader>, epoch: u64, done: Sender<FrameEnd> },
 }
 
@@ -85,6 +86,16 @@ impl<S: Storage> JournalWorker<S> {
     pub(crate) fn note_epoch(&self, epoch: u64) -> Result<(), NodeError> {
         let (done, is_done) = bounded(1);
         self.jobs.send(Job::NoteEpoch { epoch, done }).map_err(|_| ended())?;
+        is_done.recv().map_err(|_| ended())
+    }
+
+    /// Returns when what was given to [`JournalWorker::append`] can be read from the files.
+    ///
+    /// # Errors
+    /// The thread has ended.
+    pub(crate) fn make_readable(&self) -> Result<(), NodeError> {
+        let (done, is_done) = bounded(1);
+        self.jobs.send(Job::MakeReadable { done }).map_err(|_| ended())?;
         is_done.recv().map_err(|_| ended())
     }
 
@@ -179,6 +190,13 @@ impl<S: Storage> Work<'_, S> {
                 self.journal.note_epoch(epoch)?;
                 let _ = done.send(());
             }
+            Job::MakeReadable { done } => {
+                if self.journal.readable() + 1 < self.journal.next_sequence() {
+                    let durable = self.journal.sync()?;
+                    self.state.durable.store(durable, Ordering::Release);
+                }
+                let _ = done.send(());
+            }
             Job::Control { entry, epoch, done } => {
                 self.journal.sync()?;
                 let end = append_control(&mut self.journal, &entry, epoch)?;
@@ -217,7 +235,7 @@ impl<S: Storage> Work<'_, S> {
         }
         // An epoch needs no room, and whoever asks for a grant is not to wait for the disk.
         match self.jobs.recv_timeout(SPACE_INTERVAL) {
-            Ok(Job::NoteEpoch { epoch, done }) if epoch > 0 => {
+            Ok(Job::NoteEpoch { epoch, done }) => {
                 self.journal.note_epoch(epoch)?;
                 let _ = done.send(());
             }

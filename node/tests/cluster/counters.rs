@@ -39,11 +39,12 @@ fn the_counters_of_a_primary_and_its_standby_say_who_they_are_and_how_far() {
     let primary = shown(&cluster, 0, "a primary that is ready", |status| {
         status.cluster.role == NodeRole::Primary
             && status.sequences.commit > 100
+            && status.gateway.replies > 100
             && status.peers.first().is_some_and(|peer| peer.figures.is_in_sync)
             && is_ready(status)
     });
     assert_eq!((primary.cluster.min_sync, primary.in_sync()), (2, 2));
-    assert!(primary.sequences.durable >= primary.sequences.commit && primary.gateway.replies > 100);
+    assert!(primary.sequences.durable >= primary.sequences.commit);
     let standby = shown(&cluster, 1, "a standby that has everything", |status| {
         status.cluster.role == NodeRole::Live
             && status.sequences.applied >= primary.sequences.commit

@@ -1,15 +1,18 @@
 //! Nodes of a cluster in this process, over real sockets and files: following, promotion, fencing, new disks.
+//!
+//! Every test here runs twice, once for each way of writing the journal: `../cluster_direct.rs` is this module again.
+//! So the modules below name each other by way of `crate::`, and what they share of this file is `pub(crate)`.
 
 mod adverse;
 mod counters;
-mod fixture;
+pub(crate) mod fixture;
 
 use fixture::{Cluster, digest_of, transfer, wait_until};
 use mizan_client::{Client, ClientConfig, ClientError};
 use mizan_node::cluster::{AdminReply, AdminRequest, ClusterStatus, Policy};
 use std::time::Duration;
 
-fn promote(solo: bool) -> AdminRequest {
+pub(crate) fn promote(solo: bool) -> AdminRequest {
     AdminRequest::Promote { expect_epoch: None, solo, accept_loss_after: None }
 }
 
@@ -189,6 +192,10 @@ fn a_primary_whose_rings_are_full_of_what_nobody_confirms_can_still_be_told_to_g
     let transfers = 1 + submitted as u64 * u64::from(events);
     assert_eq!(client.engine_status().expect("a read").transfer_count, transfers);
     cluster.restart(1);
+    // The record that restores this is the last entry.
+    wait_until("two copies again", || {
+        cluster.status(0).is_some_and(|status| status.min_sync == 2 && status.is_ready)
+    });
     settle(&cluster, 0);
     cluster.stop_all();
     assert_eq!(digest_of(cluster.data(0)), digest_of(cluster.data(1)));
