@@ -5,9 +5,11 @@
 //! * A currency is `USD`, which must be that of exactly one registered ledger; `USD:LEDGER`, if several have it; or
 //!   the number of a ledger, registered or not. An unregistered ledger has no decimal places.
 //!
-//! Names are compared byte by byte: `Alice` is not `alice`.
+//! Names are compared in their normal form ([`mizan_client::names`]): `Alice` is not `alice`, and what nobody can see is
+//! refused.
 
 use crate::error::CliError;
+use mizan_client::names::NameError;
 use mizan_wire::{CreateLedger, read_name};
 
 /// A ledger as amounts need it.
@@ -70,8 +72,7 @@ pub fn parse_number(text: &str) -> Option<u128> {
 /// # Errors
 /// The text is empty, or looks like a number and is none.
 pub fn account_id(ledger: u32, text: &str) -> Result<u128, CliError> {
-    let hash = |name: &str| mizan_client::names::account_id(ledger, name);
-    id_of("account", text, hash)
+    id_of("account", text, |name| mizan_client::names::account_id(ledger, name))
 }
 
 /// The id of a transfer that someone typed.
@@ -82,12 +83,30 @@ pub fn transfer_id(text: &str) -> Result<u128, CliError> {
     id_of("transfer id", text, mizan_client::names::transfer_id)
 }
 
-fn id_of(what: &str, text: &str, hash: impl Fn(&str) -> u128) -> Result<u128, CliError> {
+/// The id of an account that Mizan itself named.
+pub(crate) fn own_account_id(ledger: u32, name: &str) -> u128 {
+    mizan_client::names::account_id(ledger, name).expect("invariant: letters that everybody sees")
+}
+
+/// The id of a transfer that Mizan itself named.
+pub(crate) fn own_transfer_id(text: &str) -> u128 {
+    mizan_client::names::transfer_id(text).expect("invariant: letters that everybody sees")
+}
+
+fn id_of(
+    what: &str,
+    text: &str,
+    hash: impl Fn(&str) -> Result<u128, NameError>,
+) -> Result<u128, CliError> {
+    let hash = |name: &str| {
+        hash(name)
+            .map_err(|error| CliError::Usage(format!("{what} `{}`: {error}", name.escape_debug())))
+    };
     if let Some(name) = text.strip_prefix("name:") {
         return if name.is_empty() {
             Err(CliError::Usage(format!("{what} `{text}` has no name after `name:`")))
         } else {
-            Ok(hash(name))
+            hash(name)
         };
     }
     if let Some(number) = parse_number(text) {
@@ -102,7 +121,7 @@ fn id_of(what: &str, text: &str, hash: impl Fn(&str) -> u128) -> Result<u128, Cl
     if text.trim().is_empty() {
         return Err(CliError::Usage(format!("{what} is empty: give a name or a number")));
     }
-    Ok(hash(text))
+    hash(text)
 }
 
 /// Whether a typed account is a number, and so the same id in every ledger.
@@ -196,11 +215,11 @@ mod tests {
         assert_eq!(account_id(1, "0xFF").expect("a number"), 255);
         assert_eq!(transfer_id("1_000").expect("a number"), 1000);
         let alice = mizan_client::names::account_id(1, "alice");
-        assert_eq!(account_id(1, "alice").expect("a name"), alice);
+        assert_eq!(account_id(1, "alice").expect("a name"), alice.expect("a name"));
         let name = mizan_client::names::account_id(1, "17");
-        assert_eq!(account_id(1, "name:17").expect("a name"), name);
+        assert_eq!(account_id(1, "name:17").expect("a name"), name.expect("a name"));
         let invoice = mizan_client::names::transfer_id("invoice 17/3");
-        assert_eq!(transfer_id("invoice 17/3").expect("a name"), invoice);
+        assert_eq!(transfer_id("invoice 17/3").expect("a name"), invoice.expect("a name"));
     }
 
     #[test]

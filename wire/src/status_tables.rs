@@ -139,8 +139,8 @@ statuses! {
     OverflowsCreditsPending = 48, "overflows_credits_pending", "The credit account's pending credits would exceed 2^128-1.";
     OverflowsDebitsPosted = 49, "overflows_debits_posted", "The debit account's posted debits would exceed 2^128-1.";
     OverflowsCreditsPosted = 50, "overflows_credits_posted", "The credit account's posted credits would exceed 2^128-1.";
-    OverflowsDebits = 51, "overflows_debits", "The debit account's debits, pending and posted together, would exceed 2^128-1.";
-    OverflowsCredits = 52, "overflows_credits", "The credit account's credits, pending and posted together, would exceed 2^128-1.";
+    OverflowsDebits = 51, "overflows_debits", "The debit account's debits, pending and posted together, would exceed 2^128-1, or 2^127-1 on a node with trading.";
+    OverflowsCredits = 52, "overflows_credits", "The credit account's credits, pending and posted together, would exceed 2^128-1, or 2^127-1 on a node with trading.";
     OverflowsTimeout = 53, "overflows_timeout", "The transfer's timestamp plus its timeout would exceed 2^63-1 nanoseconds.";
     ExceedsCredits = 54, "exceeds_credits", "Not enough funds: the debit account's debits would exceed its credits. Use a new transfer id later: this one is spent.";
     ExceedsDebits = 55, "exceeds_debits", "The credit account's credits would exceed its debits. Use a new transfer id later: this one is spent.";

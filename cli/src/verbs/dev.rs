@@ -14,11 +14,11 @@ use crate::config::{ADDRESS_DEFAULT, Key};
 use crate::error::CliError;
 use crate::exit;
 use crate::files::{node_error, running_node_error};
-use crate::names::Ledger;
+use crate::names::{Ledger, own_account_id, own_transfer_id};
 use crate::output::{Output, Table};
 use crate::signals::Signals;
 use crate::verbs::start;
-use mizan_client::{Client, ClientConfig, names};
+use mizan_client::{Client, ClientConfig};
 use mizan_node::{
     FormatOptions, Node, NodeError, NodeOptions, TradingLimits, format, is_formatted,
 };
@@ -194,7 +194,7 @@ fn check<S: Status + PartialEq>(results: &[CreateResult], exists: S) -> Result<(
 
 fn accounts() -> Vec<Account> {
     let account = |ledger, name, code, flags| Account {
-        id: names::account_id(ledger, name),
+        id: own_account_id(ledger, name),
         ledger,
         code,
         flags,
@@ -212,9 +212,9 @@ fn accounts() -> Vec<Account> {
 
 fn deposits() -> Vec<Transfer> {
     let deposit = |ledger: u32, currency: &str, name: &str, amount| Transfer {
-        id: names::transfer_id(&format!("mizan dev: deposit of {name} in {currency}")),
-        debit_account_id: names::account_id(ledger, BANK.0),
-        credit_account_id: names::account_id(ledger, name),
+        id: own_transfer_id(&format!("mizan dev: deposit of {name} in {currency}")),
+        debit_account_id: own_account_id(ledger, BANK.0),
+        credit_account_id: own_account_id(ledger, name),
         amount,
         ledger,
         code: DEPOSIT_CODE,
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(ids.len(), LEDGERS.len() * (WALLETS.len() + 1));
         assert_eq!(deposits().len(), LEDGERS.len() * 2);
         for deposit in deposits() {
-            assert_eq!(deposit.debit_account_id, names::account_id(deposit.ledger, "bank"));
+            assert_eq!(deposit.debit_account_id, own_account_id(deposit.ledger, "bank"));
             assert!(ids.contains(&deposit.credit_account_id));
         }
     }

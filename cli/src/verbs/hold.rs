@@ -77,7 +77,7 @@ pub fn run_void(context: &mut Context, args: &VoidArgs) -> Result<u8, CliError> 
 }
 
 fn resolution_id(typed: Option<&str>, verb: &str, hold_id: u128) -> Result<u128, CliError> {
-    let derived = || mizan_client::names::transfer_id(&format!("{verb} of {}", id_text(hold_id)));
+    let derived = || names::own_transfer_id(&format!("{verb} of {}", id_text(hold_id)));
     typed.map_or_else(|| Ok(derived()), names::transfer_id)
 }
 

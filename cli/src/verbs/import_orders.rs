@@ -163,7 +163,7 @@ fn furnish(client: &mut Client, name: &str) -> Result<(Market, Desk), CliError> 
     accepted(results.iter().map(|result| result.status), exists)?;
     let funding = |trader: &str, to: [u128; 2]| {
         [(quote, 0), (base, 1)].map(|(ledger, place)| Transfer {
-            id: mizan_client::names::transfer_id(&format!("{name}: funds of {trader} in {ledger}")),
+            id: names::own_transfer_id(&format!("{name}: funds of {trader} in {ledger}")),
             debit_account_id: issuer[place],
             credit_account_id: to[place],
             amount: FUNDS,

@@ -73,6 +73,12 @@ pub(crate) fn price_word(words: &[String]) -> Result<Option<&str>, CliError> {
     Ok(Some(price))
 }
 
+/// The text itself if it is a name, neither a number nor that of an order.
+pub(crate) fn as_name(text: &str) -> Option<String> {
+    let is_name = !text.starts_with('#') && !names::is_number(text);
+    is_name.then(|| text.to_owned())
+}
+
 /// How an order is named.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum OrderName {
@@ -129,7 +135,7 @@ mod tests {
     fn an_order_is_named_by_its_number_or_by_its_client_id() {
         assert_eq!(OrderName::read("#12").expect("a number"), OrderName::Number(12));
         assert_eq!(OrderName::read("12").expect("an id"), OrderName::ClientId(12));
-        let id = mizan_client::names::transfer_id("first");
+        let id = mizan_client::names::transfer_id("first").expect("a name");
         assert_eq!(OrderName::read("first").expect("a text"), OrderName::ClientId(id));
         for text in ["#", "#0", "#x", ""] {
             assert!(OrderName::read(text).is_err(), "{text}");

@@ -1,6 +1,8 @@
 //! The command line against a real node in the same process: what people see, and what scripts see.
 
 mod import;
+mod names;
 mod node;
+mod orders;
 mod simulation;
 mod verbs;

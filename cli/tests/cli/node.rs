@@ -23,6 +23,11 @@ pub(crate) struct TestNode {
 impl TestNode {
     /// Formats a small node and starts it on a free port.
     pub(crate) fn start() -> Self {
+        Self::formatted(|options| options)
+    }
+
+    /// The same with other limits.
+    pub(crate) fn formatted(limits: impl FnOnce(FormatOptions) -> FormatOptions) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let data = directory.path().join("data");
         let options = FormatOptions {
@@ -32,7 +37,7 @@ impl TestNode {
             segment_size: 8 << 20,
             ..FormatOptions::new(&data)
         };
-        mizan_node::format(&options).expect("formats");
+        mizan_node::format(&limits(options)).expect("formats");
         let (sender, receiver) = sync_channel(1);
         let thread = std::thread::spawn(move || {
             let listen = "127.0.0.1:0".parse().expect("an address");

@@ -28,7 +28,7 @@ pub(crate) fn connect(node: &NodeProcess) -> Client {
 }
 
 pub(crate) fn account(ledger: u32, name: &str) -> u128 {
-    names::account_id(ledger, name)
+    names::account_id(ledger, name).expect("a plain name")
 }
 
 /// Money in cents, shares in whole ones.
@@ -44,7 +44,7 @@ pub(crate) fn fund(client: &mut Client, ledger: u32, name: &str, amount: u128) {
     // The issuer exists from the second time on.
     client.create_accounts(&[of("issuer", 0), of(name, flags)]).expect("an answer");
     let transfer = Transfer {
-        id: names::transfer_id(&format!("funding of {name} in {ledger}")),
+        id: names::transfer_id(&format!("funding of {name} in {ledger}")).expect("a plain name"),
         debit_account_id: account(ledger, "issuer"),
         credit_account_id: account(ledger, name),
         amount,

@@ -5,9 +5,10 @@ use crate::error::CliError;
 use crate::exit;
 use crate::files::count_text;
 use crate::money::wide_text;
+use crate::names::own_account_id;
 use crate::recorded_load::RecordedLoad;
 use crate::verbs::{bench, dev, verify as verifier};
-use mizan_client::{Client, ClientConfig, names};
+use mizan_client::{Client, ClientConfig};
 use mizan_loadgen::BenchOptions;
 use mizan_wire::{CREATED, CreateLedger, EngineStatus, read_name};
 use serde_json::json;
@@ -121,7 +122,7 @@ fn typed(name: &'static str, is_right: bool, outcome: &str, said: &Said) -> Act 
 /// The sums of a named account, asked for by another client than the one that moved the money.
 fn sums(stage: &Stage<'_>, name: &str) -> Result<Sums, CliError> {
     let mut client = reader(stage)?;
-    let accounts = client.lookup_accounts(&[names::account_id(USD, name)])?;
+    let accounts = client.lookup_accounts(&[own_account_id(USD, name)])?;
     let account = accounts
         .first()
         .ok_or_else(|| CliError::Problem(format!("account {name} is not there")))?;

@@ -2,7 +2,8 @@
 
 use super::{DEPOSIT_CODE, LEDGERS, check};
 use crate::error::CliError;
-use mizan_client::{Client, names};
+use crate::names::{own_account_id, own_transfer_id};
+use mizan_client::Client;
 use mizan_wire::trading::{CreateInstrument, InstrumentStatus, RoundingRule};
 use mizan_wire::{
     Account, AccountFlags, CreateAccountStatus, CreateLedger, CreateTransferStatus, RegistryStatus,
@@ -33,9 +34,9 @@ pub(super) fn furnish(client: &mut Client) -> Result<(), CliError> {
     check(&client.create_accounts(&accounts())?, CreateAccountStatus::Exists)?;
     let (owner, amount) = OWNED;
     let shares = Transfer {
-        id: names::transfer_id(&format!("mizan dev: shares of {owner} in {SYMBOL}")),
-        debit_account_id: names::account_id(SHARES, ISSUER),
-        credit_account_id: names::account_id(SHARES, owner),
+        id: own_transfer_id(&format!("mizan dev: shares of {owner} in {SYMBOL}")),
+        debit_account_id: own_account_id(SHARES, ISSUER),
+        credit_account_id: own_account_id(SHARES, owner),
         amount,
         ledger: SHARES,
         code: DEPOSIT_CODE,
@@ -51,9 +52,9 @@ fn accounts() -> Vec<Account> {
     let account =
         |id, ledger, flags| Account { id, ledger, code: ACCOUNT_CODE, flags, ..Account::default() };
     let limited = AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS;
-    let owners = OWNERS.map(|name| account(names::account_id(SHARES, name), SHARES, limited));
+    let owners = OWNERS.map(|name| account(own_account_id(SHARES, name), SHARES, limited));
     let mut accounts = vec![
-        account(names::account_id(SHARES, ISSUER), SHARES, 0),
+        account(own_account_id(SHARES, ISSUER), SHARES, 0),
         account(record.base_clearing_account_id, SHARES, 0),
         account(record.quote_clearing_account_id, usd, 0),
         account(record.fee_account_id, usd, 0),
@@ -65,8 +66,7 @@ fn accounts() -> Vec<Account> {
 /// A tick of 0.10, whole shares, and 1.00 for each order that takes.
 fn instrument() -> CreateInstrument {
     let (usd, _, currency, _) = LEDGERS[0];
-    let own =
-        |ledger, name: &str| names::account_id(ledger, &format!("{name}:{SYMBOL}/{currency}"));
+    let own = |ledger, name: &str| own_account_id(ledger, &format!("{name}:{SYMBOL}/{currency}"));
     CreateInstrument {
         id: 1,
         base_ledger: SHARES,
@@ -106,7 +106,7 @@ mod tests {
             record.fee_account_id,
             record.quote_clearing_account_id,
             record.base_clearing_account_id,
-            names::account_id(SHARES, OWNED.0),
+            own_account_id(SHARES, OWNED.0),
         ] {
             assert!(ids.contains(&id));
         }

@@ -221,7 +221,7 @@ fn parse(columns: &Columns, record: &ByteRecord, line: u64, scale: u8) -> Result
         amount,
         id: columns.id.text(record)?,
         user_data_128: optional(&columns.user_data_128, record, |text| {
-            Some(parse_number(text).unwrap_or_else(|| mizan_client::names::transfer_id(text)))
+            parse_number(text).or_else(|| mizan_client::names::transfer_id(text).ok())
         })?,
         user_data_64: optional(&columns.user_data_64, record, |text| {
             parse_number(text).and_then(|number| u64::try_from(number).ok())
@@ -404,7 +404,7 @@ mod tests {
         let flags = format!("{BY_NAME} --user-data-128-column kind --user-data-32-column n");
         let found = lines(&flags, "id,from,to,amount,kind,n\n1,a,b,1,HH,7\n2,a,b,1,9,x\n");
         let row = good(&found[0]);
-        assert_eq!(row.user_data_128, mizan_client::names::transfer_id("HH"));
+        assert_eq!(Ok(row.user_data_128), mizan_client::names::transfer_id("HH"));
         assert_eq!(row.user_data_32, 7);
         assert!(matches!(&found[1], Line::Bad { reason, .. } if reason.contains("32 bits")));
     }

@@ -11,6 +11,7 @@ use crate::error::CliError;
 use crate::exit;
 use crate::movement::describe;
 use crate::names::Ledger;
+use mizan_client::names::NameError;
 use mizan_client::{Client, ClientError, Completion, Outcome, Reply, RequestId};
 use mizan_wire::{
     Account, AccountFlags, CREATED, CreateAccountStatus, CreateTransferStatus, Operation, Status,
@@ -54,15 +55,15 @@ impl Plan {
         }
     }
 
-    fn transfer(&self, row: &Row) -> Transfer {
+    fn transfer(&self, row: &Row) -> Result<Transfer, NameError> {
         let account = |prefix: &str, name: &str| {
             mizan_client::names::account_id(self.ledger, &format!("{prefix}{name}"))
         };
         let id = format!("{}/{}", self.namespace, row.id);
-        Transfer {
-            id: mizan_client::names::transfer_id(&id),
-            debit_account_id: account(&self.from_prefix, &row.from),
-            credit_account_id: account(&self.to_prefix, &row.to),
+        Ok(Transfer {
+            id: mizan_client::names::transfer_id(&id)?,
+            debit_account_id: account(&self.from_prefix, &row.from)?,
+            credit_account_id: account(&self.to_prefix, &row.to)?,
             amount: row.amount,
             user_data_128: row.user_data_128,
             user_data_64: row.user_data_64,
@@ -70,7 +71,7 @@ impl Plan {
             ledger: self.ledger,
             code: self.code,
             ..Transfer::default()
-        }
+        })
     }
 
     fn account(&self, id: u128) -> Account {
@@ -117,11 +118,20 @@ impl<'a> Sender<'a> {
 
     /// Sends rows; their results are counted by later calls.
     pub(super) fn send(&mut self, rows: &[Row], talk: &mut Talk<'_>) -> Result<(), CliError> {
-        let all: Vec<Transfer> = rows.iter().map(|row| self.plan.transfer(row)).collect();
-        self.settle_accounts(&all, talk)?;
+        let mut all: Vec<(&Row, Transfer)> = Vec::with_capacity(rows.len());
+        for row in rows {
+            match self.plan.transfer(row) {
+                Ok(transfer) => all.push((row, transfer)),
+                Err(error) => {
+                    self.tally.bad += 1;
+                    talk.line(&mut self.tally, row.line, &error.to_string())?;
+                }
+            }
+        }
+        self.settle_accounts(all.iter().map(|(_, transfer)| transfer), talk)?;
         let mut lines = Vec::with_capacity(rows.len());
         let mut transfers = Vec::with_capacity(rows.len());
-        for (row, transfer) in std::iter::zip(rows, all) {
+        for (row, transfer) in all {
             if let Some(reason) = self.unusable_account(row, &transfer) {
                 self.tally.bad += 1;
                 talk.line(&mut self.tally, row.line, &reason)?;
@@ -155,9 +165,9 @@ impl<'a> Sender<'a> {
     }
 
     /// Makes sure that each account is either known or unusable.
-    fn settle_accounts(
+    fn settle_accounts<'t>(
         &mut self,
-        transfers: &[Transfer],
+        transfers: impl Iterator<Item = &'t Transfer>,
         talk: &mut Talk<'_>,
     ) -> Result<(), CliError> {
         let mut unsettled = Vec::new();

@@ -1,7 +1,7 @@
 //! `mizan order amend` and `mizan order cancel`.
 
 use super::told::{Told, Verdict};
-use super::{OrderName, Trader, price_word};
+use super::{OrderName, Trader, as_name, price_word};
 use crate::Context;
 use crate::args::{AmendOrderArgs, CancelOrderArgs};
 use crate::connection::with_session;
@@ -37,7 +37,9 @@ pub fn run_amend(context: &mut Context, args: &AmendOrderArgs) -> Result<u8, Cli
             asked: format!("amend {}", args.id),
             terms: json!({ "quantity": args.quantity, "price": price, "stop": args.stop }),
             client_order_id: view.as_ref().map(|view| view.client_order_id),
+            client_order_name: as_name(&args.id),
             side: view.as_ref().and_then(|view| decode_side(view.side)),
+            reserves: None,
             in_advance: None,
         };
         match amended(market, account, name, view.as_ref(), args) {
@@ -108,7 +110,9 @@ pub fn run_cancel(context: &mut Context, args: &CancelOrderArgs) -> Result<u8, C
             asked: format!("cancel {id}"),
             terms: json!({ "id": id }),
             client_order_id: view.as_ref().map(|view| view.client_order_id),
+            client_order_name: as_name(id),
             side: view.as_ref().and_then(|view| decode_side(view.side)),
+            reserves: None,
             in_advance: None,
         };
         told.show(context, client)

@@ -1,7 +1,7 @@
 //! `mizan order buy` and `mizan order sell`.
 
 use super::told::Told;
-use super::{Trader, price_word};
+use super::{Trader, as_name, price_word};
 use crate::Context;
 use crate::args::EnterOrderArgs;
 use crate::connection::with_session;
@@ -38,7 +38,9 @@ pub fn run_enter(context: &mut Context, side: Side, args: &EnterOrderArgs) -> Re
             asked: asked(market, side, args),
             terms: terms(side, args),
             client_order_id: Some(client_order_id),
+            client_order_name: args.client_order_id.as_deref().and_then(as_name),
             side: Some(side),
+            reserves: reserves(market, side, args),
             in_advance: None,
         };
         let order = match order(market, &trader, side, args) {
@@ -105,10 +107,41 @@ fn order(
     })
 }
 
+/// What a buy without a limit and without a budget reserves: it may cost as much as the instrument allows.
+fn reserves(market: &Market, side: Side, args: &EnterOrderArgs) -> Option<String> {
+    let has_limit = price_word(&args.price).ok()?.is_some();
+    if side == Side::Sell || has_limit || args.budget.is_some() {
+        return None;
+    }
+    let record = &market.record;
+    let lots = market.lots(&args.quantity).ok()?;
+    let quantity = market.quantity_with_unit(lots);
+    let is_protected = args.market && record.protection_ticks < record.price_max_ticks;
+    let rule = if !is_protected {
+        let unit = u128::from(record.quote_per_tick_lot);
+        let most =
+            u128::from(lots).checked_mul(record.price_max_ticks.into())?.checked_mul(unit)?;
+        format!(
+            "Without a limit an order to buy reserves what it could cost at the highest price: {quantity} at {} is {} {}, and the fee.",
+            market.price(record.price_max_ticks),
+            market.money(most),
+            market.quote.currency
+        )
+    } else {
+        format!(
+            "Without a limit an order to buy reserves what it could cost: {quantity} at the best price and {} more, and the fee.",
+            market.price(record.protection_ticks)
+        )
+    };
+    Some(format!(
+        "{rule} `--budget AMOUNT` bounds what it may spend, and a limit (`@ PRICE`) what it pays for one."
+    ))
+}
+
 fn kind(args: &EnterOrderArgs, has_price: bool) -> Result<OrderKind, CliError> {
     let usage = |text: &str| Err(CliError::Usage(text.to_owned()));
     match (args.market, args.stop.is_some(), has_price) {
-        (true, _, true) => usage("a market order has no limit: leave the price away, or --market"),
+        (true, _, true) => usage("a market order has no limit: leave out the price, or --market"),
         (true, _, false) => Ok(OrderKind::Market),
         (false, true, true) => Ok(OrderKind::StopLimit),
         (false, true, false) => Ok(OrderKind::Stop),

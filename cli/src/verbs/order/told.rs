@@ -85,8 +85,12 @@ pub(super) struct Told<'a> {
     /// What the person asked for, for scripts.
     pub(super) terms: Value,
     pub(super) client_order_id: Option<u128>,
+    /// The text that the person gave for it, if it was a name.
+    pub(super) client_order_name: Option<String>,
     /// Which side it is on, if that is known.
     pub(super) side: Option<Side>,
+    /// What it would reserve, and how to bound that, if the person did not say so.
+    pub(super) reserves: Option<String>,
     /// Why it is refused in advance, so that nothing was sent.
     pub(super) in_advance: Option<String>,
 }
@@ -134,7 +138,10 @@ impl Told<'_> {
     fn name_text(&self) -> Option<String> {
         let number =
             (self.result.order_number != 0).then(|| format!("order #{}", self.result.order_number));
-        let id = self.client_order_id.map(|id| format!("client order id {}", id_text(id)));
+        let id = self.client_order_id.map(|id| match &self.client_order_name {
+            Some(name) => format!("client order id {name} ({})", id_text(id)),
+            None => format!("client order id {}", id_text(id)),
+        });
         let parts: Vec<String> = number.into_iter().chain(id).collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }
@@ -163,7 +170,15 @@ impl Told<'_> {
         let rules = &market.record;
         let (_, meaning) = describe(self.result.status);
         let more = match OrderStatus::from_number(self.result.status) {
-            Some(OrderStatus::InsufficientFunds) => self.available(accounts),
+            Some(OrderStatus::InsufficientFunds) => {
+                let parts = [Some(self.available(accounts)), self.reserves.clone()];
+                parts
+                    .into_iter()
+                    .flatten()
+                    .filter(|part| !part.is_empty())
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            }
             _ => match OrderReject::from_number(self.result.status) {
                 Some(OrderReject::PriceOutOfBand | OrderReject::StopPriceOutOfBand) => format!(
                     "Prices of {} lie between {} and {}.",
@@ -244,6 +259,7 @@ impl Told<'_> {
             "asked": self.terms,
             "order_number": result.order_number,
             "client_order_id": self.client_order_id.map(id_text),
+            "client_order_name": self.client_order_name,
             "state": state_name(result.state),
             "reason": reason_name(result.reason),
             "filled": market.quantity(result.filled),
