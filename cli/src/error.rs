@@ -61,6 +61,7 @@ impl CliError {
             Self::Client(error) => exit::of_client_error(error),
             Self::Output(_) => exit::RESOURCE,
             Self::File { source, .. } if is_wrong_file(source.kind()) => exit::USAGE,
+            Self::File { source, .. } if is_denied(source.kind()) => exit::STATE,
             Self::File { .. } => exit::RESOURCE,
         }
     }
@@ -96,4 +97,9 @@ const fn is_wrong_file(kind: io::ErrorKind) -> bool {
             | ErrorKind::InvalidFilename
             | ErrorKind::InvalidData
     )
+}
+
+/// Whether more room would not help, but another user or another mount.
+const fn is_denied(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }

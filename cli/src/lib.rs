@@ -13,6 +13,7 @@ pub mod args;
 pub mod balance;
 pub mod config;
 pub mod connection;
+pub mod core_dumps;
 pub mod error;
 pub mod exit;
 pub mod fault;

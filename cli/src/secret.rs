@@ -27,9 +27,16 @@ pub fn read(path: &Path) -> Result<[u8; SECRET_SIZE], CliError> {
         )));
     }
     let text = std::fs::read_to_string(path).map_err(file)?;
-    parse(text.trim()).ok_or_else(|| {
+    let secret = parse(text.trim()).ok_or_else(|| {
         CliError::Usage(format!("{} does not hold 64 hexadecimal digits", path.display()))
-    })
+    })?;
+    if secret == [0; SECRET_SIZE] {
+        return Err(CliError::Usage(format!(
+            "{} holds only zeros, which is no secret: remove it, and `mizan format --nodes` draws one",
+            path.display()
+        )));
+    }
+    Ok(secret)
 }
 
 /// Reads a secret, or draws one into a new file.
@@ -82,5 +89,7 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(&path, "abc").unwrap();
         assert!(read(&path).unwrap_err().to_string().contains("64"));
+        std::fs::write(&path, "0".repeat(2 * SECRET_SIZE)).unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("zeros"));
     }
 }

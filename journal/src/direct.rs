@@ -287,7 +287,7 @@ pub(crate) fn write_zeros(path: &Path, offset: u64, length: u64) -> io::Result<(
 /// `Unsupported`, with the reason, when they cannot; else what the system says.
 pub(crate) fn probe_directory(path: &Path) -> io::Result<()> {
     let mut options = direct_options();
-    options.create(true).truncate(true);
+    options.create(true).truncate(true).mode(crate::file::FILE_MODE);
     let probed = options.open(path).and_then(|file| probe_file(&file));
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => probed.and(Err(error)),

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::access::is_denied;
+
 /// Result of the journal's operations.
 pub type Result<T> = std::result::Result<T, JournalError>;
 
@@ -13,7 +15,7 @@ pub type VisitorError = Box<dyn Error + Send + Sync>;
 
 /// Everything that the journal refuses or fails at.
 ///
-/// `Io` is fatal: the journal that returned it answers every later call with it. All others leave the files
+/// `Io` and `NotPermitted` are fatal: the journal that returned them answers every later call with it. All others leave the files
 /// as they were.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -123,6 +125,23 @@ pub enum JournalError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// This process may not read, or not write, the files. Fatal and sticky, as `Io`.
+    #[error("cannot {operation} {file}")]
+    NotPermitted {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        file: String,
+        /// Whose it is, who asks, and what to do.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// Where the directory should be, there is something else.
+    #[error("{directory} is not a directory; name the directory of the journal")]
+    NotADirectory {
+        /// The path.
+        directory: String,
+    },
     /// A frame of the log that a peer lacks is damaged, or the segment after it is not there.
     #[error(
         "{file} cannot be read at offset {offset} (entries from sequence {sequence}); verify this node's files"
@@ -209,13 +228,18 @@ pub enum JournalError {
 
 impl JournalError {
     pub(crate) fn io(operation: &'static str, file: &str, source: io::Error) -> Self {
-        JournalError::Io { operation, file: file.to_owned(), source: Arc::new(source) }
+        let (is_denied, file, source) =
+            (is_denied(source.kind()), file.to_owned(), Arc::new(source));
+        if is_denied {
+            return JournalError::NotPermitted { operation, file, source };
+        }
+        JournalError::Io { operation, file, source }
     }
 
     /// Whether the journal that returned this is unusable from now on.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        matches!(self, JournalError::Io { .. })
+        matches!(self, JournalError::Io { .. } | JournalError::NotPermitted { .. })
     }
 }
 

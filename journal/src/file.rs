@@ -4,15 +4,16 @@
 //!
 //! The process must ignore SIGXFSZ, so that a file size limit is an error and not its end.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::Errno;
 
+use crate::access::explained;
 use crate::constants::{PAGE_SIZE, PREPARE_PIECE_MAX, PREPARE_PIECES_PER_SYNC};
 use crate::direct::{self, DirectSegment, WriterPool};
 use crate::mapping::MappedSegment;
@@ -23,6 +24,10 @@ pub(crate) const LOCK_FILE: &str = "LOCK";
 
 /// A file of this name is removed by the next start, should the probe not come to removing it.
 const PROBE_FILE: &str = "prepare-probe.tmp";
+
+/// Only the owner reads and writes what a node keeps: it is everybody's money.
+const DIRECTORY_MODE: u32 = 0o700;
+pub(crate) const FILE_MODE: u32 = 0o600;
 
 /// How the segment in use is written. The numbers stand in the superblock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -131,18 +136,23 @@ impl FileStorage {
         self.journal_io == JournalIo::Direct && self.writers.has_ring()
     }
 
-    /// Makes `directory` and its parents durably, or uses what exists.
+    /// Makes `directory` and its parents durably, for this user alone, or uses what exists.
     ///
     /// # Errors
     /// What the system says.
     pub fn create(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
-        fs::create_dir_all(&directory)?;
-        let absolute = fs::canonicalize(&directory)?;
-        for ancestor in absolute.ancestors().skip(1).take(2) {
-            // A parent that may not be opened was not made here either.
-            if let Ok(parent) = File::open(ancestor) {
-                parent.sync_all()?;
+        let explain = |error| explained(&directory, error);
+        let existing = existing_ancestor(&directory)?;
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(DIRECTORY_MODE).create(&directory).map_err(explain)?;
+        let absolute = fs::canonicalize(&directory).map_err(explain)?;
+        for parent in parents_to_sync(&absolute, &existing) {
+            match File::open(parent) {
+                Ok(parent) => parent.sync_all()?,
+                // A parent that may not be opened was not made here either.
+                Err(_) if parent == existing || !parent.starts_with(&existing) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(FileStorage::new(directory))
@@ -158,9 +168,33 @@ impl FileStorage {
         if name.is_empty() { self.directory.clone() } else { self.directory.join(name) }
     }
 
-    fn open_to_write(&self, name: &str) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).open(self.path(name))
+    fn open(&self, name: &str, options: &OpenOptions) -> io::Result<File> {
+        let path = self.path(name);
+        options.open(&path).map_err(|error| explained(&path, error))
     }
+
+    fn open_to_read(&self, name: &str) -> io::Result<File> {
+        self.open(name, OpenOptions::new().read(true))
+    }
+
+    fn open_to_write(&self, name: &str) -> io::Result<File> {
+        self.open(name, OpenOptions::new().read(true).write(true))
+    }
+}
+
+/// The nearest directory on the way to `path` that is there already.
+fn existing_ancestor(path: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    let existing = absolute.ancestors().find(|ancestor| ancestor.exists());
+    fs::canonicalize(existing.unwrap_or(Path::new("/")))
+}
+
+/// The directories that name what was made on the way to `directory`, from the nearest to the one that was there
+/// before; never less than two, because an earlier attempt may have made them and not come to this.
+fn parents_to_sync<'p>(directory: &'p Path, existing: &Path) -> Vec<&'p Path> {
+    let made = directory.ancestors().take_while(|place| *place != existing).count();
+    let made = if directory.starts_with(existing) { made } else { 0 };
+    directory.ancestors().skip(1).take(made.max(2)).collect()
 }
 
 /// How much of a segment the page cache shall keep in one piece, in bytes, when a sync covers `sync_size`.
@@ -192,20 +226,31 @@ impl Storage for FileStorage {
     fn probe(&self) -> io::Result<()> {
         match self.journal_io {
             JournalIo::Mmap => Ok(()),
-            JournalIo::Direct => direct::probe_directory(&self.path(PROBE_FILE)),
+            JournalIo::Direct => {
+                let path = self.path(PROBE_FILE);
+                direct::probe_directory(&path).map_err(|error| explained(&path, error))
+            }
         }
     }
 
     fn lock(&self) -> Result<FileLock, LockError> {
-        if !self.directory.is_dir() {
-            return Err(LockError::NoDirectory);
+        match fs::metadata(&self.directory) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Err(io::Error::from(io::ErrorKind::NotADirectory).into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(LockError::NoDirectory);
+            }
+            Err(error) => return Err(explained(&self.directory, error).into()),
         }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(self.path(LOCK_FILE))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+        let mut file = self.open(LOCK_FILE, &options)?;
+        // Whoever can open it can hold the lock and keep the node from starting.
+        if file.metadata()?.permissions().mode() & 0o777 != FILE_MODE {
+            let path = self.path(LOCK_FILE);
+            file.set_permissions(Permissions::from_mode(FILE_MODE))
+                .map_err(|error| explained(&path, error))?;
+        }
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
@@ -222,7 +267,8 @@ impl Storage for FileStorage {
 
     fn list(&self) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for entry in fs::read_dir(&self.directory)? {
+        let explain = |error| explained(&self.directory, error);
+        for entry in fs::read_dir(&self.directory).map_err(explain)? {
             let entry = entry?;
             let metadata = entry.metadata()?;
             let is_directory = metadata.is_dir();
@@ -236,14 +282,16 @@ impl Storage for FileStorage {
     }
 
     fn make_directory(&self, name: &str) -> io::Result<()> {
-        match fs::create_dir(self.path(name)) {
+        let path = self.path(name);
+        match DirBuilder::new().mode(DIRECTORY_MODE).create(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other,
+            other => other.map_err(|error| explained(&path, error)),
         }
     }
 
     fn create(&self, name: &str, size: u64) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create_new(true).open(self.path(name))?;
+        let mut options = OpenOptions::new();
+        let file = self.open(name, options.write(true).create_new(true).mode(FILE_MODE))?;
         if size == 0 {
             return Ok(());
         }
@@ -256,7 +304,7 @@ impl Storage for FileStorage {
     }
 
     fn read(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let file = File::open(self.path(name))?;
+        let file = self.open_to_read(name)?;
         let mut done = 0;
         while done < buffer.len() {
             match file.read_at(&mut buffer[done..], offset + done as u64) {
@@ -312,15 +360,17 @@ impl Storage for FileStorage {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path(from), self.path(to))
+        let path = self.path(to);
+        fs::rename(self.path(from), &path).map_err(|error| explained(&path, error))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path(name))
+        let path = self.path(name);
+        fs::remove_file(&path).map_err(|error| explained(&path, error))
     }
 
     fn sync_directory(&self, name: &str) -> io::Result<()> {
-        File::open(self.path(name))?.sync_all()
+        self.open_to_read(name)?.sync_all()
     }
 
     fn open_segment(&self, name: &str, size: u64) -> io::Result<FileSegment> {
@@ -330,7 +380,8 @@ impl Storage for FileStorage {
             }
             JournalIo::Direct => {
                 let path = self.path(name);
-                FileSegment::Direct(DirectSegment::open(&path, size, &self.writers)?)
+                let opened = DirectSegment::open(&path, size, &self.writers);
+                FileSegment::Direct(opened.map_err(|error| explained(&path, error))?)
             }
         })
     }
@@ -369,6 +420,52 @@ impl Segment for FileSegment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_directory_that_names_a_new_one_is_synced() {
+        let list = |directory, existing| -> Vec<&str> {
+            let parents = parents_to_sync(Path::new(directory), Path::new(existing));
+            parents.into_iter().map(|parent| parent.to_str().unwrap()).collect()
+        };
+        assert_eq!(list("/a/b/c/d/e", "/a"), ["/a/b/c/d", "/a/b/c", "/a/b", "/a"]);
+        assert_eq!(list("/a/b/c", "/a/b"), ["/a/b", "/a"]);
+        assert_eq!(list("/a/b/c/d", "/a/b/c/d"), ["/a/b/c", "/a/b"], "nothing was made");
+        assert_eq!(list("/a/b/c/d", "/x"), ["/a/b/c", "/a/b"]);
+        assert_eq!(list("/", "/"), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_made_belongs_to_its_owner_alone_and_so_does_the_lock_again() {
+        let place = tempfile::tempdir().unwrap();
+        let data = place.path().join("deep/er/data");
+        let storage = FileStorage::create(&data).unwrap();
+        storage.create("file", 4096).unwrap();
+        storage.make_directory("quarantine").unwrap();
+        storage.create("quarantine/file", 1).unwrap();
+        drop(storage.lock().unwrap());
+        let mode = |path: &str| {
+            let found = fs::metadata(place.path().join(path)).unwrap();
+            found.permissions().mode() & 0o777
+        };
+        for directory in ["deep", "deep/er", "deep/er/data", "deep/er/data/quarantine"] {
+            assert_eq!(mode(directory), 0o700, "{directory}");
+        }
+        for name in ["file", "quarantine/file", "LOCK"] {
+            assert_eq!(mode(&format!("deep/er/data/{name}")), 0o600, "{name}");
+        }
+        let lock = data.join("LOCK");
+        fs::set_permissions(&lock, Permissions::from_mode(0o644)).unwrap();
+        drop(storage.lock().unwrap());
+        assert_eq!(mode("deep/er/data/LOCK"), 0o600);
+    }
+
+    #[test]
+    fn a_file_is_no_directory() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = FileStorage::new(file.path()).lock().unwrap_err();
+        let LockError::Io(error) = error else { panic!("{error}") };
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+    }
 
     #[test]
     fn small_groups_get_single_pages_and_large_groups_get_pieces_of_a_power_of_two() {

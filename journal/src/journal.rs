@@ -29,7 +29,7 @@ use crate::storage::{Segment, Storage};
 use crate::superblock::{self, Superblock};
 use crate::writer::FrameWriter;
 
-pub use open::OpenOptions;
+pub use open::{OpenOptions, lock_directory};
 pub(crate) use open::{lock, probe};
 
 /// What the journal did since it was opened.

@@ -11,6 +11,7 @@
 //! second copy. The bytes on disk are drawn in `docs/reference/journal-format.md`.
 #![deny(unsafe_code)]
 
+mod access;
 mod checksum;
 pub mod constants;
 mod cut;
@@ -44,7 +45,7 @@ pub use error::{BreakReason, Damage, JournalError, Proof, Result, VisitorError};
 pub use file::{FileLock, FileSegment, FileStorage, JournalIo};
 pub use format::FormatOptions;
 pub use frame::{Frame, Position};
-pub use journal::{Counters, Journal, OpenOptions};
+pub use journal::{Counters, Journal, OpenOptions, lock_directory};
 pub use mapping::MappedSegment;
 pub use prepare::{Prepare, Space};
 pub use recovery::{Quarantined, RecoveryReport, RecoveryVisitor};

@@ -176,6 +176,9 @@ pub(crate) fn read_copy<S: Storage>(storage: &S, copy: usize) -> Result<CopyStat
     match storage.read(&name, 0, &mut bytes) {
         Ok(length) => Ok(Superblock::decode(&bytes[..length])),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(CopyState::Missing),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+            Err(JournalError::NotADirectory { directory: storage.describe() })
+        }
         Err(error) => Err(JournalError::io("read", &name, error)),
     }
 }

@@ -10,6 +10,7 @@ use std::ffi::c_void;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -85,7 +86,7 @@ pub struct MappedCounters {
 impl MappedCounters {
     /// Makes a file of `words` zeros as `path`, in place of what is there, and maps it.
     ///
-    /// It is made as `unfinished` and renamed, so that nobody finds it half made, and a reader of an older file keeps
+    /// Only the owner may read it. It is made as `unfinished` and renamed, so that nobody finds it half made, and a reader of an older file keeps
     /// that. The caller makes sure that no other process does the same at the same time. Cost: two files' worth of
     /// system calls; one page for every 512 words.
     ///
@@ -97,6 +98,7 @@ impl MappedCounters {
             .write(true)
             .create(true)
             .truncate(true)
+            .mode(0o600)
             .open(unfinished)?;
         // Written, not only reserved: a store into a hole could find the disk full, and that is a fatal signal.
         file.write_all(&vec![0; counters_size(words)])?;

@@ -5,6 +5,7 @@ use mizan_engine::{ApplyError, GenesisError};
 use mizan_gateway::GatewayError;
 use mizan_journal::JournalError;
 use mizan_ring::{Poisoned, SetupError};
+use std::io::ErrorKind;
 use thiserror::Error;
 
 /// Why a node could not be formatted, started, or go on.
@@ -60,6 +61,24 @@ pub enum NodeError {
         /// The address.
         address: std::net::SocketAddr,
     },
+    /// No network interface of this machine has the address.
+    #[error(
+        "{address} is not an address of this machine; listen on one that `ip address` shows, or on 127.0.0.1"
+    )]
+    AddressForeign {
+        /// The address.
+        address: std::net::SocketAddr,
+    },
+    /// This process may not listen there.
+    #[error(
+        "user {user} may not listen on {address}; take a port from 1024 on, or give the process the capability net_bind_service"
+    )]
+    AddressDenied {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Number of the user that the process runs as.
+        user: u32,
+    },
     /// A directory or file outside the journal could not be used.
     #[error("{what}: {source}")]
     Io {
@@ -87,7 +106,7 @@ pub enum NodeError {
 pub enum Failure {
     /// Files are damaged.
     Corrupt,
-    /// In use, not formatted, already formatted.
+    /// In use, not formatted, already formatted, not for this user, not on this machine.
     WrongState,
     /// Another version wrote the files.
     Version,
@@ -98,6 +117,22 @@ pub enum Failure {
 }
 
 impl NodeError {
+    /// Why nothing can listen on an address. `what` says what was tried.
+    pub(crate) fn listen(
+        address: std::net::SocketAddr,
+        what: &str,
+        source: std::io::Error,
+    ) -> Self {
+        match source.kind() {
+            ErrorKind::AddrInUse => Self::AddressInUse { address },
+            ErrorKind::AddrNotAvailable => Self::AddressForeign { address },
+            ErrorKind::PermissionDenied => {
+                Self::AddressDenied { address, user: rustix::process::geteuid().as_raw() }
+            }
+            _ => Self::Io { what: what.to_owned(), source },
+        }
+    }
+
     /// What sort of failure this is.
     #[must_use]
     pub fn failure(&self) -> Failure {
@@ -108,11 +143,28 @@ impl NodeError {
                 Failure::Corrupt
             }
             Self::GenesisRecord { .. } => Failure::Version,
-            Self::AddressInUse { .. } => Failure::WrongState,
-            Self::Fenced | Self::Gateway(_) | Self::Stage(_) | Self::Ring(_) | Self::Io { .. } => {
-                Failure::Resource
+            Self::AddressInUse { .. }
+            | Self::AddressForeign { .. }
+            | Self::AddressDenied { .. } => Failure::WrongState,
+            Self::Io { source, .. } | Self::Gateway(GatewayError::Listen { source, .. }) => {
+                io_failure(source.kind())
             }
+            Self::Fenced | Self::Gateway(_) | Self::Stage(_) | Self::Ring(_) => Failure::Resource,
         }
+    }
+}
+
+/// What sort of failure the system's word is: more room helps against none of those that are told apart here.
+const fn io_failure(kind: ErrorKind) -> Failure {
+    match kind {
+        ErrorKind::PermissionDenied
+        | ErrorKind::ReadOnlyFilesystem
+        | ErrorKind::AddrInUse
+        | ErrorKind::AddrNotAvailable => Failure::WrongState,
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists | ErrorKind::InvalidFilename => {
+            Failure::Usage
+        }
+        _ => Failure::Resource,
     }
 }
 
@@ -129,9 +181,10 @@ pub fn journal_failure(error: &JournalError) -> Failure {
         JournalError::Locked { .. }
         | JournalError::NotFormatted { .. }
         | JournalError::AlreadyFormatted { .. }
+        | JournalError::NotPermitted { .. }
         | JournalError::ForeignFile { .. } => Failure::WrongState,
         JournalError::VersionNotSupported { .. } => Failure::Version,
-        JournalError::InvalidOptions { .. } => Failure::Usage,
+        JournalError::InvalidOptions { .. } | JournalError::NotADirectory { .. } => Failure::Usage,
         _ => Failure::Resource,
     }
 }

@@ -17,7 +17,10 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use mizan_engine::Engine;
 use mizan_gateway::{Gateway, GatewayConfig};
 use mizan_journal::constants::SEGMENTS_AHEAD_MAX;
-use mizan_journal::{FileStorage, Journal, OpenOptions, RecoveryReport, Storage, Superblock};
+use mizan_journal::{
+    FileLock, FileStorage, Journal, OpenOptions, RecoveryReport, Storage, Superblock,
+    lock_directory,
+};
 use mizan_memory::reserve_touched;
 use mizan_ring::{Cursor, IdleStrategy, Poison, RingOptions, Signal};
 use mizan_wire::frame::NodeLimits;
@@ -25,7 +28,7 @@ use mizan_wire::limits::{EVENTS_MAX, FRAME_SIZE_MAX, HEADER_SIZE};
 use mizan_wire::{EngineStatus, Genesis, SEMANTICS_VERSION};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -102,11 +105,9 @@ impl Node<FileStorage> {
         options: &NodeOptions,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
-        let storage = FileStorage::new(&options.data);
-        let journal_io = Superblock::read(&storage)?.journal_io;
-        let storage = Arc::new(storage.with_journal_io(journal_io));
+        let (storage, lock) = lock_files(&options.data)?;
         let reporter = StatusReporter::for_directory(&options.data, options.metrics)?;
-        Self::open_reporting(storage, options, Arc::new(reporter), progress)
+        Self::open_reporting(storage, lock, options, Arc::new(reporter), progress)
     }
 }
 
@@ -120,12 +121,14 @@ impl<S: Storage> Node<S> {
         options: &NodeOptions,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
+        let lock = lock_directory(&*storage)?;
         let reporter = StatusReporter::in_memory(options.metrics)?;
-        Self::open_reporting(storage, options, Arc::new(reporter), progress)
+        Self::open_reporting(storage, lock, options, Arc::new(reporter), progress)
     }
 
     fn open_reporting(
         storage: Arc<S>,
+        lock: S::Lock,
         options: &NodeOptions,
         reporter: Arc<StatusReporter>,
         progress: &mut dyn FnMut(RecoveryProgress),
@@ -148,7 +151,7 @@ impl<S: Storage> Node<S> {
         };
         let mut replay = Replay::new(&genesis, &mut report)?;
         let (mut journal, recovery) =
-            Journal::open(storage, &journal_options(&superblock), &mut replay)?;
+            Journal::open_locked(storage, lock, &journal_options(&superblock), &mut replay)?;
         if journal.next_sequence() == 1 {
             // The format was interrupted between the directory and its first entry.
             replay.begin(&append_genesis(&mut journal, &genesis)?)?;
@@ -330,12 +333,23 @@ fn await_ends(ends: &Receiver<Outcome>, threads: usize, front: Outcome) -> Outco
 pub(crate) fn check_listen(listen: SocketAddr) -> Result<(), NodeError> {
     match std::net::TcpListener::bind(listen) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Err(NodeError::AddressInUse { address: listen })
-        }
-        // Whatever else is wrong is said by the real bind.
-        Err(_) => Ok(()),
+        Err(error) => match NodeError::listen(listen, "", error) {
+            // Whatever else is wrong is said by the real bind.
+            NodeError::Io { .. } => Ok(()),
+            error => Err(error),
+        },
     }
+}
+
+/// The files of a node in a directory, written as was chosen at format, and the lock on them: whatever is read of them
+/// from then on stays true, because the node that wrote them before has ended.
+pub(crate) fn lock_files(data: &Path) -> Result<(Arc<FileStorage>, FileLock), NodeError> {
+    let storage = FileStorage::new(data);
+    // A directory that holds no journal gets no lock file.
+    Superblock::read(&storage)?;
+    let lock = lock_directory(&storage)?;
+    let journal_io = Superblock::read(&storage)?.journal_io;
+    Ok((Arc::new(storage.with_journal_io(journal_io)), lock))
 }
 
 pub(crate) fn journal_options(superblock: &Superblock) -> OpenOptions {

@@ -10,6 +10,14 @@ use crate::message::{HEADER_SIZE, Header, MAC_SIZE, Message};
 /// The cluster's secret.
 pub type Secret = [u8; 32];
 
+/// What a node's files keep of the secret: enough to know it again, and nothing to find it by.
+#[must_use]
+pub fn secret_hash(cluster: u128, secret: &Secret) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(secret);
+    hasher.update(b"mizan cluster secret 1").update(&cluster.to_le_bytes());
+    *hasher.finalize().as_bytes()
+}
+
 /// The state of a connection to a peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {

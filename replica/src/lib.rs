@@ -27,7 +27,7 @@ mod replica;
 
 pub use arbiter::{Arbiter, ArbiterError, ArbiterRecord, ManualArbiter};
 pub use config::{Config, Control, ControlKind, Policy};
-pub use connection::{Secret, is_sealed_hello};
+pub use connection::{Secret, is_sealed_hello, secret_hash};
 pub use error::MessageError;
 pub use log::{FrameEnd, LogIndex};
 pub use output::{Alarm, Command, Output, PeerStatus, Refusal, Role, Status};

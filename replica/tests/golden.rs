@@ -76,6 +76,13 @@ fn every_message_has_the_bytes_that_are_drawn() {
 }
 
 #[test]
+fn the_hash_of_a_secret_is_the_one_that_is_drawn() {
+    let text = [b"mizan cluster secret 1".as_slice(), &5u128.to_le_bytes()].concat();
+    let hash = mizan_replica::secret_hash(5, &[7; 32]);
+    assert_eq!(hash, *blake3::keyed_hash(&[7; 32], &text).as_bytes());
+}
+
+#[test]
 fn a_message_of_any_other_length_or_version_is_refused() {
     for (kind, message, _) in messages() {
         let bytes = message.encode(&HEADER);

@@ -221,7 +221,13 @@ impl NodeProcess {
     #[must_use]
     pub fn descriptors(&self) -> usize {
         let path = format!("/proc/{}/fd", self.id());
-        std::fs::read_dir(path).expect("a running process has descriptors").count()
+        match std::fs::read_dir(&path) {
+            Ok(entries) => entries.count(),
+            // Only root may list those of a process that leaves no core dumps; their number is no secret.
+            Err(_) => {
+                std::fs::metadata(path).expect("a running process has descriptors").len() as usize
+            }
+        }
     }
 
     /// Whether it has ended.

@@ -87,7 +87,7 @@ impl Market {
             command.args(["--peers", &replicas[1 - node].to_string()]);
             NodeProcess::spawn(command)
         };
-        let limits: Vec<&str> = ["--nodes", "2"].into_iter().chain(LIMITS).collect();
+        let limits: Vec<&str> = ["--nodes", "2", "--no-secret"].into_iter().chain(LIMITS).collect();
         format_small(&place(0), &limits);
         let node = run(0);
         let second = place(1);

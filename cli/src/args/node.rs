@@ -193,6 +193,9 @@ pub struct FormatArgs {
     /// The file with the cluster's secret; with --nodes it is made if it is not there [env: MIZAN_SECRET_FILE]
     #[arg(long, value_name = "FILE", help_heading = "Cluster")]
     pub secret_file: Option<PathBuf>,
+    /// Makes a cluster without a secret: whoever reaches a node, be it from this machine alone, can promote it
+    #[arg(long, help_heading = "Cluster", requires = "nodes", conflicts_with = "secret_file")]
+    pub no_secret: bool,
     /// Accounts that fit
     #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
     pub accounts: Option<String>,

@@ -18,7 +18,7 @@ use crate::secret;
 use crate::verbs::cluster::{ask_to_join, secret_of};
 use mizan_journal::JournalIo;
 use mizan_node::FormatOptions;
-use mizan_node::cluster::{Policy, format_first, policy_from_name};
+use mizan_node::cluster::{Policy, Secret, format_first, policy_from_name};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -40,7 +40,6 @@ const PAGE_SIZE: u64 = mizan_journal::constants::PAGE_SIZE;
 /// # Errors
 /// Limits that make no sense, a directory that is in use, no room.
 pub fn run(context: &mut Context, args: &FormatArgs) -> Result<u8, CliError> {
-    let secret_file = context.settings.file(Key::SecretFile, args.secret_file.as_deref());
     if let Some(join) = &args.join {
         return format_join(context, args, join);
     }
@@ -48,10 +47,9 @@ pub fn run(context: &mut Context, args: &FormatArgs) -> Result<u8, CliError> {
     let cluster = match args.nodes {
         None => mizan_node::format(&options),
         Some(nodes) => {
-            if let Some(path) = &secret_file {
-                secret::read_or_make(path)?;
-            }
-            format_first(&options, nodes, policy(args.policy.as_deref())?)
+            let policy = policy(args.policy.as_deref())?;
+            let secret = secret_to_format(&context.settings, args)?;
+            format_first(&options, nodes, policy, secret.as_ref())
         }
     };
     let cluster = cluster.map_err(|error| node_error(&error))?;
@@ -65,6 +63,20 @@ pub fn run(context: &mut Context, args: &FormatArgs) -> Result<u8, CliError> {
         context.output.note(format!("start the node with: mizan start --data {data}{how}"))?;
     }
     Ok(exit::OK)
+}
+
+/// The secret of a new cluster; `None` if it is to have none, which somebody must say.
+fn secret_to_format(settings: &Settings, args: &FormatArgs) -> Result<Option<Secret>, CliError> {
+    match settings.file(Key::SecretFile, args.secret_file.as_deref()) {
+        None if args.no_secret => Ok(None),
+        None => Err(CliError::Usage(
+            "a cluster has a secret, or whoever reaches a node can promote it: give --secret-file FILE, which is made if it is not there, or --no-secret if nobody else uses this machine".to_owned(),
+        )),
+        Some(path) if args.no_secret => Err(CliError::Usage(format!(
+            "there are --no-secret and the secret file {}: give one of them", path.display()
+        ))),
+        Some(path) => secret::read_or_make(&path).map(Some),
+    }
 }
 
 fn policy(flag: Option<&str>) -> Result<Policy, CliError> {

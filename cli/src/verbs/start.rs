@@ -8,6 +8,7 @@
 use crate::Context;
 use crate::args::StartArgs;
 use crate::config::{Key, Settings};
+use crate::core_dumps;
 use crate::error::CliError;
 use crate::exit;
 use crate::fault;
@@ -35,6 +36,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// A directory that is damaged, in use or not formatted; an address that cannot be bound; a failing disk.
 pub fn run(context: &mut Context, args: &StartArgs) -> Result<u8, CliError> {
     let options = options(&context.settings, args)?;
+    core_dumps::forbid()?;
     crate::log::to_standard_error();
     let signals = Signals::install()?;
     if let Some(cluster) = cluster_options(&context.settings, args)? {

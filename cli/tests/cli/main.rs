@@ -4,5 +4,6 @@ mod import;
 mod names;
 mod node;
 mod orders;
+mod rights;
 mod simulation;
 mod verbs;

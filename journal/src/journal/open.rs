@@ -40,6 +40,14 @@ impl Default for OpenOptions {
     }
 }
 
+/// Takes the lock on the directory, so that what is read of its files from then on stays true.
+///
+/// # Errors
+/// `Locked`, `NotFormatted`, `NotADirectory`, `NotPermitted`, `Io`.
+pub fn lock_directory<S: Storage>(storage: &S) -> Result<S::Lock> {
+    lock(storage)
+}
+
 /// Takes the lock on the directory.
 pub(crate) fn lock<S: Storage>(storage: &S) -> Result<S::Lock> {
     storage.lock().map_err(|error| match error {
@@ -47,6 +55,9 @@ pub(crate) fn lock<S: Storage>(storage: &S) -> Result<S::Lock> {
             JournalError::Locked { directory: storage.describe(), holder }
         }
         LockError::NoDirectory => JournalError::NotFormatted { directory: storage.describe() },
+        LockError::Io(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+            JournalError::NotADirectory { directory: storage.describe() }
+        }
         LockError::Io(error) => JournalError::io("lock", "the directory", error),
     })
 }
@@ -82,11 +93,25 @@ impl<S: Storage> Journal<S> {
         visitor: &mut dyn RecoveryVisitor,
     ) -> Result<(Self, RecoveryReport)> {
         let storage = storage.into();
+        let lock = lock(&*storage)?;
+        Self::open_locked(storage, lock, options, visitor)
+    }
+
+    /// As [`Journal::open`], for a caller that has taken the lock with [`lock_directory`].
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_locked(
+        storage: impl Into<Arc<S>>,
+        lock: S::Lock,
+        options: &OpenOptions,
+        visitor: &mut dyn RecoveryVisitor,
+    ) -> Result<(Self, RecoveryReport)> {
+        let storage = storage.into();
         if !(1..=SEGMENTS_AHEAD_MAX).contains(&options.segments_ahead) {
             let reason = format!("segments ahead must be 1 to {SEGMENTS_AHEAD_MAX}");
             return Err(JournalError::InvalidOptions { reason });
         }
-        let lock = lock(&*storage)?;
         let superblock = superblock::read(&*storage)?;
         if let Some(expected) = options.cluster
             && expected != superblock.cluster

@@ -9,24 +9,33 @@ use crate::error::NodeError;
 use crate::format::{FormatOptions, Place, genesis_entry, make, random};
 use crate::recover::read_genesis;
 use mizan_journal::{FileStorage, JournalIo};
-use mizan_replica::{Config, Policy};
+use mizan_replica::{Config, Policy, Secret, secret_hash};
 use std::path::Path;
 use std::sync::Arc;
 
 /// Incarnation of a node's first disk.
 const FIRST_INCARNATION: u64 = 1;
 
-/// Makes node 0 of a cluster of two or three. Returns the cluster.
+/// Makes node 0 of a cluster of two or three, which from then on is only started with this secret. Returns the cluster.
 ///
 /// # Errors
 /// As [`crate::format()`]; a number of nodes that makes no cluster.
-pub fn format_first(options: &FormatOptions, nodes: u8, policy: Policy) -> Result<u128, NodeError> {
+pub fn format_first(
+    options: &FormatOptions,
+    nodes: u8,
+    policy: Policy,
+    secret: Option<&Secret>,
+) -> Result<u128, NodeError> {
     if !(2..=3).contains(&nodes) {
         return Err(NodeError::Options(format!("a cluster has 2 or 3 nodes, not {nodes}")));
     }
     let genesis = options.genesis()?;
     mizan_engine::check_genesis(&genesis)?;
-    let record = ClusterRecord { node: 0, config: Config::new(nodes, policy) };
+    let record = ClusterRecord {
+        node: 0,
+        config: Config::new(nodes, policy),
+        secret_hash: secret.map(|secret| secret_hash(genesis.cluster, secret)),
+    };
     let place = Place {
         journal_io: options.journal_io,
         segment_size: options.segment_size,

@@ -136,10 +136,8 @@ impl Links {
     pub(crate) fn bind(options: LinkOptions) -> Result<Self, NodeError> {
         let poll = Poll::new().map_err(failed("failed to make a poll"))?;
         let mut listener = TcpListener::bind(options.listen).map_err(|error| {
-            if error.kind() == ErrorKind::AddrInUse {
-                return NodeError::AddressInUse { address: options.listen };
-            }
-            failed(&format!("failed to listen for nodes at {}", options.listen))(error)
+            let what = format!("failed to listen for nodes at {}", options.listen);
+            NodeError::listen(options.listen, &what, error)
         })?;
         let registry = poll.registry();
         listener

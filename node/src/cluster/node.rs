@@ -14,6 +14,7 @@ use crate::error::NodeError;
 use crate::layout::StopHandle;
 use crate::node::{
     Assembly, NodeOptions, RingMemory, check_listen, front_signal, journal_options, limits,
+    lock_files,
 };
 use crate::recover::{RecoveryProgress, read_genesis};
 use crate::status::{ClusterFigures, NodeRole, StatusReporter};
@@ -21,7 +22,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use mizan_engine::Engine;
 use mizan_gateway::Gateway;
 use mizan_journal::{
-    FileStorage, Journal, LogReader, RecoveryReport, Storage, Superblock, cut_back,
+    FileStorage, Journal, LogReader, RecoveryReport, Storage, Superblock, cut_back, lock_directory,
 };
 use mizan_replica::constants::NODES_MAX;
 use mizan_replica::{Options, Replica, Secret};
@@ -39,7 +40,7 @@ pub struct ClusterOptions {
     pub listen: SocketAddr,
     /// The other nodes' such addresses, in the order of their numbers.
     pub peers: Vec<SocketAddr>,
-    /// The cluster's secret; `None` where only this machine can reach the addresses.
+    /// The cluster's secret; `None` if it was formatted without one.
     pub secret: Option<Secret>,
     /// Keeps the log without applying it, until the node is promoted: cheaper, but a promotion then takes as long as
     /// that does, and the node's state is not compared with the primary's.
@@ -93,11 +94,9 @@ impl ClusterNode<FileStorage> {
         cluster: &ClusterOptions,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
-        let storage = FileStorage::new(&options.data);
-        let journal_io = Superblock::read(&storage)?.journal_io;
-        let storage = Arc::new(storage.with_journal_io(journal_io));
+        let (storage, lock) = lock_files(&options.data)?;
         let reporter = StatusReporter::for_directory(&options.data, options.metrics)?;
-        Self::open_reporting(storage, options, cluster, Arc::new(reporter), progress)
+        Self::open_reporting(storage, lock, options, cluster, Arc::new(reporter), progress)
     }
 }
 
@@ -112,6 +111,7 @@ struct Recovered<S: Storage> {
 
 fn recover<S: Storage>(
     storage: &Arc<S>,
+    lock: S::Lock,
     superblock: &Superblock,
     record: &ClusterRecord,
     genesis: &Genesis,
@@ -119,8 +119,8 @@ fn recover<S: Storage>(
     progress: &mut dyn FnMut(RecoveryProgress),
 ) -> Result<Recovered<S>, NodeError> {
     let mut replay = LogReplay::new(genesis, progress)?;
-    let (journal, report) =
-        Journal::open(Arc::clone(storage), &journal_options(superblock), &mut replay)?;
+    let options = journal_options(superblock);
+    let (journal, report) = Journal::open_locked(Arc::clone(storage), lock, &options, &mut replay)?;
     let (engine, learned) = replay.finish();
     let replica = Replica::new(Options {
         index: record.node,
@@ -169,12 +169,14 @@ impl<S: Storage> ClusterNode<S> {
         cluster: &ClusterOptions,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
+        let lock = lock_directory(&*storage)?;
         let reporter = StatusReporter::in_memory(options.metrics)?;
-        Self::open_reporting(storage, options, cluster, Arc::new(reporter), progress)
+        Self::open_reporting(storage, lock, options, cluster, Arc::new(reporter), progress)
     }
 
     fn open_reporting(
         storage: Arc<S>,
+        lock: S::Lock,
         options: &NodeOptions,
         cluster: &ClusterOptions,
         reporter: Arc<StatusReporter>,
@@ -187,6 +189,7 @@ impl<S: Storage> ClusterNode<S> {
                 "{place} is a node of its own: it has no peers; format a directory with --nodes to replicate"
             ))
         })?;
+        record.check_secret(&place, superblock.cluster, cluster.secret.as_ref())?;
         let addresses = addresses(&record, cluster)?;
         check_listen(options.gateway.listen)?;
         let secret = cluster.secret.unwrap_or_default();
@@ -207,7 +210,8 @@ impl<S: Storage> ClusterNode<S> {
             reporter.recovering(&step);
             progress(step);
         };
-        let recovered = recover(&storage, &superblock, &record, &genesis, secret, &mut report)?;
+        let recovered =
+            recover(&storage, lock, &superblock, &record, &genesis, secret, &mut report)?;
         let gateway = Gateway::bind(options.gateway.clone())?;
         let (front_signal, stop) = front_signal(&gateway);
         let local_addr = gateway.local_addr();

@@ -3,21 +3,24 @@
 //! | offset | size | field |
 //! |---:|---:|---|
 //! | 0 | 4 | `MZCL` |
-//! | 4 | 1 | version, 1 |
+//! | 4 | 1 | version, 2 |
 //! | 5 | 1 | this node's number |
 //! | 6 | 1 | nodes, 2 or 3 |
 //! | 7 | 1 | policy: 1 `disk`, 3 `two-disks` |
 //! | 8 | 24 | incarnations of the first disks, 8 bytes each |
+//! | 32 | 32 | keyed BLAKE3 of `mizan cluster secret 1` and the cluster (16 bytes) under the secret; zeros for none |
 //!
 //! An empty record is a node of its own.
 
 use crate::error::NodeError;
 use mizan_replica::constants::NODES_MAX;
-use mizan_replica::{Config, Policy};
+use mizan_replica::{Config, Policy, Secret, secret_hash};
 
 const MAGIC: [u8; 4] = *b"MZCL";
-const VERSION: u8 = 1;
-const RECORD_SIZE: usize = 8 + 8 * NODES_MAX;
+const VERSION: u8 = 2;
+const HASH_AT: usize = 8 + 8 * NODES_MAX;
+const HASH_SIZE: usize = 32;
+const RECORD_SIZE: usize = HASH_AT + HASH_SIZE;
 
 /// Who a node is in its cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,6 +29,8 @@ pub struct ClusterRecord {
     pub node: u8,
     /// The record that the cluster was formatted with.
     pub config: Config,
+    /// Tells the cluster's secret from others; `None` if the cluster was formatted without one.
+    pub secret_hash: Option<[u8; HASH_SIZE]>,
 }
 
 /// The policy's name, as options and status write it.
@@ -50,7 +55,38 @@ impl ClusterRecord {
         let mut bytes = MAGIC.to_vec();
         bytes.extend([VERSION, self.node, self.config.node_count, self.config.policy as u8]);
         bytes.extend(self.config.incarnations.iter().flat_map(|number| number.to_le_bytes()));
+        bytes.extend(self.secret_hash.unwrap_or_default());
         bytes
+    }
+
+    /// Whether this is the secret that the cluster was formatted with, or none and it was formatted without.
+    ///
+    /// # Errors
+    /// Another secret, none where there must be one, or one where there must be none.
+    pub fn check_secret(
+        &self,
+        directory: &str,
+        cluster: u128,
+        secret: Option<&Secret>,
+    ) -> Result<(), NodeError> {
+        let refuse = |what: &str| Err(NodeError::Options(format!("{directory} {what}")));
+        match (&self.secret_hash, secret) {
+            (None, None) => Ok(()),
+            (None, Some(_)) => refuse(
+                "belongs to a cluster that was formatted with --no-secret, and a secret was given: leave out --secret-file",
+            ),
+            (Some(_), None) => refuse(
+                "belongs to a cluster with a secret, and none was given: whoever reaches the node could promote it; give the file with --secret-file",
+            ),
+            (Some(known), Some(given)) => {
+                if *known == secret_hash(cluster, given) {
+                    return Ok(());
+                }
+                refuse(
+                    "belongs to a cluster with another secret than --secret-file holds: give the file that the cluster was formatted with",
+                )
+            }
+        }
     }
 
     /// Understands a superblock's record; `None` for a node of its own.
@@ -65,11 +101,17 @@ impl ClusterRecord {
             directory: directory.to_owned(),
             reason: format!("cluster record: {reason}"),
         };
-        if bytes.len() != RECORD_SIZE || bytes[..4] != MAGIC {
+        if bytes.len() < 5 || bytes[..4] != MAGIC {
             return Err(refuse("not one"));
         }
         if bytes[4] != VERSION {
-            return Err(refuse("another version"));
+            return Err(refuse(&format!(
+                "it has version {}, and this build reads version {VERSION}",
+                bytes[4]
+            )));
+        }
+        if bytes.len() != RECORD_SIZE {
+            return Err(refuse("of another length"));
         }
         let (node, nodes) = (bytes[5], bytes[6]);
         let policy = Policy::from_number(bytes[7]).ok_or_else(|| {
@@ -79,10 +121,15 @@ impl ClusterRecord {
             return Err(refuse("node numbers outside their limits"));
         }
         let mut config = Config::new(nodes, policy);
-        for (incarnation, word) in config.incarnations.iter_mut().zip(bytes[8..].chunks_exact(8)) {
+        for (incarnation, word) in
+            config.incarnations.iter_mut().zip(bytes[8..HASH_AT].chunks_exact(8))
+        {
             *incarnation = u64::from_le_bytes(word.try_into().expect("invariant: eight bytes"));
         }
-        Ok(Some(Self { node, config }))
+        let hash: [u8; HASH_SIZE] =
+            bytes[HASH_AT..].try_into().expect("invariant: the length was checked");
+        let secret_hash = (hash != [0; HASH_SIZE]).then_some(hash);
+        Ok(Some(Self { node, config, secret_hash }))
     }
 }
 
@@ -90,32 +137,63 @@ impl ClusterRecord {
 mod tests {
     use super::*;
 
+    fn record() -> ClusterRecord {
+        ClusterRecord { node: 1, config: Config::new(2, Policy::Disk), secret_hash: None }
+    }
+
     #[test]
     fn a_record_has_the_bytes_that_are_drawn_and_comes_back() {
         let mut config = Config::new(3, Policy::TwoDisks);
         config.incarnations = [1, 0x0102_0304_0506_0708, 3];
-        let record = ClusterRecord { node: 2, config };
+        let hash = std::array::from_fn(|at| at as u8 + 100);
+        let record = ClusterRecord { node: 2, config, secret_hash: Some(hash) };
         let bytes = record.encode();
         assert_eq!(
-            bytes,
+            bytes[..HASH_AT],
             [
-                b'M', b'Z', b'C', b'L', 1, 2, 3, 3, 1, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1,
+                b'M', b'Z', b'C', b'L', 2, 2, 3, 3, 1, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1,
                 3, 0, 0, 0, 0, 0, 0, 0
             ]
         );
+        assert_eq!(bytes[HASH_AT..], hash);
         assert_eq!(ClusterRecord::decode("d", &bytes).unwrap(), Some(record));
+        let without = ClusterRecord { secret_hash: None, ..record };
+        assert_eq!(without.encode()[HASH_AT..], [0; HASH_SIZE]);
+        assert_eq!(ClusterRecord::decode("d", &without.encode()).unwrap(), Some(without));
         assert_eq!(ClusterRecord::decode("d", &[]).unwrap(), None);
     }
 
     #[test]
     fn a_record_outside_its_limits_is_refused() {
-        let good = ClusterRecord { node: 1, config: Config::new(2, Policy::Disk) }.encode();
-        assert!(ClusterRecord::decode("d", &good[..31]).is_err());
-        for (at, value) in [(0, 0), (4, 2), (5, 2), (6, 1), (6, 4), (7, 0), (7, 2), (7, 4)] {
+        let good = record().encode();
+        assert!(ClusterRecord::decode("d", &good[..good.len() - 1]).is_err());
+        for (at, value) in [(0, 0), (4, 1), (4, 3), (5, 2), (6, 1), (6, 4), (7, 0), (7, 2), (7, 4)]
+        {
             let mut bytes = good.clone();
             bytes[at] = value;
             assert!(ClusterRecord::decode("d", &bytes).is_err(), "{at} {value}");
         }
+        let mut first = good[..HASH_AT].to_vec();
+        first[4] = 1;
+        let error = ClusterRecord::decode("d", &first).unwrap_err().to_string();
+        assert!(error.contains("version 1"), "{error}");
+    }
+
+    #[test]
+    fn a_record_that_knows_a_secret_wants_that_one_and_no_other() {
+        let (secret, other) = ([7; 32], [8; 32]);
+        let with = ClusterRecord { secret_hash: Some(secret_hash(5, &secret)), ..record() };
+        with.check_secret("d", 5, Some(&secret)).unwrap();
+        for (cluster, given) in
+            [(5, None), (5, Some(&[0; 32])), (5, Some(&other)), (6, Some(&secret))]
+        {
+            let error = with.check_secret("d", cluster, given).unwrap_err();
+            assert_eq!(error.failure(), crate::Failure::Usage);
+            assert!(error.to_string().contains("--secret-file"), "{error}");
+        }
+        record().check_secret("d", 5, None).unwrap();
+        let error = record().check_secret("d", 5, Some(&secret)).unwrap_err().to_string();
+        assert!(error.contains("--no-secret"), "{error}");
     }
 
     #[test]

@@ -160,10 +160,7 @@ impl Drop for StatusReporter {
 
 fn listen_at(listen: SocketAddr, boot: u128, board: Arc<Board>) -> Result<HttpListener, NodeError> {
     HttpListener::start(listen, move |path| answer(path, &board, boot)).map_err(|source| {
-        if source.kind() == std::io::ErrorKind::AddrInUse {
-            return NodeError::AddressInUse { address: listen };
-        }
-        NodeError::Io { what: format!("failed to listen for scrapers at {listen}"), source }
+        NodeError::listen(listen, &format!("failed to listen for scrapers at {listen}"), source)
     })
 }
 

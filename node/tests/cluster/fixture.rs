@@ -20,7 +20,7 @@ use zerocopy::IntoBytes;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a node may take to answer an operator.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
-const SECRET: Secret = [3; 32];
+pub(crate) const SECRET: Secret = [3; 32];
 const LEDGER: u32 = 7;
 
 /// How the nodes of this test binary write their journals.
@@ -81,12 +81,12 @@ impl Cluster {
             journal_io: cluster.journal_io,
             ..FormatOptions::new(cluster.data(0))
         };
-        match format_first(&options, count as u8, policy) {
+        match format_first(&options, count as u8, policy, Some(&SECRET)) {
             Err(NodeError::Journal(error @ JournalError::DirectIoUnsupported { .. })) => {
                 println!("skipped: {error}");
                 cluster.journal_io = JournalIo::Mmap;
                 let options = FormatOptions { journal_io: JournalIo::Mmap, ..options };
-                format_first(&options, count as u8, policy).map(drop)
+                format_first(&options, count as u8, policy, Some(&SECRET)).map(drop)
             }
             outcome => outcome.map(drop),
         }

@@ -6,6 +6,7 @@
 mod adverse;
 mod counters;
 pub(crate) mod fixture;
+mod trust;
 
 use fixture::{Cluster, digest_of, transfer, wait_until};
 use mizan_client::{Client, ClientConfig, ClientError};

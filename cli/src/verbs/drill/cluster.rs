@@ -137,7 +137,7 @@ impl<'s> Cluster<'s> {
             segment_size: self.plan.segment_size,
             ..FormatOptions::new(self.data(0))
         };
-        format_first(&limits, self.plan.nodes, self.plan.policy)
+        format_first(&limits, self.plan.nodes, self.plan.policy, Some(&self.secret))
             .map_err(|error| node_error(&error))?;
         for number in 0..self.plan.nodes {
             if number > 0 {
