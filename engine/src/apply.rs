@@ -121,7 +121,8 @@ impl Engine {
         Ok(operation)
     }
 
-    /// All numbers that the entry may need lie in range, or a later sum of timestamps could overflow.
+    /// All numbers that an entry of this kind and size could take at the most lie in range, whether it will take them or
+    /// not: a later sum of timestamps cannot overflow, and what is refused does not depend on sessions or on what is due.
     fn first_timestamp(
         &self,
         sequence: u64,

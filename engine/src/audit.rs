@@ -99,6 +99,10 @@ fn check_holds(ledger: &LedgerState) -> Result<(), InvariantError> {
     let is_open = |state: &PendingState| *state == PendingState::Pending;
     let records = &ledger.transfers.records;
     let open = records.iter().filter(|record| is_open(&record.pending_state)).count();
+    let transfers = &ledger.transfers;
+    ensure(transfers.reserved_count() == open, || {
+        format!("{} places are reserved for the ends of {open} holds", transfers.reserved_count())
+    })?;
     ensure(ledger.holds.count() == open, || {
         format!("{} holds are open, but {open} transfers are pending", ledger.holds.count())
     })?;

@@ -76,6 +76,7 @@ mod sink;
 mod stops;
 mod submit;
 mod view;
+mod whole;
 
 pub use book::Book;
 pub use chain::ReportChain;

@@ -90,10 +90,17 @@ impl LedgerState {
     ) -> Result<(), Refusal> {
         check_id(event)?;
         self.check_repetition(event, hints.id, resolved)?;
-        refuse_if(self.transfers.is_full(), Status::TransfersFull)?;
+        let room = self.transfers.room();
         if resolves_hold(event) {
-            return self.post_or_void(event, number, hints, resolved);
+            // Its own place is reserved. There may be none for an id that is spent in vain.
+            let outcome = self.post_or_void(event, number, hints, resolved);
+            let is_without_place = |refusal: &Refusal| refusal.burns && room == 0;
+            return outcome.map_err(|refusal| match is_without_place(&refusal) {
+                true => Status::TransfersFull.into(),
+                false => refusal,
+            });
         }
+        refuse_if(room < places_of(event), Status::TransfersFull)?;
         check_fields(event)?;
         let sides = self.find_sides(event, hints)?;
         if event.flags & TransferFlags::IMPORTED != 0 {
@@ -215,6 +222,12 @@ impl LedgerState {
             Status::ImportedEventTimestampMustPostdateCreditAccount,
         )
     }
+}
+
+/// Places that an event which ends no hold takes: a hold takes that of its end, too.
+#[inline(always)]
+const fn places_of(event: &Transfer) -> u64 {
+    if event.flags & TransferFlags::PENDING != 0 { 2 } else { 1 }
 }
 
 #[inline]

@@ -117,6 +117,7 @@ impl Engine {
             transfer_count: ledger.transfers.count() as u64,
             transfer_count_max: self.genesis.transfer_count_max,
             burnt_id_count: ledger.transfers.burnt_count() as u64,
+            transfer_reserved_count: ledger.transfers.reserved_count() as u64,
             hold_count: ledger.holds.count() as u64,
             hold_count_max: self.genesis.hold_count_max,
             session_count: self.sessions.count() as u32,

@@ -109,6 +109,7 @@ impl LedgerState {
         let remaining = self.holds.close(record.hold);
         assert!(remaining == record.amount, "invariant: an open hold reserves its whole amount");
         record.pending_state = state;
+        self.transfers.release_end();
         self.undo.record(|| UndoStep::HoldClosed { transfer_slot });
     }
 
@@ -117,6 +118,7 @@ impl LedgerState {
         record.pending_state = PendingState::Pending;
         let expires_ns = record.expires_ns();
         record.hold = self.holds.open(record.amount, expires_ns, transfer_slot, record.timestamp);
+        self.transfers.reserve_end();
     }
 
     /// Takes back everything that the open chain has done.
@@ -145,6 +147,7 @@ impl LedgerState {
             UndoStep::HoldOpened { transfer_slot } => {
                 let hold = self.transfers.records[transfer_slot as usize].hold;
                 self.holds.close(hold);
+                self.transfers.release_end();
             }
             UndoStep::HoldClosed { transfer_slot } => self.put_hold(transfer_slot),
         }

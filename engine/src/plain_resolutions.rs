@@ -3,7 +3,8 @@
 //! Invariant: as in `plain_transfers`: what goes this way changes the state exactly as the rules of `post_void` would,
 //! and everything that they would refuse, or that is not quite plain, is left to them with nothing changed.
 //!
-//! What is absent: limits of accounts, because the end of a hold never takes an account nearer to them.
+//! What is absent: limits of accounts, because the end of a hold never takes an account nearer to them; room for the
+//! transfer, because the hold has reserved it.
 
 use crate::accounts::Sum;
 use crate::exists::differs;
@@ -41,7 +42,6 @@ impl LedgerState {
         let is_plain = !differs(event.debit_account_id, debit.id)
             && !differs(event.credit_account_id, credit.id)
             && !are_unusual(debit, credit)
-            && !self.transfers.is_full()
             && self.transfers.find(event.id, hints.id).is_none();
         if !is_plain {
             return false;

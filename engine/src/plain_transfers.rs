@@ -50,8 +50,10 @@ impl LedgerState {
         index: usize,
         number: u64,
     ) -> bool {
-        let has_room =
-            !self.holds.is_full() && u64::from(event.timeout) * NS_PER_S <= TIMESTAMP_MAX - number;
+        // For the transfer and for the one that ends it.
+        let has_room = !self.holds.is_full()
+            && self.transfers.room() >= 2
+            && u64::from(event.timeout) * NS_PER_S <= TIMESTAMP_MAX - number;
         has_room && self.move_plain::<IN_CHAIN, true>(event, index, number)
     }
 

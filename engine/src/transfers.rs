@@ -1,8 +1,8 @@
 //! The stored transfers and the burnt ids, and one table from ids to both.
 //!
 //! Invariants: transfers lie in the order of their timestamps, so that a search by timestamp is a binary search;
-//! transfers and burnt ids together never exceed the fixed maximum; a stored transfer never changes but for the state
-//! of its hold.
+//! transfers, burnt ids and reserved places together never exceed the fixed maximum; an open hold has a place reserved
+//! for the transfer that ends it; a stored transfer never changes but for the state of its hold.
 //!
 //! What is absent: the ids of the accounts (their slots are stored), and the removal of any transfer but the last one.
 
@@ -68,6 +68,8 @@ pub(crate) struct Transfers {
     pub(crate) table: IdTable,
     pub(crate) records: Vec<StoredTransfer>,
     burnt: Vec<u128>,
+    /// Places kept free for the transfers that end open holds.
+    reserved: usize,
     count_max: usize,
 }
 
@@ -78,6 +80,7 @@ impl Transfers {
             table: IdTable::new(count_max, hash_seed),
             records: reserve_touched(count_max),
             burnt: reserve_touched(count_max),
+            reserved: 0,
             count_max,
         }
     }
@@ -90,13 +93,31 @@ impl Transfers {
         self.burnt.len()
     }
 
-    pub(crate) const fn is_full(&self) -> bool {
-        self.records.len() + self.burnt.len() >= self.count_max
+    /// Places kept free for the transfers that end open holds.
+    pub(crate) const fn reserved_count(&self) -> usize {
+        self.reserved
     }
 
-    /// How many more fit.
+    /// Whether nothing but the end of an open hold fits.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.records.len() + self.burnt.len() + self.reserved >= self.count_max
+    }
+
+    /// How many more fit besides the ends of all open holds.
     pub(crate) const fn room(&self) -> u64 {
-        (self.count_max - self.records.len() - self.burnt.len()) as u64
+        (self.count_max - self.records.len() - self.burnt.len() - self.reserved) as u64
+    }
+
+    /// Keeps a place free for the end of a hold that has been opened.
+    #[inline(always)]
+    pub(crate) const fn reserve_end(&mut self) {
+        self.reserved += 1;
+    }
+
+    /// Gives up the place of a hold that is open no longer.
+    #[inline(always)]
+    pub(crate) const fn release_end(&mut self) {
+        self.reserved -= 1;
     }
 
     #[inline]
@@ -152,7 +173,11 @@ impl Transfers {
     }
 
     /// Marks an id, which is new, as spent for ever.
+    ///
+    /// # Panics
+    /// If every free place is reserved: the ledger refuses such an event without spending its id.
     pub(crate) fn burn(&mut self, id: u128) {
+        assert!(!self.is_full(), "invariant: no spent id takes the place of a hold's end");
         self.table.insert(self.table.hash(id), BURNT | self.burnt.len() as u32);
         self.burnt.push(id);
     }

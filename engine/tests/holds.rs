@@ -212,8 +212,11 @@ fn the_void_of_a_failed_chain_is_undone_with_its_due_time_and_its_closing() {
 
 #[test]
 fn more_due_holds_than_a_tick_performs_are_left_for_the_next_one() {
-    let genesis =
-        mizan_wire::Genesis { transfer_count_max: 9_000, hold_count_max: 9_000, ..small_genesis() };
+    let genesis = mizan_wire::Genesis {
+        transfer_count_max: 18_000,
+        hold_count_max: 9_000,
+        ..small_genesis()
+    };
     let mut log = Log::with(&genesis);
     log.accounts(&[account(1), account(2)]);
     let events: Vec<Transfer> = (1..=8_189).map(|id| timed(id, 1, 1)).collect();

@@ -1,6 +1,7 @@
 //! Trading: orders reserve, match and settle, and whatever happens the money is all there.
 
 mod common;
+mod looks;
 mod market;
 mod sweeps;
 

@@ -353,7 +353,7 @@ fn a_failed_chain_of_imported_events_has_one_result_per_event() {
 fn what_does_not_fit_is_refused_with_a_number_and_the_rest_goes_on() {
     let genesis = Genesis {
         account_count_max: 2,
-        transfer_count_max: 3,
+        transfer_count_max: 4,
         hold_count_max: 1,
         ..small_genesis()
     };
@@ -369,7 +369,8 @@ fn what_does_not_fit_is_refused_with_a_number_and_the_rest_goes_on() {
         transfer(3, 1, 9, 1),
         resolution(4, 1, 0, TransferFlags::VOID_PENDING),
         transfer(5, 1, 2, 1),
-        transfer(5, 0, 0, 1),
+        transfer(6, 1, 2, 1),
+        transfer(6, 0, 0, 1),
         transfer(3, 1, 2, 1),
         transfer_with(1, 1, 2, 1, pending),
     ]);
@@ -378,6 +379,7 @@ fn what_does_not_fit_is_refused_with_a_number_and_the_rest_goes_on() {
         CREATED,
         Status::HoldsFull as u32,
         Status::CreditAccountNotFound as u32,
+        CREATED,
         CREATED,
         full,
         full,

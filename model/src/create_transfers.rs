@@ -9,6 +9,18 @@ use mizan_wire::{
     Account, AccountFlags, CreateTransferStatus as S, Status, Transfer, TransferFlags as F,
 };
 
+/// Reasons that may pass: a late repetition of the transfer must not succeed by surprise.
+const TRANSIENT: [S; 8] = [
+    S::DebitAccountNotFound,
+    S::CreditAccountNotFound,
+    S::PendingTransferNotFound,
+    S::ExceedsCredits,
+    S::ExceedsDebits,
+    S::DebitAccountAlreadyClosed,
+    S::CreditAccountAlreadyClosed,
+    S::AccountHasOpenOrders,
+];
+
 impl Event for Transfer {
     const STATUSES: BatchStatuses = BatchStatuses {
         linked_event_failed: S::LinkedEventFailed as u32,
@@ -39,28 +51,25 @@ impl Event for Transfer {
     }
 
     fn create(&self, ledger: &mut Ledger, number: u64) -> u32 {
+        let free = ledger.free_transfer_places();
         let outcome = check_id(self, ledger).and_then(|()| {
             if has(self, F::POST_PENDING | F::VOID_PENDING) {
-                post_void::post_or_void(self, ledger, number)
-            } else {
-                transfer_or_hold(self, ledger, number)
+                // A hold keeps a place for its end; a spent id would need another one.
+                let outcome = post_void::post_or_void(self, ledger, number);
+                let spends = |status: &S| free == 0 && TRANSIENT.contains(status);
+                return outcome.map_err(|status| match spends(&status) {
+                    true => S::TransfersFull,
+                    false => status,
+                });
             }
+            let places = if has(self, F::PENDING) { 2 } else { 1 };
+            refuse_if(free < places, S::TransfersFull)?;
+            transfer_or_hold(self, ledger, number)
         });
         outcome.err().unwrap_or(S::Created).number()
     }
 
     fn after_failure(&self, ledger: &mut Ledger, status: u32) {
-        // A reason that may pass: a late repetition of the transfer must not succeed by surprise.
-        const TRANSIENT: [S; 8] = [
-            S::DebitAccountNotFound,
-            S::CreditAccountNotFound,
-            S::PendingTransferNotFound,
-            S::ExceedsCredits,
-            S::ExceedsDebits,
-            S::DebitAccountAlreadyClosed,
-            S::CreditAccountAlreadyClosed,
-            S::AccountHasOpenOrders,
-        ];
         if TRANSIENT.iter().any(|transient| transient.number() == status) {
             ledger.burn(self.id);
         }
@@ -84,9 +93,7 @@ fn check_id(t: &Transfer, ledger: &Ledger) -> Result<(), S> {
     if let Some(existing) = ledger.transfer(t.id) {
         return Err(exists::exists(t, existing, ledger));
     }
-    refuse_if(ledger.is_burnt(t.id), S::IdAlreadyFailed)?;
-    let used = ledger.transfer_count() + ledger.burnt_count();
-    refuse_if(used >= ledger.genesis.transfer_count_max, S::TransfersFull)
+    refuse_if(ledger.is_burnt(t.id), S::IdAlreadyFailed)
 }
 
 fn transfer_or_hold(t: &Transfer, ledger: &mut Ledger, number: u64) -> Result<(), S> {

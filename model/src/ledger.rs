@@ -106,6 +106,12 @@ impl Ledger {
         self.open_holds.len() as u64
     }
 
+    /// Places for transfers and spent ids that are left when every open hold keeps one for its end.
+    pub(crate) fn free_transfer_places(&self) -> u64 {
+        let taken = self.transfer_count() + self.burnt_count() + self.open_hold_count();
+        self.genesis.transfer_count_max - taken
+    }
+
     pub(crate) fn is_burnt(&self, id: u128) -> bool {
         self.burnt_ids.contains(&id)
     }

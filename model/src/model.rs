@@ -201,18 +201,40 @@ impl Model {
             _ if header.client == 0 => creates(operation),
             _ => self.plan_write(header, operation, creates(operation)),
         };
+        self.check_time(operation, header, first)?;
         let numbers = match &action {
             Action::Create => u64::from(header.event_count),
-            Action::Trade => u64::from(header.event_count) + self.trading.room(&self.ledger),
             Action::Tick { due } => due.len() as u64,
             _ => 1,
         };
-        let last = first.checked_add(numbers.max(1) - 1).filter(|last| *last <= TIMESTAMP_MAX);
-        let last = last.ok_or(LogError::TimestampOutOfRange {
-            last: self.sequence,
-            clock_reading: header.clock_reading,
-        })?;
-        Ok(Plan { action, first, last })
+        Ok(Plan { action, first, last: first + numbers.max(1) - 1 })
+    }
+
+    /// All numbers that an entry of this kind and size could take at the most must lie before the end of time, whether it
+    /// will take them or not.
+    fn check_time(
+        &self,
+        operation: Operation,
+        header: &RequestHeader,
+        first: u64,
+    ) -> Result<(), LogError> {
+        let events = u64::from(header.event_count);
+        let numbers = match operation {
+            Operation::Tick => {
+                let timed = self.ledger.open_hold_count() + self.trading.expiries().len() as u64;
+                timed.min(TICK_ACTIONS_MAX.into())
+            }
+            _ if operation.is_trading() => events + self.trading.room(&self.ledger),
+            _ => events,
+        };
+        let last = first.checked_add(numbers.max(1) - 1);
+        match last.is_some_and(|last| last <= TIMESTAMP_MAX) {
+            true => Ok(()),
+            false => Err(LogError::TimestampOutOfRange {
+                last: self.sequence,
+                clock_reading: header.clock_reading,
+            }),
+        }
     }
 
     fn plan_digest(&self, sequence: u64, body: &[u8]) -> Result<Action, LogError> {
@@ -474,6 +496,7 @@ impl Model {
             transfer_count: self.ledger.transfer_count(),
             transfer_count_max: self.genesis.transfer_count_max,
             burnt_id_count: self.ledger.burnt_count(),
+            transfer_reserved_count: self.ledger.open_hold_count(),
             hold_count: self.ledger.open_hold_count(),
             hold_count_max: self.genesis.hold_count_max,
             session_count: self.sessions.count(),

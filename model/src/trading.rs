@@ -14,6 +14,7 @@ mod submit;
 use crate::books::ModelBook;
 use crate::ledger::Ledger;
 use crate::trading::order::TradingOrder;
+use mizan_wire::limits::LOOKS_MAX;
 use mizan_wire::orders::{CancelReason, OrderReport, SLOT_NONE};
 use mizan_wire::trading::{
     AmendOrderEvent, CancelOrderEvent, CreateInstrument, ExecutionReport, InstrumentCommand,
@@ -55,6 +56,16 @@ pub(crate) struct Step {
     /// Open orders that mass cancels and ends of sessions have looked at, and ended.
     pub(crate) looked_at: u32,
     pub(crate) swept: u32,
+    /// Levels, orders and instruments that may still be looked at without a trade.
+    pub(crate) looks_left: u64,
+}
+
+impl Step {
+    /// The step of an entry whose first timestamp this is.
+    fn of_entry(sequence: u64, timestamp: u64) -> Self {
+        let (next, looks_left) = (timestamp, u64::from(LOOKS_MAX));
+        Self { sequence, timestamp, next, derived: 0, looked_at: 0, swept: 0, looks_left }
+    }
 }
 
 /// Why something was refused, and which order it is about.
@@ -122,8 +133,7 @@ impl Trading {
         sequence: u64,
         first: u64,
     ) -> (Vec<OrderResult>, u64) {
-        let (timestamp, next) = (first, first);
-        let mut step = Step { sequence, timestamp, next, derived: 0, looked_at: 0, swept: 0 };
+        let mut step = Step::of_entry(sequence, first);
         let mut results = Vec::new();
         for bytes in body.chunks_exact(operation.event_size()) {
             step.timestamp = step.next;
@@ -229,8 +239,7 @@ impl Trading {
         sequence: u64,
         timestamp: u64,
     ) -> u64 {
-        let next = timestamp + 1;
-        let mut step = Step { sequence, timestamp, next, derived: 0, looked_at: 0, swept: 0 };
+        let mut step = Step { next: timestamp + 1, ..Step::of_entry(sequence, timestamp) };
         self.end(ledger, position, CancelReason::Expired, &mut step);
         self.orders[position].timestamp
     }

@@ -156,3 +156,21 @@ pub fn read_genesis(directory: &str, record: &[u8]) -> Result<Genesis, NodeError
     }
     Ok(genesis)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zerocopy::IntoBytes;
+
+    #[test]
+    fn a_log_with_other_semantics_is_refused_by_their_version() {
+        let own =
+            Genesis { semantics_version: mizan_wire::SEMANTICS_VERSION, ..Genesis::default() };
+        assert_eq!(read_genesis("/data", own.as_bytes()).ok(), Some(own));
+        let before = Genesis { semantics_version: 1, ..own };
+        let error = read_genesis("/data", before.as_bytes()).expect_err("version 1 is another one");
+        let text = error.to_string();
+        assert!(text.contains("semantics version 1, this build implements 2"), "{text}");
+        assert!(text.contains("/data"), "{text}");
+    }
+}

@@ -93,9 +93,12 @@ fn run(
 fn missing(coverage: &Coverage) -> Vec<String> {
     let mut missing = Vec::new();
     let is_missing = |number: u32| !coverage.reasons.contains_key(&(number as u16));
+    // Looks are counted by whoever has many books.
     let rejects = OrderReject::PRECEDENCE.iter().filter(|status| is_missing(status.number()));
+    let rejects = rejects.filter(|status| **status != OrderReject::TooManyLooks);
     missing.extend(rejects.map(|status| status.name().to_owned()));
     let reasons = CancelReason::PRECEDENCE.iter().filter(|status| is_missing(status.number()));
+    let reasons = reasons.filter(|status| **status != CancelReason::LooksSpent);
     missing.extend(reasons.map(|status| status.name().to_owned()));
     let kinds = ReportKind::Accepted as u8..=ReportKind::TradingStateSet as u8;
     let kinds = kinds.filter(|kind| !coverage.kinds.contains_key(kind));

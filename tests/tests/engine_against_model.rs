@@ -2,8 +2,10 @@
 //!
 //! `MIZAN_TEST_SEED` repeats a run or begins another one, `MIZAN_TEST_CASES` makes it shorter or longer.
 
+mod extremes;
 mod ledger_cases {
     pub(crate) mod events;
+    mod full_tables;
     pub(crate) mod pair;
     pub(crate) mod plan;
     pub(crate) mod reply;
@@ -201,7 +203,7 @@ fn create(pair: &mut Pair, operation: Operation, body: &[u8], clock: u64) -> u32
 
 #[test]
 fn a_tick_performs_what_one_reply_can_count_and_the_next_one_goes_on() {
-    let wide = Genesis { transfer_count_max: 20_000, hold_count_max: 20_000, ..small_genesis() };
+    let wide = Genesis { transfer_count_max: 40_000, hold_count_max: 20_000, ..small_genesis() };
     let mut pair = pair_with_two_accounts(&wide);
     let holds = transfers(2 * EVENTS_MAX, |id, transfer| {
         transfer.flags = TransferFlags::PENDING;

@@ -194,9 +194,31 @@ const TRANSFERS_FULL: &str = "
     fix id=10                                          -> exists_with_different_debit_account_id
     fix dr=1 cr=2 amount=7 ledger=1 code=1             -> exists
     fix id=11                                          -> id_already_failed
-    fix id=12 flags=post|void dr=0 cr=0 code=0         -> transfers_full
+    fix id=12 flags=post pending_id=99 dr=0 cr=0 code=0 -> transfers_full    # it would spend the id
     fix flags=none                                     -> transfers_full
-    fix dr=1 cr=2 code=1                               -> transfers_full
+    fix pending_id=0 dr=1 cr=2 code=1                  -> transfers_full
+    # The end of a hold has its own place, so what is wrong with it comes before.
+    walk transfer id=12 flags=post|void                -> flags_are_mutually_exclusive
+";
+
+/// A hold needs two places, and its end none.
+const TRANSFERS_NEARLY_FULL: &str = "
+    clock 1000
+    account id=1 ledger=1 code=1                       -> created
+    & id=2 ledger=1 code=1                             -> created
+    & id=6 ledger=1 code=1                             -> created
+    transfer id=10 dr=1 cr=2 amount=7 ledger=1 code=1 flags=pending -> created
+    & id=11 dr=1 cr=6 amount=7 ledger=1 code=1 flags=pending|closing_credit -> created
+    & id=12 dr=1 cr=2 amount=7 ledger=1 code=1 flags=pending -> transfers_full
+    & id=12 dr=1 cr=2 amount=7 ledger=1 code=1         -> created
+    & id=13 dr=1 cr=2 amount=7 ledger=1 code=1         -> transfers_full
+    & id=14 flags=post pending_id=11 amount=max        -> transfers_full    # credit_account_already_closed would spend the id
+    & id=15 flags=post pending_id=99 amount=max        -> transfers_full
+    & id=16 flags=void|linked pending_id=10            -> linked_event_failed
+    & id=17 dr=1 cr=2 amount=7 ledger=1 code=1         -> transfers_full
+    & id=14 flags=void pending_id=11                   -> created
+    & id=15 flags=post pending_id=10 amount=max        -> created
+    & id=18 flags=void pending_id=10                   -> pending_transfer_already_posted
 ";
 
 const POST_AND_VOID: &str = "
@@ -431,6 +453,11 @@ fn transfers_full() -> Reached {
     both(&genesis, TRANSFERS_FULL)
 }
 
+fn transfers_nearly_full() -> Reached {
+    let genesis = Genesis { transfer_count_max: 5, hold_count_max: 3, ..small_genesis() };
+    both(&genesis, TRANSFERS_NEARLY_FULL)
+}
+
 fn post_and_void() -> Reached {
     both(&small_genesis(), POST_AND_VOID)
 }
@@ -465,6 +492,7 @@ fn a_transfer_is_told_the_first_status_that_applies() {
 #[test]
 fn a_transfer_that_does_not_fit_is_told_so_before_anything_else_about_itself() {
     transfers_full();
+    transfers_nearly_full();
 }
 
 #[test]
@@ -499,6 +527,7 @@ fn every_status_of_the_tables_is_reached_by_a_row() {
         accounts_full,
         transfers,
         transfers_full,
+        transfers_nearly_full,
         post_and_void,
         existing_transfers,
         ledgers,

@@ -8,7 +8,7 @@ mod trading_cases {
     pub(crate) mod plan;
 }
 
-use mizan_wire::limits::{EVENTS_MAX, SWEEP_ENDS_MAX};
+use mizan_wire::limits::{EVENTS_MAX, LOOKS_MAX, SWEEP_ENDS_MAX};
 use mizan_wire::orders::{CancelReason, OrderReject};
 use mizan_wire::trading::{InstrumentCommand, MassCancelEvent, OrderStatus, SubmitOrder};
 use mizan_wire::{CREATED, CreateTransferStatus, Status};
@@ -70,10 +70,9 @@ fn missing(coverage: &Coverage) -> Vec<&'static str> {
     // An order that has ended is found before its book is asked.
     let rejects = OrderReject::PRECEDENCE.iter().filter(|status| !met(status.number()));
     let rejects = rejects.filter(|status| !OUT_OF_REACH.contains(status));
+    let rejects = rejects.filter(|status| **status != OrderReject::TooManyLooks);
     missing.extend(rejects.map(|status| status.name()));
-    // Too rare here: a test of the engine and the random cases of books alone have it.
-    let ends =
-        CancelReason::PRECEDENCE.iter().filter(|reason| **reason != CancelReason::LevelsFull);
+    let ends = CancelReason::PRECEDENCE.iter().filter(|reason| !TOO_RARE.contains(reason));
     let ends = ends.filter(|reason| !coverage.reasons.contains_key(&(reason.number() as u16)));
     missing.extend(ends.map(|reason| reason.name()));
     if !met(CreateTransferStatus::AccountHasOpenOrders.number()) {
@@ -85,6 +84,8 @@ fn missing(coverage: &Coverage) -> Vec<&'static str> {
 /// What the engine decides before a book is asked.
 const OUT_OF_REACH: [OrderReject; 3] =
     [OrderReject::OrderUnknown, OrderReject::ExpiryMustBeZero, OrderReject::AlreadyExpired];
+/// What takes more orders than a random case has; tests of their own reach them.
+const TOO_RARE: [CancelReason; 2] = [CancelReason::LevelsFull, CancelReason::LooksSpent];
 
 #[test]
 fn engine_and_model_agree_on_every_reply_balance_order_and_report() {
@@ -139,6 +140,44 @@ fn a_sweep_of_more_orders_than_one_request_ends_goes_on_as_in_the_model() {
         assert_eq!(coverage.unfinished, unfinished);
         assert!(coverage.statuses[&CREATED] > ends);
     }
+}
+
+#[test]
+fn looks_of_fill_or_kill_orders_are_those_of_the_model() {
+    const RESTING: u32 = 200;
+    let plain = |id: u128| SubmitOrder {
+        client_order_id: id,
+        quote_account_id: UNLIMITED,
+        base_account_id: base_account(UNLIMITED),
+        price: 4,
+        quantity: 1,
+        instrument: 1,
+        ..SubmitOrder::default()
+    };
+    let resting: Vec<SubmitOrder> = (1..=u128::from(RESTING)).map(plain).collect();
+    // It looks at the level and at all its owner's orders there, and is killed.
+    let whole =
+        |id: u128| SubmitOrder { side: 1, time_in_force: 4, self_trade: 2, ..plain(10_000 + id) };
+    let dormant = SubmitOrder { kind: 3, stop_price: 4, ..whole(1_000) };
+    let trade = SubmitOrder {
+        quote_account_id: 11,
+        base_account_id: base_account(11),
+        side: 1,
+        time_in_force: 3,
+        ..plain(20_000)
+    };
+    let affordable = LOOKS_MAX / (RESTING + 1);
+    let mut last: Vec<SubmitOrder> = (0..u128::from(affordable)).map(whole).collect();
+    last.extend([trade, whole(2_000), whole(2_001)]);
+    let coverage = &mut Coverage::default();
+    let mut pair = Pair::with_room(1_000).expect("the pair is made");
+    for orders in [resting, vec![dormant], last] {
+        let step = Step { request: Request::Submit(orders), in_session: true };
+        pair.step(&step, coverage).unwrap_or_else(|why| panic!("{why}"));
+    }
+    assert_eq!(coverage.statuses[&OrderReject::TooManyLooks.number()], 2);
+    assert!(coverage.reasons[&(CancelReason::LooksSpent as u16)] > 0);
+    assert!(coverage.filled > 0);
 }
 
 /// Orders of one trader: two of three in the first instrument, every other one for the day.

@@ -20,10 +20,13 @@ pub const CURRENCY_SIZE: usize = 12;
 pub const SCALE_MAX: u8 = 38;
 /// Due actions that one tick performs at the most.
 pub const TICK_ACTIONS_MAX: u32 = EVENTS_MAX;
+/// Price levels and orders that the fill-or-kill orders of one request look at before anything is executed, or
+/// instruments whose state it sets, at the most: about as much work as a full batch of new orders.
+pub const LOOKS_MAX: u32 = 32_768;
 /// Orders that the mass cancels, or the ends of sessions, of one request end at the most.
 pub const SWEEP_ENDS_MAX: u32 = EVENTS_MAX;
-/// Open orders that they look at, at the most: about as much work as a full batch of new orders.
-pub const SWEEP_LOOKS_MAX: u32 = 32_768;
+/// Open orders that they look at, at the most.
+pub const SWEEP_LOOKS_MAX: u32 = LOOKS_MAX;
 /// Timestamps lie in `1..=TIMESTAMP_MAX` (nanoseconds since 1970).
 pub const TIMESTAMP_MAX: u64 = (1 << 63) - 1;
 /// Nanoseconds in a second: timeouts are given in seconds, timestamps in nanoseconds.

@@ -188,8 +188,10 @@ pub struct EngineStatus {
     pub book_level_count_max: u32,
     /// Price levels for which books have taken room.
     pub book_level_count_taken: u32,
+    /// Places among the transfers that are kept free for the ends of open holds.
+    pub transfer_reserved_count: u64,
     /// Zero.
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 7],
 }
 
 impl EngineStatus {
@@ -197,6 +199,14 @@ impl EngineStatus {
     #[must_use]
     pub const fn has_trading(&self) -> bool {
         self.instrument_count_max != 0
+    }
+
+    /// How many places of `transfer_count_max` are taken: by transfers, by spent ids, and by what is reserved for the
+    /// ends of open holds. At the maximum nothing but the end of a hold is executed.
+    #[must_use]
+    pub const fn transfers_taken(&self) -> u64 {
+        let stored = self.transfer_count.saturating_add(self.burnt_id_count);
+        stored.saturating_add(self.transfer_reserved_count)
     }
 }
 

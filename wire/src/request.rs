@@ -4,7 +4,7 @@ use crate::{Operation, checksum, limits::HEADER_SIZE};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The meaning of results: a change in any result of any request is a new version.
-pub const SEMANTICS_VERSION: u32 = 1;
+pub const SEMANTICS_VERSION: u32 = 2;
 
 /// What the ring carries and the journal keeps in front of every request's body.
 #[derive(

@@ -97,7 +97,7 @@ statuses! {
     ExistsWithDifferentCode = 45, "exists_with_different_code", "A transfer with this id exists with another code. Nothing moved: use a new id for a new payment.";
     Exists = 46, "exists", "The same transfer exists already: the repetition is recognised and nothing moved twice. The result carries the original's timestamp.";
     IdAlreadyFailed = 68, "id_already_failed", "A transfer with this id failed before for a reason that may pass (such as a missing account or funds), and its id is spent. Try again with a new id.";
-    TransfersFull = 1103, "transfers_full", "The node holds as many transfers as were fixed at format. Format a larger node; nothing moved.";
+    TransfersFull = 1103, "transfers_full", "The node holds as many transfers as were fixed at format, the reserved places for the ends of open holds included: holds can still be posted and voided. Format a larger node; nothing moved, and the id is not spent.";
     FlagsAreMutuallyExclusive = 7, "flags_are_mutually_exclusive", "Post and void exclude each other, and both exclude pending, balancing and closing.";
     DebitAccountIdMustNotBeZero = 8, "debit_account_id_must_not_be_zero", "The debit account's id is zero.";
     DebitAccountIdMustNotBeIntMax = 9, "debit_account_id_must_not_be_int_max", "The debit account's id is 2^128-1.";

@@ -196,7 +196,11 @@ fn start_scratch(
     let mut limits = FormatOptions {
         journal_io,
         account_count_max: args.accounts.saturating_add(SPARE),
-        transfer_count_max: options.transfers.saturating_add(SPARE),
+        // Holds that stay open have a place reserved for their ends: an eighth of the holds, and the last ones.
+        transfer_count_max: options
+            .transfers
+            .saturating_add(SPARE)
+            .saturating_add(if args.mix.two_phase == 0 { 0 } else { options.transfers / 4 }),
         // Of two batches that belong together one has holds.
         hold_count_max: if args.mix.two_phase == 0 { SPARE } else { options.transfers + SPARE },
         session_count_max: args.clients.saturating_add(16),

@@ -52,7 +52,7 @@ impl TradedRange {
 }
 
 impl Book {
-    /// An empty book, open for trading, at time 0. Reserves and touches all its memory: about 160 bytes per order and
+    /// An empty book, open for trading, at time 0. Reserves and touches all its memory: about 176 bytes per order and
     /// 104 per level.
     ///
     /// # Errors

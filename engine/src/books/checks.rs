@@ -2,7 +2,6 @@
 
 use crate::books::book::Book;
 use crate::books::levels::Ladder;
-use crate::books::limits::BUDGET_NONE;
 use crate::books::order::Order;
 use mizan_wire::orders::{
     AmendOrder, NewOrder, OrderKind, OrderReject, Side, TimeInForce, TradingState,
@@ -22,7 +21,8 @@ const fn is_multiple(number: u64, step: u64) -> bool {
 }
 
 impl Book {
-    /// Everything that can be wrong with a new order.
+    /// Everything that can be wrong with a new order, apart from a fill-or-kill that looks at too much
+    /// ([`Book::decide`]).
     #[inline]
     pub(crate) fn check_new(&self, new: &NewOrder) -> Checked {
         self.check_open()?;
@@ -154,6 +154,6 @@ pub(crate) const fn home(
 
 /// The bound that a new order's budget means.
 #[inline]
-pub(crate) const fn budget_of(new: &NewOrder) -> u128 {
-    if new.budget == 0 { BUDGET_NONE } else { new.budget }
+pub(crate) const fn budget_of(new: &NewOrder) -> Option<u128> {
+    if new.budget == 0 { None } else { Some(new.budget) }
 }

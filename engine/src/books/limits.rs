@@ -2,8 +2,6 @@
 
 /// Stands for "no order" and "no level" in links; counts stay below it (`BookRules::check`).
 pub(crate) const NONE: u32 = u32::MAX;
-/// Stands for "no bound" in what a taker may spend.
-pub(crate) const BUDGET_NONE: u128 = u128::MAX;
 /// Rungs of a chunk of a ladder.
 pub(crate) const CHUNK_RUNGS: usize = 32;
 /// Keys that share a cache line.

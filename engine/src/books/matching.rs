@@ -1,12 +1,12 @@
 //! Matching: a taker against the other side, best level first, and what becomes of its rest.
 //!
-//! What is absent: checks (they come before), and the trade with oneself (`self_trade`).
+//! What is absent: checks (they come before), the decision whether a fill-or-kill fills (`whole`), and the trade with
+//! oneself (`self_trade`).
 
 use crate::books::ReportSink;
 use crate::books::book::Book;
-use crate::books::ladder::Rung;
 use crate::books::levels::{Ladder, Level};
-use crate::books::limits::{BUDGET_NONE, NONE};
+use crate::books::limits::NONE;
 use crate::books::order::{Order, OrderTerms};
 use crate::heap::Due;
 use mizan_wire::orders::{
@@ -21,8 +21,8 @@ pub(crate) struct Taker {
     pub(crate) slot: u32,
     /// The worst price at which it trades.
     pub(crate) limit: u64,
-    /// What it may still spend, in ticks times lots.
-    pub(crate) budget: u128,
+    /// What it may still spend, in ticks times lots, if that is bounded.
+    pub(crate) budget: Option<u128>,
     /// Why it does not go on, if it does not.
     pub(crate) stopped: Option<CancelReason>,
 }
@@ -46,14 +46,21 @@ impl Book {
         }
     }
 
-    /// Executes a taker: its trades, then the end or the rest of it.
+    /// Executes a taker that was accepted before: its trades, then the end or the rest of it.
     pub(crate) fn take<S: ReportSink>(&mut self, mut taker: Taker, sink: &mut S) {
-        let is_whole = taker.order.time_in_force == TimeInForce::FillOrKill;
-        if is_whole && !self.can_fill(&taker) {
-            taker.stopped = Some(CancelReason::FillOrKill);
-        } else {
-            self.sweep(&mut taker, sink);
+        if taker.order.time_in_force == TimeInForce::FillOrKill {
+            taker.stopped = match self.can_fill(&taker, &mut || sink.look()) {
+                Some(true) => None,
+                Some(false) => Some(CancelReason::FillOrKill),
+                None => Some(CancelReason::LooksSpent),
+            };
         }
+        self.take_decided(taker, sink);
+    }
+
+    /// As [`Book::take`], for a taker that does not fill as a whole or not at all, or of which that was decided.
+    pub(crate) fn take_decided<S: ReportSink>(&mut self, mut taker: Taker, sink: &mut S) {
+        self.sweep(&mut taker, sink);
         self.settle_rest(&taker, sink);
     }
 
@@ -79,13 +86,13 @@ impl Book {
                 self.prevent_self_trade(taker, slot, sink);
             } else {
                 let mut quantity = maker.open.min(taker.order.open);
-                if taker.budget != BUDGET_NONE {
-                    quantity = quantity.min(self.affordable(taker.budget, price));
+                if let Some(budget) = &mut taker.budget {
+                    quantity = quantity.min(self.affordable(*budget, price));
                     if quantity == 0 {
                         taker.stopped = Some(CancelReason::BudgetSpent);
                         return;
                     }
-                    taker.budget -= u128::from(price) * u128::from(quantity);
+                    *budget -= u128::from(price) * u128::from(quantity);
                 }
                 self.trade(taker, slot, level, price, quantity, sink);
             }
@@ -147,51 +154,6 @@ impl Book {
         lots - lots % self.rules.quantity_step_lots
     }
 
-    /// Whether the other side fills the whole order within limit, budget and self-trade mode. Agrees with what
-    /// `sweep` would do; looks at orders one by one unless all may trade.
-    fn can_fill(&self, taker: &Taker) -> bool {
-        let ladder = Ladder::of(taker.order.side.opposite());
-        let limit_key = ladder.key(taker.limit);
-        let self_trade = taker.order.marks.self_trade();
-        let (mut wanted, mut budget) = (taker.order.open, taker.budget);
-        for Rung { key, level } in self.levels.rungs(ladder) {
-            if key < limit_key {
-                break;
-            }
-            let level = &self.levels.slab[level as usize];
-            if self_trade == SelfTrade::Allow && budget == BUDGET_NONE {
-                if level.quantity >= wanted {
-                    return true;
-                }
-                wanted -= level.quantity;
-                continue;
-            }
-            let mut slot = level.head;
-            while slot != NONE {
-                let maker = &self.orders.places[slot as usize];
-                slot = maker.next;
-                if maker.owner == taker.order.owner && self_trade != SelfTrade::Allow {
-                    match self_trade {
-                        SelfTrade::CancelOldest => continue,
-                        // The others end the taker, or take lots from it that are not filled.
-                        _ => return false,
-                    }
-                }
-                let quantity = maker.open.min(wanted);
-                if budget != BUDGET_NONE {
-                    let cost = u128::from(level.price) * u128::from(quantity);
-                    let Some(left) = budget.checked_sub(cost) else { return false };
-                    budget = left;
-                }
-                wanted -= quantity;
-                if wanted == 0 {
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
     /// What is left of a taker rests, or ends.
     fn settle_rest<S: ReportSink>(&mut self, taker: &Taker, sink: &mut S) {
         let order = &taker.order;
@@ -235,7 +197,7 @@ impl Book {
         // A taker's terms are a copy, and the queue of due times may have moved the order meanwhile.
         let position = if is_queued { self.orders.terms(slot).position } else { NONE };
         self.orders.places[slot as usize] = order;
-        if is_timed || terms.cancelled != 0 || terms.budget != BUDGET_NONE {
+        if is_timed || terms.cancelled != 0 || terms.budget.is_some() {
             self.orders.set_terms(slot, OrderTerms { position, ..terms });
         }
         if is_timed && !is_queued {

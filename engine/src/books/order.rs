@@ -5,7 +5,7 @@
 //!
 //! What is absent: the queues that orders stand in (see `queue`); the slab only keeps their links.
 
-use crate::books::limits::{BUDGET_NONE, NONE};
+use crate::books::limits::NONE;
 use crate::heap::Positions;
 use mizan_memory::reserve_touched;
 use mizan_wire::orders::{NewOrder, OrderHandle, OrderKind, SelfTrade, Side, TimeInForce};
@@ -77,8 +77,8 @@ impl Marks {
 /// What only some orders have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OrderTerms {
-    /// What a dormant stop order may spend once it is triggered.
-    pub(crate) budget: u128,
+    /// What a dormant stop order may spend once it is triggered, if anything but its price bounds that.
+    pub(crate) budget: Option<u128>,
     /// When it ends; 0 for never.
     pub(crate) expires_ns: u64,
     /// Lots that it lost to its owner's other orders while it stayed open.
@@ -89,7 +89,7 @@ pub(crate) struct OrderTerms {
 
 impl OrderTerms {
     pub(crate) const NONE: Self =
-        Self { budget: BUDGET_NONE, expires_ns: 0, cancelled: 0, position: NONE };
+        Self { budget: None, expires_ns: 0, cancelled: 0, position: NONE };
 }
 
 impl Order {
@@ -146,7 +146,7 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    /// Reserves and touches room for `count_max` orders: 116 bytes each.
+    /// Reserves and touches room for `count_max` orders: 132 bytes each.
     pub(crate) fn new(count_max: usize) -> Self {
         Self {
             places: reserve_touched(count_max),

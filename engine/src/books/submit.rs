@@ -5,7 +5,7 @@ use crate::books::book::Book;
 use crate::books::checks::budget_of;
 use crate::books::levels::Ladder;
 use crate::books::limits::NONE;
-use crate::books::matching::about;
+use crate::books::matching::{Taker, about};
 use crate::books::order::{Order, OrderTerms};
 use mizan_wire::orders::{NewOrder, OrderReport, ReportKind};
 
@@ -14,14 +14,18 @@ impl Book {
     /// trades trigger.
     ///
     /// Reports one `Accepted`, `Dormant` or `Rejected`; then whatever follows. Cost: O(1) per trade, and the search of
-    /// one level for an order that rests.
+    /// one level for an order that rests; a fill-or-kill looks at levels and orders first, as far as its sink lets it.
     #[inline]
     pub fn submit<S: ReportSink>(&mut self, new: &NewOrder, sink: &mut S) {
-        if let Err(reason) = self.check_new(new) {
-            let report = OrderReport::rejected(reason, 0, new.owner, new.tag);
-            sink.report(&OrderReport { side: new.side as u8, ..report });
-            return;
-        }
+        let decided = self.check_new(new).and_then(|()| self.decide(new, &mut || sink.look()));
+        let stopped = match decided {
+            Ok(stopped) => stopped,
+            Err(reason) => {
+                let report = OrderReport::rejected(reason, 0, new.owner, new.tag);
+                sink.report(&OrderReport { side: new.side as u8, ..report });
+                return;
+            }
+        };
         self.number_last += 1;
         let order = Order::new(new, self.number_last);
         let rests = new.kind.has_limit() && new.time_in_force.can_rest();
@@ -36,8 +40,8 @@ impl Book {
         } else {
             let slot = if rests { self.orders.take_place() } else { NONE };
             sink.report(&about(&order, slot, ReportKind::Accepted, order.open, order.open, 0));
-            let terms = terms_of(new);
-            self.take(self.taker(order, terms, slot), sink);
+            let taker = self.taker(order, terms_of(new), slot);
+            self.take_decided(Taker { stopped, ..taker }, sink);
             self.run_triggers(sink);
         }
     }
@@ -53,6 +57,6 @@ impl Book {
     }
 }
 
-fn terms_of(new: &NewOrder) -> OrderTerms {
+pub(crate) fn terms_of(new: &NewOrder) -> OrderTerms {
     OrderTerms { budget: budget_of(new), expires_ns: new.expires_ns, ..OrderTerms::NONE }
 }

@@ -185,6 +185,8 @@ impl Trading {
             }
         };
         let count = places.len() as u64;
+        let may_look = step.numbers.look(places.len() as u32);
+        refuse_if(!may_look, OrderReject::TooManyLooks)?;
         for index in places {
             let place = self.sorted[index].1 as usize;
             self.settle(place, step, |book, sink| book.set_trading_state(state, sink))

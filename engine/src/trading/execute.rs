@@ -35,7 +35,7 @@ impl Trading {
     ) -> u64 {
         self.results.clear();
         self.sweep_room = SweepRoom::WHOLE;
-        let mut numbers = Numbers { sequence: ledger.sequence, next: first, derived: 0 };
+        let mut numbers = Numbers::of_entry(ledger.sequence, first);
         match operation {
             Operation::SubmitOrders => self.submit_all(ledger, body, session, &mut numbers),
             Operation::AmendOrders => {
@@ -220,7 +220,7 @@ impl Trading {
     /// Performs what is due at `first`, holds and orders together, in the order of due time and timestamp.
     pub(crate) fn tick(&mut self, ledger: &mut LedgerState, first: u64, released: &mut Vec<u64>) {
         released.clear();
-        let mut numbers = Numbers { sequence: ledger.sequence, next: first, derived: 0 };
+        let mut numbers = Numbers::of_entry(ledger.sequence, first);
         while released.len() < TICK_ACTIONS_MAX as usize {
             let hold = ledger.holds.first_due().map(|(expires_ns, slot)| {
                 (expires_ns, ledger.transfers.records[slot as usize].timestamp, slot)

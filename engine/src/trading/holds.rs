@@ -9,7 +9,7 @@ use crate::ledger::LedgerState;
 use crate::trading::fees::{exact, rounded};
 use crate::trading::instruments::Instrument;
 use crate::trading::limits::AMOUNT_MAX;
-use crate::trading::order::{BUDGET_NONE, Order};
+use crate::trading::order::Order;
 use mizan_wire::AccountFlags;
 use mizan_wire::orders::Side;
 
@@ -26,8 +26,8 @@ impl Instrument {
             return (amount <= AMOUNT_MAX).then_some(amount);
         }
         let bound = match order.budget {
-            BUDGET_NONE => u128::from(order.price_bound) * u128::from(order.open),
-            budget => budget,
+            None => u128::from(order.price_bound) * u128::from(order.open),
+            Some(budget) => budget,
         };
         let money = bound.checked_mul(record.quote_per_tick_lot.into())?;
         if money > AMOUNT_MAX {

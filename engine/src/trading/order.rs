@@ -16,8 +16,6 @@ use mizan_wire::trading::OrderState;
 
 /// Places of orders are asked for so many orders ahead.
 const PUSHES_AHEAD: usize = 4;
-/// The bound of an order that has no budget.
-pub(crate) const BUDGET_NONE: u128 = u128::MAX;
 
 /// What is remembered of an order. What entry, trades and cancel need is in its first two cache lines.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +51,8 @@ pub(crate) struct Order {
     pub(crate) time_in_force: TimeInForce,
     /// Whether the flat fee has been paid.
     pub(crate) paid_flat: bool,
-    /// Ticks times lots that it may still spend; `BUDGET_NONE` if its price bounds it.
-    pub(crate) budget: u128,
+    /// Ticks times lots that it may still spend, unless its price bounds it.
+    pub(crate) budget: Option<u128>,
     /// Its fees so far in units of 1/10,000, flat fees apart.
     pub(crate) fee_exact: i128,
     /// Its fees so far.
@@ -83,7 +81,7 @@ impl Order {
             client_order_id,
             held: 0,
             notional: 0,
-            budget: BUDGET_NONE,
+            budget: None,
             fee_exact: 0,
             fee: 0,
             price: 0,

@@ -5,7 +5,7 @@ use crate::output::Output;
 use crate::trading::order::Order;
 use crate::trading::state::Trading;
 use mizan_wire::Operation;
-use mizan_wire::limits::BODY_SIZE_MAX;
+use mizan_wire::limits::{BODY_SIZE_MAX, LOOKS_MAX};
 use mizan_wire::orders::Side;
 use mizan_wire::trading::{
     CreateInstrument, DepthQuery, DepthRecord, ExecutionKind, ExecutionReport, OpenOrdersQuery,
@@ -25,6 +25,12 @@ fn event<E: FromBytes>(body: &[u8]) -> E {
 
 fn find(ledger: &LedgerState, id: u128) -> Option<u32> {
     ledger.accounts.find(id, ledger.accounts.table.hash(id))
+}
+
+/// Ends a reply that is not complete: the number is that of the last order that was looked at, and the state is none.
+fn push_unfinished(next_index: u32, output: &mut Output) {
+    let order_number = u64::from(next_index);
+    output.push(OrderView { order_number, ..OrderView::default() }.as_bytes());
 }
 
 impl Trading {
@@ -64,19 +70,60 @@ impl Trading {
     }
 
     fn read_open(&self, ledger: &LedgerState, query: &OpenOrdersQuery, output: &mut Output) {
-        let trader =
-            find(ledger, query.account_id).and_then(|slot| self.desk.traders.get(slot as usize));
-        let Some(trader) = trader else { return };
-        let is_meant = |index: &u32| {
-            let order = self.desk.orders.get(*index);
-            let id = self.instruments[order.instrument as usize].record.id;
-            u64::from(*index) + 1 > query.after_order_number
-                && (query.instrument == 0 || query.instrument == id)
+        let slot = find(ledger, query.account_id);
+        let Some(slot) = slot.filter(|slot| (*slot as usize) < self.desk.traders.len()) else {
+            return;
         };
-        let meant = self.desk.orders.listed(trader.open).filter(is_meant);
-        for index in meant.take(count_max(query.limit, size_of::<OrderView>())) {
-            output.push(self.view(ledger, index).as_bytes());
+        let mut looks = LOOKS_MAX;
+        let mut count_left = count_max(query.limit, size_of::<OrderView>());
+        let mut next = match self.first_open(slot, query.after_order_number, &mut looks) {
+            Ok(first) => first,
+            Err(looked_at) => return push_unfinished(looked_at, output),
+        };
+        while let Some(index) = next {
+            if count_left == 0 {
+                return;
+            }
+            if looks == 0 {
+                return push_unfinished(index, output);
+            }
+            looks -= 1;
+            let order = self.desk.orders.get(index);
+            let id = self.instruments[order.instrument as usize].record.id;
+            if query.instrument == 0 || query.instrument == id {
+                output.push(self.view(ledger, index).as_bytes());
+                count_left -= 1;
+            }
+            next = self.desk.orders.listed_after(index);
         }
+    }
+
+    /// The first open order of an account after a number.
+    ///
+    /// # Errors
+    /// The looks are spent: the index of the order that would have been looked at next.
+    fn first_open(&self, slot: u32, after: u64, looks: &mut u32) -> Result<Option<u32>, u32> {
+        let orders = &self.desk.orders;
+        if after == 0 {
+            return Ok(orders.listed(self.desk.traders[slot as usize].open).next());
+        }
+        let Some(before) = orders.numbered(after) else { return Ok(None) };
+        if before.is_open() && before.quote_slot == slot {
+            return Ok(orders.listed_after(after as u32 - 1));
+        }
+        // That order has ended, or is another account's: no list leads on.
+        let mut next = orders.open.next(after as u32);
+        while let Some(index) = next {
+            if orders.get(index).quote_slot == slot {
+                return Ok(Some(index));
+            }
+            if *looks == 0 {
+                return Err(index);
+            }
+            *looks -= 1;
+            next = orders.open.next(index + 1);
+        }
+        Ok(None)
     }
 
     fn read_reports(&self, ledger: &LedgerState, query: &ReportsQuery, output: &mut Output) {
@@ -92,12 +139,12 @@ impl Trading {
             }
             .as_bytes(),
         );
-        let mut found = Vec::new();
-        self.desk.reports.collect(trader, query.from_number, &mut found);
         // The head takes one place.
         let size = size_of::<ExecutionReport>();
         let count = count_max(query.limit, size).min(BODY_SIZE_MAX / size - 1);
-        for report in found.iter().rev().take(count) {
+        let mut found = Vec::new();
+        self.desk.reports.collect(trader, query.from_number, count, &mut found);
+        for report in found.iter().rev() {
             let order = self.desk.orders.get(report.order);
             let record = ExecutionReport {
                 client_order_id: order.client_order_id,

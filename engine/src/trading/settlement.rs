@@ -9,10 +9,10 @@ use crate::ledger::LedgerState;
 use crate::resolved::PendingState;
 use crate::trading::fees::{exact, growth};
 use crate::trading::instruments::Instrument;
-use crate::trading::order::BUDGET_NONE;
 use crate::trading::reports::Report;
 use crate::trading::state::Desk;
 use crate::transfers::StoredTransfer;
+use mizan_wire::limits::LOOKS_MAX;
 use mizan_wire::orders::{CancelReason, OrderReject, OrderReport, ReportKind, SLOT_NONE, Side};
 use mizan_wire::trading::{DerivedTransfer, ExecutionKind, OrderState};
 
@@ -27,9 +27,26 @@ pub(crate) struct Numbers {
     pub(crate) next: u64,
     /// Transfers derived so far.
     pub(crate) derived: u32,
+    /// What the entry may still look at without trading with it: levels, orders, instruments.
+    pub(crate) looks: u32,
 }
 
 impl Numbers {
+    /// Those of an entry whose first timestamp is `first`.
+    pub(crate) const fn of_entry(sequence: u64, first: u64) -> Self {
+        Self { sequence, next: first, derived: 0, looks: LOOKS_MAX }
+    }
+
+    /// Takes some of the looks that are left, or none if they are too few.
+    #[inline]
+    pub(crate) const fn look(&mut self, count: u32) -> bool {
+        let is_enough = count <= self.looks;
+        if is_enough {
+            self.looks -= count;
+        }
+        is_enough
+    }
+
     /// The next timestamp.
     #[inline]
     pub(crate) const fn take(&mut self) -> u64 {
@@ -77,6 +94,11 @@ impl ReportSink for Settlement<'_> {
         } else {
             self.report_other(report);
         }
+    }
+
+    #[inline]
+    fn look(&mut self) -> bool {
+        self.numbers.look(1)
     }
 }
 
@@ -225,8 +247,8 @@ impl Settlement<'_> {
         order.filled += report.quantity;
         order.open -= report.quantity;
         order.notional += notional;
-        if order.budget != BUDGET_NONE {
-            order.budget -= notional;
+        if let Some(budget) = &mut order.budget {
+            *budget -= notional;
         }
         let rate = if party.is_taker { terms.taker_fee_bps } else { terms.maker_fee_bps };
         let mut fee = 0;
@@ -338,6 +360,7 @@ impl Settlement<'_> {
             open: order.open,
             filled: order.filled,
             previous: 0,
+            skip: 0,
             order: report.tag,
             trader: order.quote_slot,
             reason: report.reason,

@@ -3,11 +3,11 @@
 use crate::ledger::LedgerState;
 use crate::refusal::refuse_if;
 use crate::trading::limits::{INSTRUMENT_MARK, LEGS_PER_FILL, NONE};
-use crate::trading::order::{BUDGET_NONE, Order};
+use crate::trading::order::Order;
 use crate::trading::settlement::{Numbers, Settlement};
 use crate::trading::state::Trading;
 use mizan_wire::AccountFlags;
-use mizan_wire::orders::{NewOrder, OrderKind, Side, TimeInForce};
+use mizan_wire::orders::{NewOrder, OrderKind, OrderReject, Side, TimeInForce};
 use mizan_wire::trading::{
     OrderFlags, OrderStatus, SubmitOrder, decode_kind, decode_self_trade, decode_side,
     decode_time_in_force,
@@ -26,6 +26,12 @@ pub(crate) struct Refused {
 impl From<OrderStatus> for Refused {
     fn from(status: OrderStatus) -> Self {
         Self { status: status.number(), order: NONE }
+    }
+}
+
+impl From<OrderReject> for Refused {
+    fn from(reject: OrderReject) -> Self {
+        Self { status: reject.number(), order: NONE }
     }
 }
 
@@ -74,6 +80,7 @@ impl Trading {
         let budget = if event.budget == 0 { 0 } else { event.budget / unit };
         refuse_if(event.budget != 0 && budget == 0, Status::BudgetTooSmall)?;
         refuse_if(self.desk.orders.is_full(), Status::OrdersFull)?;
+        let is_whole = words.time_in_force == TimeInForce::FillOrKill && !words.kind.is_dormant();
         let new = NewOrder {
             budget,
             price: event.price,
@@ -90,6 +97,10 @@ impl Trading {
                 other => other,
             },
             self_trade: match words.self_trade {
+                // It cannot meet itself, so that sums of levels decide.
+                _ if is_whole && !self.desk.traders[quote_slot as usize].has_open() => {
+                    SelfTrade::Allow
+                }
                 SelfTrade::Allow => decode_self_trade(instrument.record.self_trade)
                     .expect("invariant: an instrument's mode was checked"),
                 named => named,
@@ -103,7 +114,7 @@ impl Trading {
             if is_timed { event.expires_ns > timestamp } else { event.expires_ns == 0 };
         refuse_if(!may_expire, Status::AlreadyExpired)?;
         let order = Order {
-            budget: if budget == 0 { BUDGET_NONE } else { budget },
+            budget: (budget != 0).then_some(budget),
             price: event.price,
             price_bound: self.price_bound(place, &new),
             stop_price: event.stop_price,
@@ -122,7 +133,7 @@ impl Trading {
         };
         if let Err(status) = self.check_funds(ledger, place, &order) {
             // What the book refuses comes first.
-            let earlier = self.books[place].check_new(&new).err();
+            let earlier = self.books[place].refuses_new(&new, &mut || numbers.look(1));
             let status = earlier.map_or(status.number(), |reject| reject.number());
             return Err(Refused { status, order: NONE });
         }

@@ -67,6 +67,8 @@ pub struct ModelBook {
     pub(crate) trades: Vec<u64>,
     /// How many of them were compared with stop prices.
     pub(crate) trades_compared: usize,
+    /// Levels and orders that fill-or-kill orders may still look at; no bound by itself.
+    pub(crate) looks_left: Option<u64>,
 }
 
 impl ModelBook {
@@ -84,6 +86,7 @@ impl ModelBook {
             priority_last: 0,
             trades: Vec::new(),
             trades_compared: 0,
+            looks_left: None,
         }
     }
 

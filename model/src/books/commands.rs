@@ -34,6 +34,12 @@ impl ModelBook {
             reports.push(OrderReport { side: new.side as u8, ..report });
             return;
         }
+        if !self.may_look_for(new) {
+            let reason = OrderReject::TooManyLooks;
+            let report = OrderReport::rejected(reason, 0, new.owner, new.tag);
+            reports.push(OrderReport { side: new.side as u8, ..report });
+            return;
+        }
         self.number_last += 1;
         let order = ModelOrder {
             number: self.number_last,

@@ -44,6 +44,64 @@ impl ModelBook {
         reports.push(order.ended(reason));
     }
 
+    /// Counts what a fill-or-kill looks at before it is executed; says no, and leaves nothing, if that is too much. An
+    /// order that is dormant, or no fill-or-kill, looks at nothing.
+    pub(crate) fn may_look_for(&mut self, terms: &NewOrder) -> bool {
+        let is_dormant = matches!(terms.kind, OrderKind::Stop | OrderKind::StopLimit);
+        let Some(left) = self.looks_left else { return true };
+        if terms.time_in_force != TimeInForce::FillOrKill || is_dormant {
+            return true;
+        }
+        let looks = self.looks_for(terms);
+        self.looks_left = Some(left.saturating_sub(looks));
+        looks <= left
+    }
+
+    /// First the levels, up to the one that would fill the order or the one that it cannot pay for. If they would fill
+    /// it and it may meet its owner, then the orders, up to the one that decides.
+    fn looks_for(&self, terms: &NewOrder) -> u64 {
+        let limit = self.worst_price(terms);
+        let is_within = |order: &&ModelOrder| match terms.side {
+            Side::Buy => order.terms.price <= limit,
+            Side::Sell => order.terms.price >= limit,
+        };
+        let makers: Vec<&ModelOrder> =
+            self.resting(terms.side.opposite()).iter().take_while(is_within).collect();
+        let (mut looks, mut lots, mut spent) = (0, 0u64, 0u128);
+        let pays_for = |spent: u128| terms.budget == 0 || spent <= terms.budget;
+        for level in makers.chunk_by(|one, next| one.terms.price == next.terms.price) {
+            looks += 1;
+            let open: u64 = level.iter().map(|maker| maker.open()).sum();
+            let wanted = open.min(terms.quantity - lots);
+            lots += wanted;
+            spent += u128::from(level[0].terms.price) * u128::from(wanted);
+            if lots == terms.quantity || !pays_for(spent) {
+                break;
+            }
+        }
+        let is_possible = lots == terms.quantity && pays_for(spent);
+        if !is_possible || terms.self_trade == SelfTrade::Allow {
+            return looks;
+        }
+        let (mut lots, mut spent) = (0, 0);
+        for maker in makers {
+            looks += 1;
+            if maker.terms.owner == terms.owner {
+                match terms.self_trade {
+                    SelfTrade::CancelOldest => continue,
+                    _ => break,
+                }
+            }
+            let wanted = maker.open().min(terms.quantity - lots);
+            lots += wanted;
+            spent += u128::from(maker.terms.price) * u128::from(wanted);
+            if lots == terms.quantity || !pays_for(spent) {
+                break;
+            }
+        }
+        looks
+    }
+
     fn walk(&mut self, taker: &mut ModelOrder, reports: &mut Vec<OrderReport>) -> End {
         let NewOrder { owner, side, self_trade, budget, .. } = taker.terms;
         let limit = self.worst_price(&taker.terms);
@@ -158,7 +216,11 @@ impl ModelBook {
                 _ => OrderKind::Market,
             };
             order.terms.stop_price = 0;
-            self.execute(order, reports);
+            if self.may_look_for(&order.terms) {
+                self.execute(order, reports);
+            } else {
+                reports.push(order.ended(CancelReason::LooksSpent));
+            }
             let numbers = self.newly_reached();
             self.wake(numbers, &mut queue, reports);
         }

@@ -7,8 +7,8 @@ use crate::trading::{Done, Refused, Step, Trading, refuse_if};
 use mizan_wire::Status;
 use mizan_wire::limits::{SWEEP_ENDS_MAX, SWEEP_LOOKS_MAX};
 use mizan_wire::orders::{
-    AmendOrder, BookCommand, CancelOrder, CancelReason, OrderHandle, OrderKind, OrderReport,
-    ReportKind, SLOT_NONE, TimeInForce,
+    AmendOrder, BookCommand, CancelOrder, CancelReason, OrderHandle, OrderKind, OrderReject,
+    OrderReport, ReportKind, SLOT_NONE, TimeInForce,
 };
 use mizan_wire::trading::{
     AmendOrderEvent, CancelOrderEvent, InstrumentCommand, MassCancelEvent, OrderState,
@@ -57,6 +57,7 @@ impl Trading {
         let (owner, handle) = self.handle(ledger, &order);
         let AmendOrderEvent { price, stop_price, quantity, .. } = *event;
         let mut after = self.markets[&instrument].book.clone();
+        after.looks_left = Some(step.looks_left);
         let amend = AmendOrder { handle, owner, price, stop_price, quantity };
         let reports = after.apply(&BookCommand::Amend(amend));
         refuse_rejected(&reports, position)?;
@@ -82,7 +83,7 @@ impl Trading {
                 return Err(about(S::TransfersFull, position));
             }
         }
-        self.set_book(instrument, after);
+        self.set_book(instrument, after, step);
         self.settle(ledger, instrument, &reports, step);
         Ok(position)
     }
@@ -193,6 +194,8 @@ impl Trading {
         refuse_if(is_used, S::ReservedField)?;
         let state = decode_trading_state(event.state).ok_or(S::CodeUnknown)?;
         let instruments = self.named(event.instrument)?;
+        refuse_if(instruments.len() as u64 > step.looks_left, OrderReject::TooManyLooks)?;
+        step.looks_left -= instruments.len() as u64;
         for id in &instruments {
             let reports = self.book(*id).apply(&BookCommand::SetTradingState(state));
             self.settle(ledger, *id, &reports, step);

@@ -2,9 +2,10 @@
 
 use crate::ledger::Ledger;
 use crate::reply::ModelReply;
+use crate::trading::order::TradingOrder;
 use crate::trading::{Trading, read};
 use mizan_wire::Operation;
-use mizan_wire::limits::BODY_SIZE_MAX;
+use mizan_wire::limits::{BODY_SIZE_MAX, LOOKS_MAX};
 use mizan_wire::orders::Side;
 use mizan_wire::trading::{
     CreateInstrument, DepthQuery, DepthRecord, ExecutionReport, OpenOrdersQuery, OrderKey,
@@ -43,7 +44,12 @@ impl Trading {
                 }
                 reply.with_records(&views)
             }
-            Operation::GetOpenOrders => reply.with_records(&self.open_orders(&read(body))),
+            Operation::GetOpenOrders => {
+                let query: OpenOrdersQuery = read(body);
+                let is_known = ledger.account(query.account_id).is_some();
+                let views = if is_known { self.open_orders(&query) } else { Vec::new() };
+                reply.with_records(&views)
+            }
             Operation::GetExecutionReports => {
                 reply.with_records(&self.execution_reports(ledger, &read(body)))
             }
@@ -51,17 +57,36 @@ impl Trading {
         }
     }
 
+    /// The account's open orders after a number. Looks are bounded: at the account's own, and before the first of them at
+    /// everybody's, unless the number is that of an open order of the account.
     fn open_orders(&self, query: &OpenOrdersQuery) -> Vec<OrderView> {
-        let positions = 0..self.orders.len();
-        let is_meant = |position: &usize| {
-            let order = &self.orders[*position];
-            order.is_open()
-                && order.quote_account == query.account_id
-                && *position as u64 >= query.after_order_number
-                && (query.instrument == 0 || query.instrument == order.event.instrument)
-        };
-        let views = positions.filter(is_meant).map(|position| self.view(position));
-        views.take(limit(query.limit, size_of::<OrderView>())).collect()
+        let count_max = limit(query.limit, size_of::<OrderView>());
+        let is_own = |position: usize| self.orders[position].quote_account == query.account_id;
+        let after = query.after_order_number;
+        let mut is_found = after == 0
+            || self.orders.get(after as usize - 1).is_some_and(TradingOrder::is_open)
+                && is_own(after as usize - 1);
+        let (mut views, mut looks) = (Vec::new(), 0);
+        for position in (0..self.orders.len()).filter(|position| *position as u64 >= after) {
+            if !self.orders[position].is_open() || (is_found && !is_own(position)) {
+                continue;
+            }
+            if views.len() == count_max {
+                break;
+            }
+            if looks == LOOKS_MAX {
+                let order_number = position as u64;
+                views.push(OrderView { order_number, ..OrderView::default() });
+                break;
+            }
+            looks += 1;
+            is_found |= is_own(position);
+            let instrument = self.orders[position].event.instrument;
+            if is_own(position) && [0, instrument].contains(&query.instrument) {
+                views.push(self.view(position));
+            }
+        }
+        views
     }
 
     fn execution_reports(&self, ledger: &Ledger, query: &ReportsQuery) -> Vec<ExecutionReport> {

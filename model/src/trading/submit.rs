@@ -5,7 +5,7 @@ use crate::ledger::Ledger;
 use crate::trading::order::TradingOrder;
 use crate::trading::{Refused, Step, Trading, refuse_if};
 use mizan_wire::orders::{
-    BookCommand, NewOrder, OrderKind, ReportKind, SelfTrade, Side, TimeInForce,
+    BookCommand, NewOrder, OrderKind, OrderReject, ReportKind, SelfTrade, Side, TimeInForce,
 };
 use mizan_wire::trading::{
     OrderFlags, OrderState, OrderStatus as S, SubmitOrder, decode_kind, decode_self_trade,
@@ -60,6 +60,11 @@ impl Trading {
 
         let owner = ledger.accounts().iter().position(|account| account.id == quote.id);
         let mode = if event.self_trade == 0 { terms.self_trade } else { event.self_trade };
+        let waits = matches!(kind, OrderKind::Stop | OrderKind::StopLimit);
+        let is_whole = time_in_force == TimeInForce::FillOrKill && !waits;
+        let is_own = |order: &TradingOrder| order.is_open() && order.quote_account == quote.id;
+        // Who has no order cannot meet one of his own.
+        let never_meets_itself = is_whole && !self.orders.iter().any(is_own);
         let new = NewOrder {
             budget,
             price: event.price,
@@ -74,7 +79,10 @@ impl Trading {
                 TimeInForce::GoodTillDate => TimeInForce::GoodTillCancelled,
                 other => other,
             },
-            self_trade: decode_self_trade(mode).unwrap_or(SelfTrade::CancelNewest),
+            self_trade: match never_meets_itself {
+                true => SelfTrade::Allow,
+                false => decode_self_trade(mode).unwrap_or(SelfTrade::CancelNewest),
+            },
             is_post_only: event.flags & OrderFlags::POST_ONLY != 0,
         };
         let keeps_session = event.flags & OrderFlags::CANCEL_ON_DISCONNECT != 0;
@@ -113,27 +121,36 @@ impl Trading {
             state: OrderState::Open,
         };
         let mut after = book.clone();
-        let reports = after.apply(&BookCommand::Submit(new));
-        if reports[0].is(ReportKind::Rejected) {
-            return Err(Refused { status: reports[0].reason.into(), position: None });
+        after.looks_left = Some(step.looks_left);
+        if let Some(reject) = after.refusal(&new) {
+            return Err(reject.into());
         }
+        let before_looks = after.clone();
+        let may_look = after.may_look_for(&new);
+        step.looks_left = after.looks_left.expect("set above");
+        refuse_if(!may_look, OrderReject::TooManyLooks)?;
         let hold = order.hold(&terms).ok_or(S::AmountTooLarge)?;
         let payer = if side == Side::Buy { quote } else { base };
         refuse_if(!covers(&payer, hold), S::InsufficientFunds)?;
+        let mut after = before_looks;
+        let reports = after.apply(&BookCommand::Submit(new));
+        assert!(!reports[0].is(ReportKind::Rejected), "every reason was looked for before");
 
         self.orders.push(order);
         let position = self.orders.len() - 1;
         self.positions.insert((quote.id, event.client_order_id), position);
-        self.set_book(event.instrument, after);
+        self.set_book(event.instrument, after, step);
         self.settle(ledger, event.instrument, &reports, step);
         Ok(position)
     }
 
     pub(crate) fn room(&self, ledger: &Ledger) -> u64 {
-        self.genesis.transfer_count_max - ledger.transfer_count() - ledger.burnt_count()
+        ledger.free_transfer_places()
     }
 
-    pub(crate) fn set_book(&mut self, instrument: u32, book: ModelBook) {
+    /// Puts a book in the place of the one that it was a copy of; what it looked at counts.
+    pub(crate) fn set_book(&mut self, instrument: u32, book: ModelBook, step: &mut Step) {
+        step.looks_left = book.looks_left.expect("set before each command");
         self.markets.get_mut(&instrument).expect("the instrument was found").book = book;
     }
 }

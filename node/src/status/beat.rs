@@ -178,7 +178,8 @@ impl EngineReport {
 
 /// Stores how full the engine is.
 pub(super) fn store_engine(board: &Board, engine: &EngineStatus) {
-    let transfers = engine.transfer_count.saturating_add(engine.burnt_id_count);
+    // Places that are reserved for the ends of open holds are not free for anybody else.
+    let transfers = engine.transfers_taken();
     for (index, value) in [
         (word::ACCOUNTS, engine.account_count),
         (word::ACCOUNTS_MAX, engine.account_count_max),

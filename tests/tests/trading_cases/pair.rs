@@ -112,6 +112,7 @@ impl Pair {
     /// As [`Pair::new`], with so much room for orders.
     pub(crate) fn with_room(orders_max: u32) -> Result<Self, String> {
         let genesis = Genesis {
+            transfer_count_max: 20_000,
             order_count_max: orders_max.into(),
             open_order_count_max: 2 * orders_max,
             ..genesis()

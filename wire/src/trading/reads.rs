@@ -28,7 +28,7 @@ pub struct OrderKey {
     pub client_order_id: u128,
 }
 
-/// The event of `get_open_orders`.
+/// The event of `get_open_orders`. A reply whose last record has the state 0 is not complete: ask again after its number.
 #[derive(
     Clone, Copy, Debug, Default, Eq, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -134,7 +134,7 @@ pub struct OrderView {
     pub instrument: u32,
     /// Why it ended: number of an `orders::CancelReason`; 0 for none.
     pub reason: u16,
-    /// Number of an [`OrderState`].
+    /// Number of an [`OrderState`]; 0 in a record that only says how far the node has looked.
     pub state: u8,
     /// See [`super::decode_side`].
     pub side: u8,
@@ -146,6 +146,15 @@ pub struct OrderView {
     pub reserved: [u8; 6],
     /// Zero.
     pub reserved_2: [u64; 8],
+}
+
+impl OrderView {
+    /// Whether it is an order. Otherwise it ends a reply that is not complete, and has nothing but the number to go on
+    /// after.
+    #[must_use]
+    pub const fn is_order(&self) -> bool {
+        self.state != 0
+    }
 }
 
 const _: () = {

@@ -187,7 +187,7 @@ fn find(
                 limit: 1,
             };
             let found = client.get_open_orders(&query)?;
-            found.into_iter().find(|view| view.order_number == number)
+            found.into_iter().find(|view| view.is_order() && view.order_number == number)
         }
     })
 }

@@ -68,7 +68,7 @@ fn one(
                 ..OpenOrdersQuery::default()
             };
             let found = client.get_open_orders(&query)?;
-            found.into_iter().find(|order| order.order_number == number)
+            found.into_iter().find(|order| order.is_order() && order.order_number == number)
         }
     };
     found.ok_or_else(|| {
@@ -108,7 +108,7 @@ fn open(
             let page = client.get_open_orders(&query)?;
             let Some(last) = page.last() else { break };
             query.after_order_number = last.order_number;
-            orders.extend(page);
+            orders.extend(page.into_iter().filter(OrderView::is_order));
         }
     }
     Ok(orders)
