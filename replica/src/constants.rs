@@ -19,8 +19,14 @@ pub const ALIVE_WITHIN_NS: u64 = 150_000_000;
 pub const GRANT_WAIT_NS: u64 = 300_000_000;
 /// How long a candidate may take in all.
 pub const PROMOTION_TIMEOUT_NS: u64 = 10_000_000_000;
-/// Bytes of frames that a peer may be sent without having said that it received them.
+/// Bytes of frames that a peer may be sent without having said that it received them, or without having said that they
+/// are durable there: a peer whose disk is slow or full holds no more in memory.
 pub const WINDOW_SIZE: u64 = 8 << 20;
+/// Bytes of frames that a node takes while they are not durable there. Whoever keeps to the window sends no more.
+pub const BACKLOG_SIZE_MAX: u64 = WINDOW_SIZE + MESSAGE_SIZE_MAX as u64;
+/// A grant waits for frames that are on their way to the disk until it is asked for so many times: about two
+/// heartbeats, less than a candidate waits. A disk that is quick has them by then, and none has to be cut off again.
+pub const GRANT_ASKED_MIN: u32 = 3;
 /// Bytes of frames asked from the log at once.
 pub const READ_SIZE: u64 = 2 << 20;
 /// Bytes asked at once for a peer that is behind while another one keeps up: what a new frame may have to wait for.

@@ -45,6 +45,11 @@ pub enum MessageError {
     /// There is no such peer, or no connection to it.
     #[error("a message from a peer that is not connected")]
     NotConnected,
+    /// More frames than this node may have to hold in memory.
+    #[error(
+        "more frames at once than the window allows; check that both nodes run the same release"
+    )]
+    Window,
     /// This node has stopped with an alarm.
     #[error("this node has stopped with an alarm; restart it after its cause is cleared")]
     Stopped,

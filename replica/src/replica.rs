@@ -1,5 +1,6 @@
 //! The state of one node, and the way of events into it. What only one role does is in the files beside.
 
+mod backlog;
 mod follow;
 mod lead;
 mod promote;
@@ -13,6 +14,7 @@ use crate::error::MessageError;
 use crate::log::{FrameEnd, LogIndex};
 use crate::message::{self, Header, Message, PeerRole};
 use crate::output::{Alarm, Command, Output, Refusal, Role, Status};
+use backlog::Backlog;
 use follow::Follow;
 use lead::{Lead, Stream};
 use promote::Candidacy;
@@ -94,6 +96,7 @@ pub struct Replica {
     log: LogIndex,
     generation: u64,
     durable: u64,
+    backlog: Backlog,
     applied: u64,
     commit: u64,
     /// Highest epoch and commit that a primary told of, held here or not.
@@ -105,6 +108,8 @@ pub struct Replica {
     follow: Follow,
     /// The epoch granted to another node.
     granted_epoch: u64,
+    /// The epoch that is asked for while frames are on their way to the disk, and how often it was.
+    grant_asked: (u64, u32),
     round: u64,
     confirmed_round: u64,
     last_heartbeat_ns: u64,
@@ -144,6 +149,7 @@ impl Replica {
             log: options.log.clone(),
             generation: 0,
             durable: end.sequence,
+            backlog: Backlog::new(end),
             applied: 0,
             commit: options.commit.min(end.sequence),
             heard_commit: (0, 0),
@@ -152,6 +158,7 @@ impl Replica {
             state: State::Standby,
             follow: Follow::default(),
             granted_epoch: 0,
+            grant_asked: (0, 0),
             round: 0,
             confirmed_round: 0,
             last_heartbeat_ns: 0,
@@ -336,6 +343,8 @@ impl Replica {
             return;
         }
         self.durable = sequence.min(self.log.last().sequence);
+        self.backlog.release_to(self.durable);
+        self.grant_at_last();
         self.advance_commit();
         self.acknowledge();
         self.advance_candidacy(now_ns);

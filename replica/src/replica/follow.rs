@@ -2,8 +2,10 @@
 //!
 //! A candidate that takes over a log follows its source in the same way.
 
+use super::backlog::Backlog;
 use super::{Replica, State, faulty};
 use crate::config::{Config, Control};
+use crate::constants::BACKLOG_SIZE_MAX;
 use crate::error::MessageError;
 use crate::log::FrameEnd;
 use crate::message::{Message, PeerRole};
@@ -39,6 +41,7 @@ impl Follow {
 /// One frame of a message, judged.
 struct Received {
     end: FrameEnd,
+    size: u64,
     control: Option<Control>,
 }
 
@@ -109,6 +112,7 @@ impl Replica {
             self.follow.is_cutting = true;
             self.log.cut_to(to);
             self.durable = self.durable.min(to.sequence);
+            self.backlog.cut_to(to);
             let generation = self.generation;
             self.output(Output::CutBack { to, generation });
         }
@@ -125,6 +129,7 @@ impl Replica {
     pub fn handle_cut(&mut self, log_config: Option<(u64, Config)>) {
         (self.config_sequence, self.config) = log_config.unwrap_or((0, self.options.base_config));
         self.durable = self.log.last().sequence;
+        self.backlog = Backlog::new(self.log.last());
         self.applied = self.applied.min(self.durable);
         if std::mem::take(&mut self.follow.is_cutting) {
             self.start_following();
@@ -157,10 +162,14 @@ impl Replica {
         if self.follow.source != Some(peer) || !self.follow.is_started {
             return Ok(());
         }
+        if self.backlog.size() + frames.len() as u64 > BACKLOG_SIZE_MAX {
+            return Err(MessageError::Window);
+        }
         let Some(received) = self.judge_frames(frames)? else { return Ok(()) };
         self.output(Output::Append { frames: frames.to_vec(), commit: self.commit });
         for frame in received {
             self.log.push(frame.end);
+            self.backlog.push(frame.end, frame.size);
             self.note_control(frame.end.sequence, frame.control);
         }
         self.follow.source_end = source_end;
@@ -191,7 +200,8 @@ impl Replica {
                 hash: SharedHeader::hash_of(&bytes[..bytes.len() - rest.len()]),
             };
             let control = Control::from_payload(header.count, payload);
-            received.push(Received { end: last, control });
+            let size = (bytes.len() - rest.len()) as u64;
+            received.push(Received { end: last, size, control });
             bytes = rest;
         }
         Ok(Some(received))

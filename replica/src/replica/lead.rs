@@ -1,8 +1,10 @@
 //! Leading: streams of frames to peers, and the commit point that follows from their acknowledgements.
 //!
 //! A stream holds no frames: it asks the node to read them from its log, within a window of what the peer has not
-//! yet said to have received. So a peer that does not read costs nothing but its own place.
+//! yet said to have received, and to have on its disk. So a peer that does not read costs nothing but its own place,
+//! and one whose disk is slow or full does not fill its memory.
 
+use super::backlog::Window;
 use super::follow::split_frame;
 use super::{Replica, State};
 use crate::config::{Config, Control, ControlKind, Policy};
@@ -11,17 +13,19 @@ use crate::error::MessageError;
 use crate::log::FrameEnd;
 use crate::message::{Message, PeerRole};
 use crate::output::{Alarm, Output, PeerStatus, Refusal};
-use std::collections::VecDeque;
 
 /// Frames on their way to one peer.
 #[derive(Debug)]
 pub(crate) struct Stream {
     /// Sequence of the last entry sent.
     after: u64,
-    /// Last sequence and size of each message that was not acknowledged as received.
-    in_flight: VecDeque<(u64, u64)>,
-    in_flight_size: u64,
-    /// The peer has cut its log to the shared point.
+    /// Where the stream begins: the shared point.
+    start: u64,
+    /// What was sent and not acknowledged as received.
+    unreceived: Window,
+    /// What was sent and not acknowledged as durable: the peer holds it in memory.
+    unsynced: Window,
+    /// The peer has cut its log to the shared point, and all of it is durable there.
     is_ready: bool,
     is_reading: bool,
     durable: u64,
@@ -65,8 +69,9 @@ impl Replica {
         }
         known.stream = Some(Stream {
             after: shared.sequence,
-            in_flight: VecDeque::new(),
-            in_flight_size: 0,
+            start: shared.sequence,
+            unreceived: Window::default(),
+            unsynced: Window::default(),
             is_ready: false,
             is_reading: false,
             durable: 0,
@@ -89,14 +94,12 @@ impl Replica {
         if received > stream.after || durable > received {
             return Err(MessageError::Malformed);
         }
-        stream.is_ready = true;
+        stream.is_ready |= durable >= stream.start;
         stream.received = stream.received.max(received);
         stream.durable = stream.durable.max(durable);
         stream.applied = stream.applied.max(applied);
-        while stream.in_flight.front().is_some_and(|(last, _)| *last <= received) {
-            let size = stream.in_flight.pop_front().map_or(0, |(_, size)| size);
-            stream.in_flight_size -= size;
-        }
+        stream.unreceived.release_to(received);
+        stream.unsynced.release_to(durable);
         known.echoed_round = known.echoed_round.max(round);
         self.advance_commit();
         self.confirm_reads();
@@ -125,7 +128,9 @@ impl Replica {
             return;
         };
         let wants = stream.is_ready && !stream.is_reading && stream.after < end;
-        if wants && stream.in_flight_size < window_size {
+        let has_room =
+            stream.unreceived.size() < window_size && stream.unsynced.size() < WINDOW_SIZE;
+        if wants && has_room {
             stream.is_reading = true;
             let after = stream.after;
             self.output(Output::ReadFrames { peer, after, size_max });
@@ -152,8 +157,8 @@ impl Replica {
             return;
         }
         stream.after = last;
-        stream.in_flight.push_back((last, frames.len() as u64));
-        stream.in_flight_size += frames.len() as u64;
+        stream.unreceived.push(last, frames.len() as u64);
+        stream.unsynced.push(last, frames.len() as u64);
         self.send(peer, &Message::Frames { commit, source_end, frames });
         // A bulk stream goes on with the next acknowledgement or frame, so that others get their turn in between.
         if !self.is_bulk(peer) {

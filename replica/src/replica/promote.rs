@@ -4,7 +4,9 @@ use super::follow::Follow;
 use super::lead::Lead;
 use super::{Replica, State, faulty};
 use crate::config::{Config, Control, ControlKind};
-use crate::constants::{ALIVE_WITHIN_NS, GRANT_WAIT_NS, NODES_MAX, PROMOTION_TIMEOUT_NS};
+use crate::constants::{
+    ALIVE_WITHIN_NS, GRANT_ASKED_MIN, GRANT_WAIT_NS, NODES_MAX, PROMOTION_TIMEOUT_NS,
+};
 use crate::error::MessageError;
 use crate::log::FrameEnd;
 use crate::message::Message;
@@ -79,15 +81,49 @@ impl Replica {
         if epoch != self.highest_epoch {
             return Ok(());
         }
+        if self.waits_for_own_disk(epoch) {
+            return Ok(());
+        }
+        self.answer_grant_request(peer);
+        Ok(())
+    }
+
+    fn answer_grant_request(&mut self, peer: u8) {
+        let epoch = self.highest_epoch;
         // Whether the disk counts is for the candidate to say: its log may hold the record that admits it.
         let granted = matches!(self.state, State::Standby);
         let is_admitted = self.is_admitted_here();
         if granted {
             self.granted_epoch = epoch;
         }
-        let (end, commit) = (self.log.last(), self.commit);
+        let (end, commit) = (self.end_to_grant(), self.commit);
         self.send(peer, &Message::Grant { granted, is_admitted, epoch, end, commit });
-        Ok(())
+    }
+
+    /// Whether a grant is put off because frames are on their way to the disk.
+    fn waits_for_own_disk(&mut self, epoch: u64) -> bool {
+        if self.backlog.is_empty() || !matches!(self.state, State::Standby) {
+            return false;
+        }
+        let asked = if self.grant_asked.0 == epoch { self.grant_asked.1 + 1 } else { 1 };
+        self.grant_asked = (epoch, asked);
+        asked < GRANT_ASKED_MIN
+    }
+
+    /// The disk has everything: whoever waits for a grant gets it.
+    pub(super) fn grant_at_last(&mut self) {
+        let (epoch, asked) = self.grant_asked;
+        let is_awaited = (1..GRANT_ASKED_MIN).contains(&asked) && epoch == self.highest_epoch;
+        if is_awaited && self.backlog.is_empty() && matches!(self.state, State::Standby) {
+            self.grant_asked = (0, 0);
+            self.answer_grant_request(self.config.owner(epoch));
+        }
+    }
+
+    /// The end of what a candidate has to take over from here. What is not durable here was never acknowledged as a copy
+    /// of this node, and on a disk that is full it never will be: it must not keep anybody from being promoted.
+    fn end_to_grant(&self) -> FrameEnd {
+        self.backlog.durable_end(self.durable).unwrap_or(self.log.last())
     }
 
     pub(super) fn hear_grant(

@@ -160,11 +160,14 @@ impl Net {
                     });
                     node.replica.handle_cut(config);
                 }
-                Output::ReadFrames { peer, after, .. } => {
+                Output::ReadFrames { peer, after, size_max } => {
                     let mut bytes = Vec::new();
                     for (header, payload) in
                         node.log.iter().filter(|(head, _)| head.sequence > after)
                     {
+                        if bytes.len() as u64 >= size_max {
+                            break;
+                        }
                         bytes.extend_from_slice(&header.encode());
                         bytes.extend_from_slice(payload);
                     }
