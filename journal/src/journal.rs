@@ -333,7 +333,7 @@ impl<S: Storage> Journal<S> {
         self.chain.epoch
     }
 
-    /// Persists `epoch` as the highest seen and uses it for the frames from now on.
+    /// Persists `epoch` as the highest seen, unless a higher one was, and uses it for the frames from now on.
     ///
     /// # Errors
     /// `InvalidOptions` when it is lower than the present one; `Io`: fatal.
@@ -342,7 +342,9 @@ impl<S: Storage> Journal<S> {
             let reason = format!("epoch {epoch} is lower than {}", self.chain.epoch);
             return Err(JournalError::InvalidOptions { reason });
         }
-        self.update_superblock(|superblock| superblock.highest_epoch = epoch)?;
+        self.update_superblock(|superblock| {
+            superblock.highest_epoch = superblock.highest_epoch.max(epoch);
+        })?;
         self.chain.epoch = epoch;
         Ok(())
     }

@@ -14,6 +14,7 @@
 mod admin;
 mod figures;
 mod format;
+mod held;
 mod links;
 mod node;
 mod operator;

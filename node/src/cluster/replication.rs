@@ -1,7 +1,8 @@
 //! The replication thread: sockets, the state machine, and on a standby also the engine.
 //!
 //! One thread owns the [`Replica`]; everything reaches it through the sockets, the shared state and time, and all its
-//! outputs are carried out here, in order. On a standby the node's journal is at the worker's and its engine here; a
+//! outputs are carried out here, in order; those that rest on a new epoch are held back until it is persisted, and the
+//! thread goes on meanwhile: it waits for no disk. On a standby the node's journal is at the worker's and its engine here; a
 //! promotion hands both to the pipeline, and the thread only keeps watch from then on. A primary that is fenced, and a
 //! log that must be cut, end the thread: the node then starts again from its files, as after a restart.
 
@@ -10,13 +11,14 @@ mod view;
 
 use crate::clock::Reading;
 use crate::cluster::admin::nonce;
+use crate::cluster::held::{EpochWriter, Held, Noted};
 use crate::cluster::links::{LinkEvent, Links};
 use crate::cluster::operator::{Operators, Promotion};
 use crate::cluster::pace::{Delayed, Pace};
 use crate::cluster::pending::{Pending, apply_frame, received_frames};
 use crate::cluster::state::ClusterState;
 use crate::cluster::status::{AlarmView, ClusterStatus};
-use crate::cluster::worker::JournalWorker;
+use crate::cluster::worker::{JournalWorker, ended};
 use crate::commit::SharedJournal;
 use crate::error::NodeError;
 use crate::status::ClusterCounters;
@@ -70,6 +72,14 @@ enum Seat<S: Storage> {
     Empty,
 }
 
+/// The first entry of an epoch, on its way to the disk.
+struct Beginning {
+    control: Control,
+    epoch: u64,
+    clock_reading: u64,
+    done: Receiver<FrameEnd>,
+}
+
 /// What the thread is made of.
 pub(crate) struct ReplicationParts<S: Storage> {
     pub(crate) replica: Replica,
@@ -94,6 +104,10 @@ pub(crate) struct Replication<S: Storage> {
     replica: Replica,
     links: Links,
     seat: Seat<S>,
+    /// Outputs that wait for an epoch.
+    held: Held,
+    epoch_writer: Option<EpochWriter>,
+    beginning: Option<Beginning>,
     reader: LogReader<S>,
     state: Arc<ClusterState>,
     stopped: Arc<AtomicBool>,
@@ -125,6 +139,9 @@ impl<S: Storage> Replication<S> {
             replica: parts.replica,
             links: parts.links,
             seat: Seat::Standby { worker, engine: Box::new(engine), pending },
+            held: Held::default(),
+            epoch_writer: None,
+            beginning: None,
             reader: parts.reader,
             state: parts.state,
             stopped: parts.stopped,
@@ -152,8 +169,13 @@ impl<S: Storage> Replication<S> {
     /// # Errors
     /// A failing disk, an alarm that stops the node, a state that is not the primary's.
     pub(crate) fn run(mut self) -> Result<ReplicationEnd, NodeError> {
-        let end = self.poll_until_ended();
+        let mut end = self.poll_until_ended();
         self.publish_status();
+        // Nobody hears of its epoch any more, but the journal is not let go before it is done.
+        if let Some(writer) = self.epoch_writer.take() {
+            let noted = writer.finish();
+            end = end.and_then(|end| noted.map(|_| end));
+        }
         let seat = std::mem::replace(&mut self.seat, Seat::Empty);
         if let Seat::Standby { worker, .. } = seat {
             let is_stop = matches!(end, Ok(ReplicationEnd::Stopped));
@@ -163,6 +185,9 @@ impl<S: Storage> Replication<S> {
             let journal = worker.finish()?;
             if is_stop {
                 journal.close()?;
+            } else if let Ok(ReplicationEnd::Cut(to)) = &mut end {
+                // What was not written need not be cut.
+                *to = (*to).min(journal.next_sequence() - 1);
             }
         }
         end
@@ -185,6 +210,9 @@ impl<S: Storage> Replication<S> {
                 }
             }
             self.take_progress()?;
+            if let Some(end) = self.take_persisted()? {
+                return Ok(end);
+            }
             self.begin_round();
             self.replica.note_clock(Reading::now().realtime_ns);
             self.replica.handle_tick(self.now_ns);
@@ -204,6 +232,7 @@ impl<S: Storage> Replication<S> {
         match event {
             LinkEvent::Connected(peer) => {
                 self.pace.begin(peer);
+                self.held.forget_peer(peer);
                 self.connects[usize::from(peer)] += 1;
                 let nonce = nonce().map_err(|source| NodeError::Io {
                     what: "failed to draw random bytes".to_owned(),
@@ -211,7 +240,10 @@ impl<S: Storage> Replication<S> {
                 })?;
                 self.replica.handle_connected(peer, nonce, self.now_ns);
             }
-            LinkEvent::Disconnected(peer) => self.replica.handle_disconnected(peer),
+            LinkEvent::Disconnected(peer) => {
+                self.held.forget_peer(peer);
+                self.replica.handle_disconnected(peer);
+            }
             LinkEvent::Message(peer, bytes) => {
                 if let Err(error) = self.replica.handle_message(peer, &bytes, self.now_ns)
                     && !error.is_harmless()
@@ -227,6 +259,12 @@ impl<S: Storage> Replication<S> {
 
     /// What the journal has done since the last look.
     fn take_progress(&mut self) -> Result<(), NodeError> {
+        let role = self.replica.status().role;
+        // Whoever was overtaken meanwhile hands nothing over: its end is on its way.
+        let has_begun = |it: &mut Beginning| !it.done.is_empty() && role == Role::Primary(it.epoch);
+        if let Some(beginning) = self.beginning.take_if(has_begun) {
+            self.hand_over(&beginning)?;
+        }
         let durable = match &mut self.seat {
             Seat::Standby { worker, .. } => {
                 if worker.has_ended() {
@@ -234,7 +272,7 @@ impl<S: Storage> Replication<S> {
                     if let Seat::Standby { worker, .. } = seat {
                         worker.finish()?;
                     }
-                    return Ok(());
+                    return Err(ended());
                 }
                 worker.durable()
             }
@@ -257,7 +295,7 @@ impl<S: Storage> Replication<S> {
                 }
                 appended.durable
             }
-            Seat::Empty => return Ok(()),
+            Seat::Empty => return Err(ended()),
         };
         if durable > self.durable {
             self.durable = durable;
@@ -276,8 +314,28 @@ impl<S: Storage> Replication<S> {
         }
     }
 
+    /// Lets go what waited for an epoch once that is durable.
+    fn take_persisted(&mut self) -> Result<Option<ReplicationEnd>, NodeError> {
+        let Some(epoch) = self.held.epoch() else { return Ok(None) };
+        if let Some(writer) = self.epoch_writer.take_if(|writer| writer.has_ended()) {
+            match writer.finish()? {
+                Noted::Durable(noted) => self.held.note_durable(noted),
+                // What waits for the epoch is never sent.
+                Noted::Closed => return Ok(Some(ReplicationEnd::Stopped)),
+            }
+            if let Some(higher) = self.held.epoch() {
+                self.persist_epoch(higher)?;
+            }
+        } else if let Seat::Standby { worker, .. } = &self.seat
+            && worker.has_persisted(epoch)
+        {
+            self.held.note_durable(epoch);
+        }
+        self.carry_out()
+    }
+
     fn carry_out(&mut self) -> Result<Option<ReplicationEnd>, NodeError> {
-        while let Some(output) = self.replica.poll_output() {
+        while let Some(output) = self.next_output() {
             if let Some(end) = self.carry_out_one(output)? {
                 return Ok(Some(end));
             }
@@ -285,11 +343,30 @@ impl<S: Storage> Replication<S> {
         Ok(None)
     }
 
+    /// The next thing to do. Behind an epoch that is being persisted only a higher one, and the end of a connection.
+    fn next_output(&mut self) -> Option<Output> {
+        if self.held.epoch().is_none()
+            && let Some(output) = self.held.pop()
+        {
+            return Some(output);
+        }
+        while let Some(output) = self.replica.poll_output() {
+            let is_free = self.held.epoch().is_none()
+                || matches!(output, Output::PersistEpoch(_) | Output::Disconnect { .. });
+            if is_free {
+                return Some(output);
+            }
+            self.held.push(output);
+        }
+        None
+    }
+
     fn carry_out_one(&mut self, output: Output) -> Result<Option<ReplicationEnd>, NodeError> {
         match output {
             Output::Send { peer, bytes } => self.links.send(peer, bytes),
             Output::Disconnect { peer } => {
                 self.links.disconnect(peer);
+                self.held.forget_peer(peer);
                 self.replica.handle_disconnected(peer);
             }
             Output::PersistEpoch(epoch) => self.persist_epoch(epoch)?,
@@ -320,32 +397,39 @@ impl<S: Storage> Replication<S> {
         Ok(None)
     }
 
+    /// Has an epoch persisted; everything behind it in the row waits for that.
     fn persist_epoch(&mut self, epoch: u64) -> Result<(), NodeError> {
-        match &mut self.seat {
+        self.held.wait_for(epoch);
+        match &self.seat {
             Seat::Standby { worker, .. } => worker.note_epoch(epoch),
             Seat::Primary { journal, adopted } => {
                 // No reply leaves under an epoch that is over, however long the disk takes.
                 self.state.fence();
-                if journal.is_none() {
-                    *journal = adopted.recv().ok();
+                // One of a lower epoch that is still at work is followed by another.
+                if self.epoch_writer.is_none() {
+                    let (journal, adopted) = (journal.clone(), adopted.clone());
+                    let writer = EpochWriter::start(epoch, journal, adopted, self.links.waker())?;
+                    self.epoch_writer = Some(writer);
                 }
-                let Some(journal) = journal else { return Ok(()) };
-                journal.lock().as_mut().map_or(Ok(()), |stage| stage.note_epoch(epoch))
             }
-            Seat::Empty => Ok(()),
+            Seat::Empty => return Err(ended()),
         }
+        Ok(())
     }
 
     fn read_frames(&mut self, peer: u8, after: u64, size_max: u64) -> Result<(), NodeError> {
-        if let Seat::Standby { worker, .. } = &self.seat {
-            // What is on its way to the files is waited for: this node serves a candidate.
-            worker.make_readable()?;
-        }
         if !self.pace.admits(peer, after, size_max, self.now_ns) {
             return Ok(());
         }
-        let up_to = self.replica.status().end.sequence;
+        let status = self.replica.status();
+        // A node that serves a candidate has granted what is on its disk, and what it only received may never get there.
+        let is_standby = matches!(self.seat, Seat::Standby { .. });
+        let up_to = if is_standby { status.durable } else { status.end.sequence };
         self.frames.clear();
+        if after >= up_to {
+            self.replica.handle_frames_read(peer, after, &[]);
+            return Ok(());
+        }
         let size_max = self.pace.size_max(peer, size_max);
         let size_max = usize::try_from(size_max).unwrap_or(usize::MAX);
         match self.reader.read_after(after, up_to, size_max, &mut self.frames) {
@@ -372,28 +456,36 @@ impl<S: Storage> Replication<S> {
         Ok(())
     }
 
-    /// The last steps of a promotion: apply the whole log, begin the epoch durably, hand over.
+    /// The last steps of a promotion: apply the whole log, begin the epoch durably, and then hand over.
     fn begin_epoch(&mut self, control: &Control, epoch: u64) -> Result<(), NodeError> {
         let seat = std::mem::replace(&mut self.seat, Seat::Empty);
-        let Seat::Standby { worker, mut engine, pending } = seat else { return Ok(()) };
+        let Seat::Standby { worker, mut engine, mut pending } = seat else { return Err(ended()) };
+        // A candidate begins only when its log is durable to its end.
         let end = self.replica.status().end.sequence;
-        match pending {
-            Some(mut pending) => pending.apply_to(end, &mut engine, &mut self.output)?,
-            None => {
-                // What is on its way to the files is waited for.
-                worker.make_readable()?;
-                self.apply_from_files(end, &mut engine)?;
-            }
+        match &mut pending {
+            Some(pending) => pending.apply_to(end, &mut engine, &mut self.output)?,
+            None => self.apply_from_files(end, &mut engine)?,
         }
         let clock_reading = Reading::now().realtime_ns;
-        let start = worker.begin_epoch(control, epoch, clock_reading)?;
-        let entry = control.entry(clock_reading);
+        let done = worker.begin_epoch(control, epoch, clock_reading);
+        self.seat = Seat::Standby { worker, engine, pending };
+        self.beginning = Some(Beginning { control: *control, epoch, clock_reading, done });
+        Ok(())
+    }
+
+    /// The first entry of the epoch is durable: the pipeline takes over.
+    fn hand_over(&mut self, beginning: &Beginning) -> Result<(), NodeError> {
+        let Beginning { control, clock_reading, done, .. } = beginning;
+        let start = done.try_recv().map_err(|_| ended())?;
+        let seat = std::mem::replace(&mut self.seat, Seat::Empty);
+        let Seat::Standby { worker, mut engine, .. } = seat else { return Err(ended()) };
+        let entry = control.entry(*clock_reading);
         let sequence = start.sequence;
         engine
             .apply(sequence, &entry, &[], &Resolved::none(), &mut self.output)
             .map_err(|source| NodeError::Apply { sequence, source })?;
         let journal = worker.finish()?;
-        let Some(adopted) = self.adopted.take() else { return Ok(()) };
+        let adopted = self.adopted.take().ok_or_else(ended)?;
         self.seat = Seat::Primary { journal: None, adopted };
         self.state.set_copies(control.config.min_sync);
         self.durable = sequence;
@@ -446,7 +538,8 @@ impl<S: Storage> Replication<S> {
             let text = self.alarms.last().map_or_else(String::new, |(_, alarm)| alarm.text.clone());
             return Err(NodeError::Stopped { text });
         }
-        if matches!(self.seat, Seat::Primary { .. }) && !matches!(role, Role::Primary(_)) {
+        let has_led = matches!(self.seat, Seat::Primary { .. }) || self.beginning.is_some();
+        if has_led && !matches!(role, Role::Primary(_)) {
             self.state.fence();
             return Ok(Some(ReplicationEnd::Left));
         }

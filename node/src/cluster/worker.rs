@@ -1,8 +1,8 @@
 //! The journal of a standby, on a thread of its own: frames of the primary are appended and synced while the
 //! replication thread receives and applies others.
 //!
-//! Invariants: jobs are done in order; whatever waits is one group, up to a size; a full disk is waited for, any other failure ends
-//! the node. Steps that must be finished before anything else leaves the node are asked for with an answer.
+//! Invariants: frames are appended in order; whatever waits is one group, up to a size; an epoch overtakes everything
+//! that waits; a full disk is waited for, any other failure ends the node. Nobody waits for this thread before the end.
 
 use crate::cluster::pending::received_frames;
 use crate::error::NodeError;
@@ -24,16 +24,27 @@ const GROUP_SIZE_MAX: usize = 4 << 20;
 const SPACE_INTERVAL: Duration = Duration::from_millis(100);
 
 enum Job {
-    Append { frames: Arc<Vec<u8>>, commit: u64 },
-    NoteEpoch { epoch: u64, done: Sender<()> },
-    MakeReadable { done: Sender<()> },
-    Control { entry: Box<RequestHeader>, epoch: u64, done: Sender<FrameEnd> },
+    Append {
+        frames: Arc<Vec<u8>>,
+        commit: u64,
+    },
+    /// An epoch is asked for: the state says which.
+    Epoch,
+    Control {
+        entry: Box<RequestHeader>,
+        epoch: u64,
+        done: Sender<FrameEnd>,
+    },
 }
 
-/// What the worker tells while it works.
+/// What the worker and its owner tell each other while it works.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerState {
     durable: AtomicU64,
+    /// Highest epoch that is to be persisted.
+    epoch_wanted: AtomicU64,
+    /// Highest epoch that was asked for and is persisted.
+    epoch_persisted: AtomicU64,
     is_out_of_space: AtomicBool,
     /// What waits need not be written any more.
     is_given_up: AtomicBool,
@@ -46,7 +57,7 @@ pub(crate) struct JournalWorker<S: Storage> {
     thread: JoinHandle<Result<Journal<S>, NodeError>>,
 }
 
-fn ended() -> NodeError {
+pub(crate) fn ended() -> NodeError {
     NodeError::Options("the journal's thread ended early".to_owned())
 }
 
@@ -73,46 +84,36 @@ impl<S: Storage> JournalWorker<S> {
         Ok(Self { jobs, state, thread })
     }
 
-    /// Appends frames in the background. The replica's window bounds how many wait.
+    /// Appends frames in the background. The replica takes no more than a window of them ahead of [`Self::durable`].
     pub(crate) fn append(&self, frames: Arc<Vec<u8>>, commit: u64) {
         // If the thread is gone, `check` says why.
         let _ = self.jobs.send(Job::Append { frames, commit });
     }
 
-    /// Persists the highest epoch seen; returns when that is done.
-    ///
-    /// # Errors
-    /// The thread has ended.
-    pub(crate) fn note_epoch(&self, epoch: u64) -> Result<(), NodeError> {
-        let (done, is_done) = bounded(1);
-        self.jobs.send(Job::NoteEpoch { epoch, done }).map_err(|_| ended())?;
-        is_done.recv().map_err(|_| ended())
+    /// Asks for the highest epoch seen to be persisted, ahead of all frames that wait.
+    pub(crate) fn note_epoch(&self, epoch: u64) {
+        self.state.epoch_wanted.fetch_max(epoch, Ordering::AcqRel);
+        // If the thread is gone, `finish` says why, and the epoch is never called persisted.
+        let _ = self.jobs.send(Job::Epoch);
     }
 
-    /// Returns when what was given to [`JournalWorker::append`] can be read from the files.
-    ///
-    /// # Errors
-    /// The thread has ended.
-    pub(crate) fn make_readable(&self) -> Result<(), NodeError> {
-        let (done, is_done) = bounded(1);
-        self.jobs.send(Job::MakeReadable { done }).map_err(|_| ended())?;
-        is_done.recv().map_err(|_| ended())
+    /// Whether this epoch, which was asked for, is persisted.
+    pub(crate) fn has_persisted(&self, epoch: u64) -> bool {
+        self.state.epoch_persisted.load(Ordering::Acquire) >= epoch
     }
 
-    /// Begins an epoch with this entry, alone in its frame and durable; returns the frame.
-    ///
-    /// # Errors
-    /// The thread has ended.
+    /// Begins an epoch with this entry, alone in its frame. The frame comes when it is durable.
     pub(crate) fn begin_epoch(
         &self,
         control: &Control,
         epoch: u64,
         clock_reading: u64,
-    ) -> Result<FrameEnd, NodeError> {
+    ) -> Receiver<FrameEnd> {
         let (done, is_done) = bounded(1);
         let entry = Box::new(control.entry(clock_reading));
-        self.jobs.send(Job::Control { entry, epoch, done }).map_err(|_| ended())?;
-        is_done.recv().map_err(|_| ended())
+        // If the thread is gone, `finish` says why.
+        let _ = self.jobs.send(Job::Control { entry, epoch, done });
+        is_done
     }
 
     /// Highest sequence that this thread has made durable.
@@ -151,6 +152,7 @@ struct Work<'w, S: Storage> {
     /// Jobs that came while a full disk was waited for.
     waiting: VecDeque<Job>,
     state: &'w WorkerState,
+    waker: &'w Waker,
 }
 
 fn run<S: Storage>(
@@ -159,7 +161,7 @@ fn run<S: Storage>(
     state: &WorkerState,
     waker: &Waker,
 ) -> Result<Journal<S>, NodeError> {
-    let mut work = Work { journal, jobs, waiting: VecDeque::new(), state };
+    let mut work = Work { journal, jobs, waiting: VecDeque::new(), state, waker };
     while let Some(first) = work.waiting.pop_front().or_else(|| work.jobs.recv().ok()) {
         let mut next = Some(first);
         let mut size = 0;
@@ -173,6 +175,7 @@ fn run<S: Storage>(
             let more = || work.waiting.pop_front().or_else(|| work.jobs.try_recv().ok());
             next = may_go_on.then(more).flatten();
         }
+        work.persist_epoch()?;
         if size > 0 {
             let durable = work.journal.sync()?;
             state.durable.store(durable, Ordering::Release);
@@ -184,33 +187,65 @@ fn run<S: Storage>(
 
 impl<S: Storage> Work<'_, S> {
     fn take(&mut self, job: Job) -> Result<(), NodeError> {
+        self.persist_epoch()?;
         match job {
             Job::Append { frames, commit } => self.append(&frames, commit)?,
-            Job::NoteEpoch { epoch, done } => {
-                self.journal.note_epoch(epoch)?;
-                let _ = done.send(());
-            }
-            Job::MakeReadable { done } => {
-                if self.journal.readable() + 1 < self.journal.next_sequence() {
-                    let durable = self.journal.sync()?;
-                    self.state.durable.store(durable, Ordering::Release);
-                }
-                let _ = done.send(());
-            }
+            Job::Epoch => {}
             Job::Control { entry, epoch, done } => {
-                self.journal.sync()?;
-                let end = append_control(&mut self.journal, &entry, epoch)?;
-                self.state.durable.store(end.sequence, Ordering::Release);
-                let _ = done.send(end);
+                if let Some(end) = self.begin_epoch(&entry, epoch)? {
+                    self.state.durable.store(end.sequence, Ordering::Release);
+                    // Nobody waits for it any more if the node ends.
+                    let _ = done.send(end);
+                    let _ = self.waker.wake();
+                }
             }
         }
         Ok(())
     }
 
+    /// Persists the epoch that is asked for, if there is one. It needs no room and nothing that waits, and whoever asks
+    /// for a grant is not to wait for frames.
+    fn persist_epoch(&mut self) -> Result<(), NodeError> {
+        let wanted = self.state.epoch_wanted.load(Ordering::Acquire);
+        if wanted > self.state.epoch_persisted.load(Ordering::Relaxed) {
+            self.journal.note_epoch(wanted)?;
+            self.state.epoch_persisted.store(wanted, Ordering::Release);
+            let _ = self.waker.wake();
+        }
+        Ok(())
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.state.is_given_up.load(Ordering::Relaxed)
+    }
+
+    /// Appends the first entry of an epoch and makes it durable; `None` when it was given up for want of room.
+    fn begin_epoch(
+        &mut self,
+        entry: &RequestHeader,
+        epoch: u64,
+    ) -> Result<Option<FrameEnd>, NodeError> {
+        self.journal.sync()?;
+        self.journal.set_epoch(epoch)?;
+        while !self.is_given_up() {
+            match append_control(&mut self.journal, entry) {
+                Ok(()) => {
+                    let sequence = self.journal.sync()?;
+                    self.note_room();
+                    return Ok(Some(FrameEnd { epoch, sequence, hash: self.journal.last_hash() }));
+                }
+                Err(JournalError::NoSpace { .. }) => self.wait_for_space()?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
     fn append(&mut self, frames: &[u8], commit: u64) -> Result<(), NodeError> {
         for (header, payload) in received_frames(frames) {
+            self.persist_epoch()?;
             loop {
-                if self.state.is_given_up.load(Ordering::Relaxed) {
+                if self.is_given_up() {
                     return Ok(());
                 }
                 match self.journal.append_received(&header, &frames[payload.clone()], commit) {
@@ -220,11 +255,15 @@ impl<S: Storage> Work<'_, S> {
                     Err(error) => return Err(error.into()),
                 }
             }
-            if self.state.is_out_of_space.swap(false, Ordering::Relaxed) {
-                tracing::info!("the disk has room again: frames are taken");
-            }
+            self.note_room();
         }
         Ok(())
+    }
+
+    fn note_room(&self) {
+        if self.state.is_out_of_space.swap(false, Ordering::Relaxed) {
+            tracing::info!("the disk has room again: frames are taken");
+        }
     }
 
     fn wait_for_space(&mut self) -> Result<(), NodeError> {
@@ -233,12 +272,8 @@ impl<S: Storage> Work<'_, S> {
                 "no room for the primary's frames: this standby acknowledges nothing until there is; free space on the disk of the data directory"
             );
         }
-        // An epoch needs no room, and whoever asks for a grant is not to wait for the disk.
         match self.jobs.recv_timeout(SPACE_INTERVAL) {
-            Ok(Job::NoteEpoch { epoch, done }) => {
-                self.journal.note_epoch(epoch)?;
-                let _ = done.send(());
-            }
+            Ok(Job::Epoch) => self.persist_epoch()?,
             Ok(job) => self.waiting.push_back(job),
             Err(RecvTimeoutError::Timeout) => {}
             // The node stops: what has no room was not acknowledged, and nobody waits for it.
@@ -253,14 +288,128 @@ impl<S: Storage> Work<'_, S> {
 fn append_control<S: Storage>(
     journal: &mut Journal<S>,
     entry: &RequestHeader,
-    epoch: u64,
-) -> Result<FrameEnd, NodeError> {
-    journal.set_epoch(epoch)?;
+) -> Result<(), JournalError> {
     let sequence = journal.next_sequence();
     let bytes = entry.as_bytes();
     let mut frame = journal.begin(sequence, bytes.len())?;
     frame.put(bytes)?;
     frame.finish(1, 0)?;
-    journal.sync()?;
-    Ok(FrameEnd { epoch, sequence, hash: journal.last_hash() })
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mizan_journal::constants::SEGMENT_SIZE_MIN;
+    use mizan_journal::fault::{Call, FaultStorage, Faults, Operation, Verdict};
+    use mizan_journal::sim::SimStorage;
+    use mizan_journal::{FormatOptions, Frame, OpenOptions, Prepare, SharedHeader};
+    use std::time::Instant;
+
+    const CLUSTER: u128 = 1;
+    const ENOSPC: i32 = 28;
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A disk whose syncs of segments each need a permit, and that may be full.
+    struct Slow {
+        permits: Receiver<()>,
+        is_full: AtomicBool,
+    }
+
+    impl Faults for Slow {
+        fn before(&self, call: &Call<'_>) -> Verdict {
+            match call.operation {
+                // Without its owner the disk is quick.
+                Operation::SegmentSync => drop(self.permits.recv_timeout(PATIENCE)),
+                Operation::Create if self.is_full.load(Ordering::Relaxed) => {
+                    return Verdict::Fail(ENOSPC);
+                }
+                _ => {}
+            }
+            Verdict::Proceed
+        }
+    }
+
+    type Disk = FaultStorage<SimStorage, Slow>;
+
+    fn worker() -> (JournalWorker<Disk>, Sender<()>, Arc<Slow>) {
+        let (permit, permits) = unbounded();
+        let slow = Arc::new(Slow { permits, is_full: AtomicBool::new(false) });
+        let storage = Arc::new(FaultStorage::new(SimStorage::new(), Arc::clone(&slow)));
+        let segment_size = SEGMENT_SIZE_MIN;
+        let options = FormatOptions { segment_size, ..FormatOptions::new(CLUSTER, 1) };
+        Journal::format(&*storage, &options).unwrap();
+        let inline = OpenOptions { prepare: Prepare::Inline, ..OpenOptions::default() };
+        let (journal, _) =
+            Journal::open(storage, &inline, &mut |_: &Frame<'_>| Ok(())).expect("opens");
+        let poll = mio::Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        (JournalWorker::start(journal, waker).unwrap(), permit, slow)
+    }
+
+    /// Frames of one entry each that follow one upon the other.
+    fn frames(count: u64, size: usize) -> Vec<Arc<Vec<u8>>> {
+        let payload = vec![7; size];
+        let mut previous = [0; 16];
+        (1..=count)
+            .map(|sequence| {
+                let header = SharedHeader {
+                    previous,
+                    cluster: CLUSTER,
+                    epoch: 1,
+                    sequence,
+                    count: 1,
+                    length: size as u32,
+                    semantics_version: 1,
+                };
+                previous = header.frame_hash(&payload);
+                Arc::new([header.encode().as_slice(), &payload].concat())
+            })
+            .collect()
+    }
+
+    fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < until, "waited in vain: {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn an_epoch_overtakes_the_frames_that_wait_for_the_disk() {
+        let (worker, permit, _) = worker();
+        // More than two groups.
+        let size = 1 << 20;
+        for frames in frames(12, size) {
+            worker.append(frames, 0);
+        }
+        worker.note_epoch(9);
+        worker.note_epoch(12);
+        // The sync that is under way goes on, and none of the others that the frames need.
+        permit.send(()).unwrap();
+        wait_until("the epoch is persisted", || worker.has_persisted(12));
+        assert!(worker.has_persisted(9) && worker.durable() < 12);
+        drop(permit);
+        wait_until("everything is durable", || worker.durable() == 12);
+        let journal = worker.finish().unwrap();
+        assert_eq!(journal.superblock().highest_epoch, 12);
+    }
+
+    #[test]
+    fn a_full_disk_takes_an_epoch_and_what_waits_for_room_can_be_given_up() {
+        let (worker, permit, disk) = worker();
+        drop(permit);
+        disk.is_full.store(true, Ordering::Relaxed);
+        for frames in frames(40, 1 << 20) {
+            worker.append(frames, 0);
+        }
+        wait_until("there is no room", || worker.is_out_of_space());
+        worker.note_epoch(9);
+        wait_until("the epoch is persisted", || worker.has_persisted(9));
+        worker.give_up();
+        let journal = worker.finish().unwrap();
+        assert!(journal.next_sequence() <= 40);
+        assert_eq!(journal.superblock().highest_epoch, 9);
+    }
 }

@@ -1,7 +1,9 @@
 //! A cluster in this process: each node on a thread that opens it again whenever it ends to start again.
 
+use super::disk::Disk;
 use mizan_client::{Client, ClientConfig};
-use mizan_journal::{JournalError, JournalIo};
+use mizan_journal::fault::FaultStorage;
+use mizan_journal::{FileStorage, JournalError, JournalIo, Storage};
 use mizan_node::cluster::{
     AdminReply, AdminRequest, AskError, CATCH_UP_RATE, ClusterNode, ClusterOptions, ClusterStatus,
     Policy, RunEnd, Secret, ask, format_first, format_join,
@@ -133,6 +135,26 @@ impl Cluster {
     }
 
     pub(crate) fn restart(&mut self, node: usize) {
+        self.run(node, |options, cluster| ClusterNode::open(options, cluster, &mut |_| ()));
+    }
+
+    /// As [`Cluster::restart`], on a disk that does what a test says.
+    pub(crate) fn restart_on(&mut self, node: usize, disk: &Arc<Disk>) {
+        let (data, disk, journal_io) = (self.data(node), Arc::clone(disk), self.journal_io);
+        self.run(node, move |options, cluster| {
+            let files = FileStorage::new(&data).with_journal_io(journal_io);
+            let storage = FaultStorage::new(files, Arc::clone(&disk));
+            ClusterNode::open_storage(Arc::new(storage), options, cluster, &mut |_| ())
+        });
+    }
+
+    fn run<S: Storage>(
+        &mut self,
+        node: usize,
+        open: impl Fn(&NodeOptions, &ClusterOptions) -> Result<ClusterNode<S>, NodeError>
+        + Send
+        + 'static,
+    ) {
         let options = NodeOptions {
             gateway: GatewayConfig { listen: self.clients[node], ..GatewayConfig::default() },
             ..NodeOptions::new(self.data(node), self.clients[node])
@@ -151,7 +173,7 @@ impl Cluster {
         let (told, tell) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             loop {
-                let node = ClusterNode::open(&options, &cluster, &mut |_| ())?;
+                let node = open(&options, &cluster)?;
                 *handle.lock().unwrap() = Some(node.stop_handle());
                 let _ = told.send(());
                 if node.run()? == RunEnd::Stopped {
@@ -173,6 +195,21 @@ impl Cluster {
             std::thread::yield_now();
         }
         running.thread.join().unwrap().unwrap();
+    }
+
+    /// Tells a node to stop, and waits for nothing.
+    pub(crate) fn tell_to_stop(&self, node: usize) {
+        let running = self.running[node].as_ref().expect("it runs");
+        if let Some(stop) = &*running.stop.lock().unwrap() {
+            stop.stop();
+        }
+    }
+
+    /// What a node ends with that is told nothing.
+    pub(crate) fn end(&mut self, node: usize) -> Result<(), NodeError> {
+        let running = self.running[node].take().expect("it runs");
+        wait_until("the node ends", || running.thread.is_finished());
+        running.thread.join().unwrap()
     }
 
     pub(crate) fn stop_all(&mut self) {

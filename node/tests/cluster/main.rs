@@ -5,7 +5,9 @@
 
 mod adverse;
 mod counters;
+mod disk;
 pub(crate) mod fixture;
+mod grants;
 mod trust;
 
 use fixture::{Cluster, digest_of, transfer, wait_until};

@@ -78,6 +78,11 @@ impl<S: Storage> Replication<S> {
 /// Why a node is not ready: a primary that cannot acknowledge, a standby that could not take over.
 fn not_ready<S: Storage>(view: &ClusterStatus, role: Role, seat: &Seat<S>) -> Option<String> {
     let following = view.peers.iter().filter(|peer| peer.is_in_sync).count();
+    if let Seat::Standby { worker, .. } = seat
+        && worker.is_out_of_space()
+    {
+        return Some("there is no room for the primary's frames".to_owned());
+    }
     match role {
         Role::Primary(_) if 1 + following < usize::from(view.min_sync) => Some(format!(
             "acknowledgements need {} copies, and {} other nodes are in sync",
@@ -85,12 +90,7 @@ fn not_ready<S: Storage>(view: &ClusterStatus, role: Role, seat: &Seat<S>) -> Op
         )),
         Role::Primary(_) => None,
         _ if !view.is_admitted => Some("this disk is new and was not admitted yet".to_owned()),
-        Role::Live => match seat {
-            Seat::Standby { worker, .. } if worker.is_out_of_space() => {
-                Some("there is no room for the primary's frames".to_owned())
-            }
-            _ => None,
-        },
+        Role::Live => None,
         Role::CatchingUp => Some("this node is catching up".to_owned()),
         Role::Waiting => Some("this node follows nobody: no primary is heard".to_owned()),
         Role::Candidate => Some("a promotion is under way".to_owned()),
