@@ -151,7 +151,7 @@ impl Client {
             return Err(failure.clone());
         }
         let started = Instant::now();
-        let give_up_at = started + self.config.request_timeout;
+        let give_up_at = after(self.config.request_timeout);
         let nonce = crate::id::random_u128() as u64;
         self.ping = Some(PendingPing { nonce, sent: false, commit: None });
         let result = loop {

@@ -32,6 +32,15 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 pub const READS_IN_FLIGHT_MAX: usize = 256;
 /// Bit of a request number that marks the tag of a read, so that no read is mistaken for a write.
 pub const READ_TAG_BIT: u64 = 1 << 63;
+/// The largest number of a write that a node may claim to have executed: at a million writes a second, 146,000 years.
+/// Everything that is counted from there stays clear of [`READ_TAG_BIT`].
+pub const REQUEST_LAST_MAX: u64 = 1 << 62;
+/// The largest epoch, sequence, commit and timestamp that a node may name: what a signed number holds.
+pub const COUNTER_MAX: u64 = (1 << 63) - 1;
+/// Writes in flight at the most, whatever window the node offers: no node can be formatted with a larger one.
+pub const WRITES_IN_FLIGHT_MAX: u32 = 65_536;
+/// Bytes of the window that are used at the most, whatever the node offers: the bodies of that many are kept to be sent again.
+pub const WINDOW_BYTES_MAX: u32 = 256 * 1024 * 1024;
 /// Bytes that an event counts in the node's window until its reply is reported as received, except for events of
 /// orders, which count the size of their result.
 pub const WINDOW_BYTES_PER_EVENT: u64 = 16;

@@ -2,7 +2,7 @@
 
 use crate::ClientError;
 use crate::client::{Client, Link};
-use crate::constants::{READ_TAG_BIT, SMALL_BODY_SIZE_MAX};
+use crate::constants::{COUNTER_MAX, READ_TAG_BIT, SMALL_BODY_SIZE_MAX};
 use crate::error::Trouble;
 use crate::hello::{check_reply, known_status, printable, reject};
 use crate::reply::{Completion, Outcome, Reply, contradiction};
@@ -68,12 +68,19 @@ impl Client {
             Some(ping) if ping.commit.is_none() => ping.commit = Some(pong.commit),
             _ => return Err(protocol("a pong without a ping")),
         }
+        if pong.commit > COUNTER_MAX {
+            return Err(protocol("a pong has a number beyond 2^63"));
+        }
         self.info.commit = self.info.commit.max(pong.commit);
         Ok(())
     }
 
     fn on_reply(&mut self, reply: &frame::Reply, body: Bytes, now: Instant) -> Result<(), Trouble> {
         let status = known_status(reply.status)?;
+        let numbers = [reply.epoch, reply.commit, reply.sequence, reply.timestamp];
+        if numbers.iter().any(|number| *number > COUNTER_MAX) {
+            return Err(protocol("a reply has a number beyond 2^63"));
+        }
         self.info.epoch = self.info.epoch.max(reply.epoch);
         self.info.commit = self.info.commit.max(reply.commit);
         if reply.request & READ_TAG_BIT != 0 {

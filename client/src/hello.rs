@@ -1,6 +1,9 @@
 //! The first exchange on a connection: what the client says, and what it makes of the answer.
 
-use crate::constants::{RELEASE, WINDOW_BYTES_PER_EVENT};
+use crate::constants::{
+    COUNTER_MAX, RELEASE, REQUEST_LAST_MAX, WINDOW_BYTES_MAX, WINDOW_BYTES_PER_EVENT,
+    WRITES_IN_FLIGHT_MAX,
+};
 use crate::error::Trouble;
 use crate::{ClientConfig, ClientError};
 use mizan_wire::RequestStatus;
@@ -10,6 +13,7 @@ use std::net::SocketAddr;
 use zerocopy::FromBytes;
 
 const ROLE_PRIMARY: u8 = 1;
+const ROLE_STANDBY: u8 = 2;
 
 /// What the node said of itself when the client connected last.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +32,7 @@ pub struct NodeInfo {
     pub role: u8,
     /// Whether the session was there before.
     pub resumed: bool,
-    /// What the node allows, as it said.
+    /// What the node allows, as it said; the window is cut to what a client uses at the most.
     pub limits: NodeLimits,
 }
 
@@ -89,6 +93,7 @@ pub(crate) fn check_reply(
     if reply.client != client || (reply.session == 0) != config.read_only {
         return Err(protocol("a hello's reply is for another client"));
     }
+    check_numbers(config, reply)?;
     if known.is_some_and(|known| reply.epoch < known.epoch) {
         // It does not know yet that it was succeeded, and may lack what was acknowledged since.
         let text = "the node was primary in an earlier epoch".to_owned();
@@ -106,12 +111,31 @@ pub(crate) fn check_reply(
         commit: known.map_or(0, |known| known.commit).max(reply.commit),
         role: reply.role,
         resumed: reply.resumed != 0,
-        limits,
+        limits: NodeLimits {
+            window_requests: limits.window_requests.min(WRITES_IN_FLIGHT_MAX),
+            window_bytes: limits.window_bytes.min(WINDOW_BYTES_MAX),
+            ..limits
+        },
     };
     if info.events_max() == 0 || limits.window_requests == 0 {
         return Err(protocol("the node's limits allow no request at all"));
     }
     Ok(info)
+}
+
+/// Numbers that no sound node names: what the client counts on from them would leave the numbers' range.
+fn check_numbers(config: &ClientConfig, reply: &HelloReply) -> Result<(), Trouble> {
+    let request_last_max = if config.read_only { 0 } else { REQUEST_LAST_MAX };
+    if reply.request_last > request_last_max {
+        return Err(protocol("a hello's reply claims more writes than a session can have"));
+    }
+    if reply.epoch > COUNTER_MAX || reply.commit > COUNTER_MAX || reply.session > COUNTER_MAX {
+        return Err(protocol("a hello's reply has a number beyond 2^63"));
+    }
+    if !matches!(reply.role, ROLE_PRIMARY | ROLE_STANDBY) || reply.resumed > 1 {
+        return Err(protocol("a hello's reply is of a node that is neither primary nor standby"));
+    }
+    Ok(())
 }
 
 /// What a status that ends a hello or a connection means for the client.

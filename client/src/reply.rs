@@ -181,6 +181,9 @@ pub(crate) fn contradiction(
     {
         return Some("a reply's body does not have the size of its records");
     }
+    if !operation.is_read() && frame.timestamp < u64::from(event_count) {
+        return Some("a reply's events have numbers below 1");
+    }
     if operation.is_create() {
         return exceptions_contradiction(frame, body);
     }

@@ -18,6 +18,8 @@ use zerocopy::IntoBytes;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const CLUSTER: u128 = 77;
 pub const SESSION: u64 = 5;
+/// No frame begins like this: its first 16 bytes are a checksum.
+const KNOCK: &[u8; 16] = b"knock knock ----";
 
 pub fn limits() -> NodeLimits {
     NodeLimits {
@@ -50,6 +52,12 @@ impl FakeNode {
         }
     }
 
+    /// Ends the script of a node that waits with [`Door::accept_until_knocked`].
+    pub fn knock(&self) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.write_all(KNOCK).unwrap();
+    }
+
     pub fn config(&self) -> ClientConfig {
         ClientConfig { request_timeout: PATIENCE, ..ClientConfig::at(self.address) }
     }
@@ -72,6 +80,26 @@ impl Door {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Peer { stream, limits: limits() }
+    }
+
+    /// The next connection of a client, or `None` for a knock. A client that has gone already is passed over.
+    pub fn accept_until_knocked(&self) -> Option<Peer> {
+        loop {
+            let peer = self.accept();
+            let mut first = [0; KNOCK.len()];
+            let mut taken = 0;
+            while taken < first.len() {
+                match peer.stream.peek(&mut first) {
+                    Ok(count) if count > taken => taken = count,
+                    _ => break,
+                }
+            }
+            match taken == first.len() {
+                true if first == *KNOCK => return None,
+                true => return Some(peer),
+                false => {}
+            }
+        }
     }
 
     /// The next connection, with its hello answered.
@@ -201,7 +229,7 @@ pub fn executed(request: &Request) -> frame::Reply {
         request: request.request,
         sequence: 100 + (request.request & !(1 << 63)),
         epoch: 1,
-        timestamp: 1_000 * (request.request & !(1 << 63)),
+        timestamp: 1_000 * (request.request & ((1 << 40) - 1)),
         commit: 100,
         operation: request.operation,
         event_count: request.event_count,
