@@ -32,6 +32,8 @@ pub fn client_config(
             REQUEST_TIMEOUT_DEFAULT,
         )?,
         read_only,
+        // Who looks what a node does must get in when nobody else does.
+        operator: read_only,
         ..ClientConfig::default()
     })
 }

@@ -238,9 +238,9 @@ impl Market {
         if lots == 0 {
             return None;
         }
-        let whole = notional / lots * unit;
-        let (rest, mut scale) = (notional % lots * unit, scale);
-        let (mut value, mut rest) = (whole + rest / lots, rest % lots);
+        let whole = (notional / lots).checked_mul(unit)?;
+        let (rest, mut scale) = ((notional % lots).checked_mul(unit)?, scale);
+        let (mut value, mut rest) = (whole.checked_add(rest / lots)?, rest % lots);
         for _ in 0..AVERAGE_EXTRA_SCALE {
             if rest == 0 {
                 break;
@@ -249,7 +249,7 @@ impl Market {
             rest = rest * 10 % lots;
             scale += 1;
         }
-        let value = value + u128::from(rest * 2 > lots);
+        let value = value.checked_add(u128::from(rest * 2 > lots))?;
         Some(format_amount(value, scale))
     }
 }
@@ -266,7 +266,11 @@ fn tick(record: &CreateInstrument, base_scale: u8, quote_scale: u8) -> Option<Ti
     let (above, below) = (money.checked_mul(above)?, lot.checked_mul(below)?);
     (0..=TICK_SCALE_MAX).find_map(|scale| {
         let raised = above.checked_mul(10u128.pow(scale.into()))?;
-        let fits = below != 0 && raised % below == 0 && scale >= quote_scale.min(TICK_SCALE_MAX);
+        // A node may claim an instrument whose ticks are worth nothing.
+        let fits = below != 0
+            && raised != 0
+            && raised % below == 0
+            && scale >= quote_scale.min(TICK_SCALE_MAX);
         fits.then(|| Tick { unit: raised / below, scale })
     })
 }

@@ -7,7 +7,18 @@
 use crate::error::CliError;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+
+/// Text without the control characters that a node, or a file, may have put into a name: they could steer a terminal.
+fn printable(text: &str) -> Cow<'_, str> {
+    let is_control = |letter: char| letter.is_control() && letter != '\n' && letter != '\t';
+    if text.contains(is_control) {
+        Cow::Owned(text.replace(is_control, "\u{FFFD}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
 
 /// The two streams of a verb.
 pub struct Output {
@@ -68,7 +79,7 @@ impl Output {
     /// # Errors
     /// The stream cannot be written.
     pub fn line(&mut self, text: impl AsRef<str>) -> Result<(), CliError> {
-        writeln!(self.data, "{}", text.as_ref())
+        writeln!(self.data, "{}", printable(text.as_ref()))
             .and_then(|()| self.data.flush())
             .map_err(CliError::Output)
     }
@@ -78,7 +89,7 @@ impl Output {
     /// # Errors
     /// The stream cannot be written.
     pub fn note(&mut self, text: impl AsRef<str>) -> Result<(), CliError> {
-        writeln!(self.talk, "{}", text.as_ref())
+        writeln!(self.talk, "{}", printable(text.as_ref()))
             .and_then(|()| self.talk.flush())
             .map_err(CliError::Output)
     }

@@ -17,6 +17,9 @@ pub struct ClientConfig {
     pub client_id: u128,
     /// Opens no session: only reads are allowed, and nothing is left behind on the node.
     pub read_only: bool,
+    /// Says that this is a tool of the node's operator, which may take the places that are kept for those. Nodes believe it
+    /// of who comes from their own machine.
+    pub operator: bool,
     /// The cluster that must answer; 0 for any.
     pub cluster: u128,
     /// How long one attempt to connect and say hello may take.
@@ -39,6 +42,7 @@ impl Default for ClientConfig {
             addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, PORT_DEFAULT))],
             client_id: random_client_id(),
             read_only: false,
+            operator: false,
             cluster: 0,
             connect_timeout: CONNECT_TIMEOUT_DEFAULT,
             request_timeout: REQUEST_TIMEOUT_DEFAULT,

@@ -7,7 +7,7 @@ use crate::constants::{
 use crate::error::Trouble;
 use crate::{ClientConfig, ClientError};
 use mizan_wire::RequestStatus;
-use mizan_wire::frame::{HELLO_READ_ONLY, Hello, HelloReply, NodeLimits};
+use mizan_wire::frame::{HELLO_OPERATOR, HELLO_READ_ONLY, Hello, HelloReply, NodeLimits};
 use mizan_wire::limits::{EVENTS_MAX, HEADER_SIZE};
 use std::net::SocketAddr;
 use zerocopy::FromBytes;
@@ -61,7 +61,8 @@ pub(crate) fn hello(config: &ClientConfig, session: u64) -> [u8; HEADER_SIZE] {
         session,
         release: RELEASE,
         auth_method: config.auth_method,
-        flags: if config.read_only { HELLO_READ_ONLY } else { 0 },
+        flags: if config.read_only { HELLO_READ_ONLY } else { 0 }
+            | if config.operator { HELLO_OPERATOR } else { 0 },
         ..Hello::default()
     };
     frame.seal(&config.credential)
@@ -165,6 +166,7 @@ pub(crate) fn reject(
         Status::NotPrimary => passing("the node is not the primary"),
         Status::ShuttingDown => passing("the node is stopping"),
         Status::TooManyConnections => passing("the node has as many connections as it allows"),
+        Status::IdleTimeout => passing("the connection was idle for long"),
         Status::Overloaded | Status::JournalSpaceLow | Status::SessionsFull => {
             Trouble::Passing { error: ClientError::Refused(status), primary_hint }
         }
@@ -172,6 +174,7 @@ pub(crate) fn reject(
         Status::HeaderChecksumMismatch
         | Status::BodyChecksumMismatch
         | Status::PartialRequestTimeout
+        | Status::HelloTimeout
         | Status::SlowReader => Trouble::Passing {
             error: ClientError::Connection(status, text.to_owned()),
             primary_hint,

@@ -283,7 +283,9 @@ fn a_node_that_lies_in_every_number_is_survived() {
     while until.map_or(seed < first + CASES, |until| Instant::now() < until) {
         let result = std::panic::catch_unwind(|| case(seed));
         if let Err(panic) = result {
-            eprintln!("repeat with MIZAN_FUZZ_SEED={seed} cargo test -p mizan-client --test hostile");
+            eprintln!(
+                "repeat with MIZAN_FUZZ_SEED={seed} cargo test -p mizan-client --test hostile"
+            );
             std::panic::resume_unwind(panic);
         }
         seed += 1;

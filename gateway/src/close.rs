@@ -5,7 +5,9 @@
 //! and the peer would lose the frame that says why.
 
 use crate::common::Common;
-use crate::config::{BUFFER_FULL_SIZE, BUFFER_SMALL_SIZE};
+use crate::config::{
+    BUFFER_FULL_SIZE, BUFFER_SMALL_SIZE, EXTRA_HELLO_NS, HELLO_GRACE_NS, REFUSED_COUNT_MAX,
+};
 use crate::connection::{Connection, Phase};
 use crate::gateway::Gateway;
 use crate::intake::Intake;
@@ -37,6 +39,7 @@ impl Gateway {
         let Some(mut connection) = self.connections.remove(slot) else { return };
         self.intake.forget(&mut connection);
         self.common.leave(&mut connection);
+        self.common.extra_count -= usize::from(connection.is_extra);
         self.common.stalled.set(slot, &mut connection.stalled_since, None);
         self.common.closing.set(slot, &mut connection.closing_since, None);
         self.common.unsent_bytes -= connection.outbox.len();
@@ -70,10 +73,97 @@ impl Gateway {
         while let Some(slot) = self.common.closing.expired(now_ns, times.linger_ns) {
             self.destroy(slot);
         }
-        let Some(hello_ns) = times.hello_ns else { return };
-        while let Some(slot) = self.common.fresh.expired(now_ns, hello_ns) {
-            self.begin_close(slot, Farewell::Error(RequestStatus::HelloExpected, 0));
+        while let Some(slot) = self.common.extras.expired(now_ns, EXTRA_HELLO_NS) {
+            self.refuse_extra(slot);
         }
+        if let Some(hello_ns) = times.hello_ns {
+            while let Some(slot) = self.common.fresh.expired(now_ns, hello_ns) {
+                self.expire_fresh(slot);
+            }
+        }
+        if let Some(idle_ns) = times.idle_ns {
+            while let Some(slot) = self.longest_idle(idle_ns) {
+                self.begin_close(slot, Farewell::Error(RequestStatus::IdleTimeout, 0));
+            }
+        }
+    }
+
+    fn expire_fresh(&mut self, slot: u32) {
+        if !self.lacks_room {
+            self.begin_close(slot, Farewell::Error(RequestStatus::HelloTimeout, 0));
+        } else if let Some(connection) = self.connections.get_mut(slot) {
+            // Nothing can be taken, so a hello that has come may not have been read.
+            let now_ns = self.common.now_ns;
+            self.common.fresh.set(slot, &mut connection.fresh_since, Some(now_ns));
+        }
+    }
+
+    /// The open connection that has been silent for longest, if for at least so long. A connection that was heard of, or
+    /// is owed something, finds its later place in the queue here, so that requests cost it nothing.
+    fn longest_idle(&mut self, idle_ns: u64) -> Option<u32> {
+        let now_ns = self.common.now_ns;
+        while let Some(slot) = self.common.idle.expired(now_ns, idle_ns) {
+            let connection = self.connections.get_mut(slot)?;
+            let heard_ns = if connection.is_owed_nothing() { connection.heard_ns } else { now_ns };
+            if connection.idle_since.is_none_or(|since_ns| since_ns >= heard_ns) {
+                return Some(slot);
+            }
+            self.common.idle.set(slot, &mut connection.idle_since, Some(heard_ns));
+        }
+        None
+    }
+
+    /// Ends one of the connections that can best be missed, if there is one: a connection at its end, one that does not
+    /// say hello, or the one that has been silent for longest.
+    pub(crate) fn make_room(&mut self) {
+        let Self { common, connections, .. } = self;
+        let now_ns = common.now_ns;
+        let is_general = |slot: &u32| connections.get_mut(*slot).is_some_and(|c| !c.is_extra);
+        let closing = common.closing.all_expired(now_ns, 0).find(is_general);
+        if let Some(slot) = closing {
+            self.destroy(slot);
+        } else if let Some(slot) = self.common.fresh.expired(now_ns, HELLO_GRACE_NS) {
+            self.end_now(slot, RequestStatus::HelloTimeout);
+        } else if let Some(slot) = self.longest_idle(self.common.times.idle_grace_ns.max(1)) {
+            self.end_now(slot, RequestStatus::IdleTimeout);
+        }
+    }
+
+    /// Whether there is a place for a connection that may turn out to be an operator's: others that have not said so
+    /// make room, the oldest first.
+    pub(crate) fn make_room_for_extra(&mut self) -> bool {
+        let common = &self.common;
+        if common.extra_count - common.operators < REFUSED_COUNT_MAX {
+            return true;
+        }
+        let Self { common, connections, .. } = self;
+        let is_extra = |slot: &u32| connections.get_mut(*slot).is_some_and(|c| c.is_extra);
+        let closing = common.closing.all_expired(common.now_ns, 0).find(is_extra);
+        if let Some(slot) = closing {
+            self.destroy(slot);
+        } else if let Some((_, slot)) = self.common.extras.oldest() {
+            self.refuse_extra(slot);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Ends a connection that came when all places were taken and does not say that it is an operator's.
+    fn refuse_extra(&mut self, slot: u32) {
+        self.common.counters.refused_connections += 1;
+        self.end_now(slot, RequestStatus::TooManyConnections);
+    }
+
+    /// Ends a connection without waiting for its peer: its place is needed. It is told why if its socket takes that.
+    fn end_now(&mut self, slot: u32, status: RequestStatus) {
+        if let Some(connection) = self.connections.get_mut(slot) {
+            self.intake.forget(connection);
+            self.common.push_error(connection, status, 0);
+            // What the socket does not take is lost with the connection.
+            let _ = self.common.write_out(connection);
+        }
+        self.destroy(slot);
     }
 
     fn expire_partial(&mut self, slot: u32) {
@@ -147,6 +237,18 @@ impl Gateway {
 }
 
 impl Common {
+    /// The connection has said hello, or ends.
+    pub(crate) fn leave_fresh(&mut self, connection: &mut Connection) {
+        let queue = if connection.is_extra { &mut self.extras } else { &mut self.fresh };
+        queue.set(connection.token.slot(), &mut connection.fresh_since, None);
+    }
+
+    /// The connection is open from now on.
+    pub(crate) fn enter_idle(&mut self, connection: &mut Connection) {
+        let slot = connection.token.slot();
+        self.idle.set(slot, &mut connection.idle_since, Some(self.now_ns));
+    }
+
     /// Takes a connection off everything that only live ones are on.
     fn leave(&mut self, connection: &mut Connection) {
         let slot = connection.token.slot();
@@ -154,7 +256,9 @@ impl Common {
             self.sessions.remove(&connection.client);
             self.disconnects.lose(connection.client);
         }
-        self.fresh.set(slot, &mut connection.fresh_since, None);
+        self.leave_fresh(connection);
+        self.idle.set(slot, &mut connection.idle_since, None);
+        self.operators -= usize::from(std::mem::take(&mut connection.is_operator));
         self.partials.set(slot, &mut connection.partial_since, None);
         connection.waits_for_buffer = false;
         self.recycle_in_flight(connection);

@@ -19,6 +19,8 @@ pub(crate) struct Times {
     pub(crate) slow_ns: u64,
     pub(crate) linger_ns: u64,
     pub(crate) hello_ns: Option<u64>,
+    pub(crate) idle_ns: Option<u64>,
+    pub(crate) idle_grace_ns: u64,
 }
 
 impl Times {
@@ -29,6 +31,8 @@ impl Times {
             slow_ns: nanoseconds(config.slow_reader_timeout),
             linger_ns: nanoseconds(config.linger_timeout),
             hello_ns: config.hello_timeout.map(nanoseconds),
+            idle_ns: config.idle_timeout.map(nanoseconds),
+            idle_grace_ns: nanoseconds(config.idle_grace),
         }
     }
 }
@@ -50,9 +54,19 @@ pub(crate) struct Common {
     /// Connections with something to send.
     pub(crate) dirty: Vec<u32>,
     pub(crate) fresh: AgeQueue,
+    /// Connections that came when all places were taken, and have not said that they are an operator's.
+    pub(crate) extras: AgeQueue,
+    /// Open connections, by a time at which something was heard of them; what came later is not noted before it matters.
+    pub(crate) idle: AgeQueue,
     pub(crate) partials: AgeQueue,
     pub(crate) stalled: AgeQueue,
     pub(crate) closing: AgeQueue,
+    /// Connections beyond the places that all have, those at their end included.
+    pub(crate) extra_count: usize,
+    /// When the last of them came: no two have the same time.
+    pub(crate) extra_last_ns: u64,
+    /// Those of them that are an operator's.
+    pub(crate) operators: usize,
     pub(crate) counters: GatewayCounters,
     pub(crate) unsent_bytes: usize,
     pub(crate) in_flight: usize,
@@ -82,6 +96,11 @@ impl Common {
             ready: VecDeque::new(),
             dirty: Vec::new(),
             fresh: AgeQueue::default(),
+            extras: AgeQueue::default(),
+            idle: AgeQueue::default(),
+            extra_count: 0,
+            extra_last_ns: 0,
+            operators: 0,
             partials: AgeQueue::default(),
             stalled: AgeQueue::default(),
             closing: AgeQueue::default(),

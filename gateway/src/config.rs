@@ -20,6 +20,15 @@ pub(crate) const LOOPBACK_CONGESTION_CONTROL: &str = "reno";
 pub(crate) const ACCEPTS_PER_POLL: usize = 256;
 /// Places beyond `connection_count_max` for connections that are only told that there are too many.
 pub(crate) const REFUSED_COUNT_MAX: usize = 64;
+/// Descriptors that connections leave to the rest of the process: segments, peers, listeners, and files of tools.
+pub(crate) const DESCRIPTORS_KEPT: u64 = 256;
+/// A connection that has not said hello for so long may have to make room for another.
+pub(crate) const HELLO_GRACE_NS: u64 = 1_000_000_000;
+/// How long a connection that came when all places were taken has to say that it is an operator's.
+pub(crate) const EXTRA_HELLO_NS: u64 = 1_000_000_000;
+/// When the system begins to ask an idle peer whether it is still there, how often, and how many answers it may miss.
+pub(crate) const KEEPALIVE: (Duration, Duration, u32) =
+    (Duration::from_secs(60), Duration::from_secs(15), 4);
 /// Pause after the system refused another descriptor.
 pub(crate) const ACCEPT_PAUSE_NS: u64 = 100_000_000;
 /// Readiness events taken from the system in one poll at the most.
@@ -38,8 +47,10 @@ const POOL_LIMIT: usize = 1 << 40;
 pub struct GatewayConfig {
     /// Where to listen; port 0 lets the system choose.
     pub listen: SocketAddr,
-    /// Connections at the most.
+    /// Connections at the most. Where the process may not have as many descriptors, it is fewer.
     pub connection_count_max: usize,
+    /// Places beyond those, for operators on the node's own machine.
+    pub operator_count_max: usize,
     /// Bytes read from a connection in its turn at the most.
     pub read_bytes_max: usize,
     /// Receive buffers of 8 KiB.
@@ -61,6 +72,10 @@ pub struct GatewayConfig {
     pub slow_reader_timeout: Duration,
     /// Time for the first hello; `None` lets connections be silent for ever.
     pub hello_timeout: Option<Duration>,
+    /// How long a connection may send nothing while nothing is owed to it; `None` is for ever.
+    pub idle_timeout: Option<Duration>,
+    /// The same while all places are taken and another connection waits for one.
+    pub idle_grace: Duration,
     /// Time that a connection which is being closed has to take the last frame and hang up.
     pub linger_timeout: Duration,
 }
@@ -70,6 +85,7 @@ impl Default for GatewayConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7117)),
             connection_count_max: 16_384,
+            operator_count_max: 16,
             // A round of 256 requests of one event: with more, what is read first waits long for the rest to be taken.
             read_bytes_max: 64 * 1024,
             buffer_small_count: 1024,
@@ -80,7 +96,9 @@ impl Default for GatewayConfig {
             partial_timeout: Duration::from_secs(10),
             partial_grace: Duration::from_millis(100),
             slow_reader_timeout: Duration::from_secs(10),
-            hello_timeout: None,
+            hello_timeout: Some(Duration::from_secs(10)),
+            idle_timeout: Some(Duration::from_secs(3_600)),
+            idle_grace: Duration::from_secs(60),
             linger_timeout: Duration::from_secs(1),
         }
     }
@@ -98,6 +116,7 @@ impl GatewayConfig {
         let full_most = POOL_LIMIT / BUFFER_FULL_SIZE;
         for (option, value, least, most) in [
             ("connection_count_max", self.connection_count_max, 1, CONNECTIONS_LIMIT),
+            ("operator_count_max", self.operator_count_max, 0, CONNECTIONS_LIMIT),
             ("read_bytes_max", self.read_bytes_max, READ_BYTES_MIN, read_most),
             ("buffer_small_count", self.buffer_small_count, 1, small_most),
             ("buffer_full_count", self.buffer_full_count, 1, full_most),

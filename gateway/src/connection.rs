@@ -76,13 +76,23 @@ pub(crate) struct Connection {
     pub(crate) has_completed: bool,
     /// Waits for replies to be sent before it is read again.
     pub(crate) is_blocked: bool,
+    /// The peer is on this machine.
+    pub(crate) is_local: bool,
+    /// Has a place beyond those that all have.
+    pub(crate) is_extra: bool,
+    /// Has one of the operators' places.
+    pub(crate) is_operator: bool,
     /// Waits for a receive buffer.
     pub(crate) waits_for_buffer: bool,
     pub(crate) is_in_ready: bool,
     pub(crate) is_in_dirty: bool,
 
-    /// Place in the queue of silent connections.
+    /// When bytes came last.
+    pub(crate) heard_ns: u64,
+    /// Place in the queue of connections without a hello: that of `extras` for an extra one, else that of `fresh`.
     pub(crate) fresh_since: Option<u64>,
+    /// Place in the queue of open connections.
+    pub(crate) idle_since: Option<u64>,
     /// Place in the queue of incomplete frames.
     pub(crate) partial_since: Option<u64>,
     /// Place in the queue of sockets that take nothing.
@@ -116,10 +126,15 @@ impl Connection {
             is_shut: false,
             has_completed: false,
             is_blocked: false,
+            is_local: false,
+            is_extra: false,
+            is_operator: false,
             waits_for_buffer: false,
             is_in_ready: false,
             is_in_dirty: false,
+            heard_ns: 0,
             fresh_since: None,
+            idle_since: None,
             partial_since: None,
             stalled_since: None,
             closing_since: None,
@@ -135,6 +150,11 @@ impl Connection {
     pub(crate) fn has_incomplete_frame(&self) -> bool {
         let is_held_incomplete = self.held.as_ref().is_some_and(|held| held.incomplete.is_some());
         self.phase != Phase::Closing && (self.skip > 0 || self.head_size > 0 || is_held_incomplete)
+    }
+
+    /// Whether the peer waits for nothing, so that its silence is its own.
+    pub(crate) fn is_owed_nothing(&self) -> bool {
+        self.in_flight.is_empty() && self.outbox.is_empty()
     }
 
     /// Whether nothing is left to be said to a peer that has hung up.

@@ -2,15 +2,14 @@
 
 use crate::common::Common;
 use crate::config::{
-    ACCEPT_PAUSE_NS, ACCEPTS_PER_POLL, LOOPBACK_CONGESTION_CONTROL, REFUSED_COUNT_MAX,
+    ACCEPT_PAUSE_NS, ACCEPTS_PER_POLL, DESCRIPTORS_KEPT, GatewayConfig, KEEPALIVE,
+    LOOPBACK_CONGESTION_CONTROL, REFUSED_COUNT_MAX,
 };
 use crate::connection::Connection;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
-use crate::take::Farewell;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Token as WatchToken};
-use mizan_wire::RequestStatus;
 use rustix::net::sockopt;
 use std::fs::File;
 use std::io::ErrorKind;
@@ -42,13 +41,13 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn open(address: SocketAddr, poll: &mio::Poll) -> Result<Self, GatewayError> {
-        raise_descriptor_limit();
         let listen = || {
             let mut listener = TcpListener::bind(address)?;
             if address.ip().is_loopback() {
                 // Accepted sockets inherit it. Where it is not to be had, replies are only slower.
                 let _ = sockopt::set_tcp_congestion(&listener, LOOPBACK_CONGESTION_CONTROL);
             }
+            watch_for_lost_peers(&listener);
             poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
             Ok(listener)
         };
@@ -61,10 +60,10 @@ impl Door {
     }
 
     /// The next connection that waits.
-    fn accept(&mut self, common: &mut Common) -> Option<TcpStream> {
+    fn accept(&mut self, common: &mut Common) -> Option<(TcpStream, SocketAddr)> {
         loop {
             match self.listener.accept() {
-                Ok((stream, _)) => return Some(stream),
+                Ok(accepted) => return Some(accepted),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => {
                         self.is_ready = false;
@@ -95,6 +94,25 @@ fn spare() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
+/// A peer whose machine is gone says nothing for ever. Accepted sockets inherit these; where they are not to be had, the
+/// idle limit finds the peer later.
+fn watch_for_lost_peers(listener: &TcpListener) {
+    let (idle, interval, misses) = KEEPALIVE;
+    let _ = sockopt::set_socket_keepalive(listener, true);
+    let _ = sockopt::set_tcp_keepidle(listener, idle);
+    let _ = sockopt::set_tcp_keepintvl(listener, interval);
+    let _ = sockopt::set_tcp_keepcnt(listener, misses);
+}
+
+/// Connections that may be taken: so many that all of the process's other files still find a descriptor.
+pub(crate) fn connection_count_max(config: &GatewayConfig) -> usize {
+    raise_descriptor_limit();
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let others = DESCRIPTORS_KEPT + (config.operator_count_max + REFUSED_COUNT_MAX) as u64;
+    let most = limit.map_or(u64::MAX, |limit| limit.saturating_sub(others).max(1));
+    config.connection_count_max.min(usize::try_from(most).unwrap_or(usize::MAX))
+}
+
 /// A connection is a descriptor, and many systems give a process 1,024 unless it asks for more.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -112,22 +130,26 @@ impl Gateway {
             if !door.is_ready || self.common.now_ns < door.paused_until_ns {
                 break;
             }
-            let Some(stream) = door.accept(&mut self.common) else { break };
+            let Some((stream, peer)) = door.accept(&mut self.common) else { break };
             worked = true;
-            self.admit(stream);
+            self.admit(stream, peer);
         }
         worked
     }
 
-    fn admit(&mut self, mut stream: TcpStream) {
+    /// Gives a connection a place: one of those that all have, which somebody else may have to leave for it, or one of
+    /// those in which only operators stay.
+    fn admit(&mut self, mut stream: TcpStream, peer: SocketAddr) {
         self.common.counters.accepted += 1;
-        let count = self.connections.len();
         let count_max = self.common.config.connection_count_max;
-        let is_too_many = count >= count_max;
-        if is_too_many {
-            self.common.counters.refused_connections += 1;
+        let is_full =
+            |gateway: &Self| gateway.connections.len() - gateway.common.extra_count >= count_max;
+        if is_full(self) {
+            self.make_room();
         }
-        if count >= count_max + REFUSED_COUNT_MAX {
+        let is_extra = is_full(self);
+        if is_extra && !self.make_room_for_extra() {
+            self.common.counters.refused_connections += 1;
             return;
         }
         let token = self.connections.next_token();
@@ -139,15 +161,22 @@ impl Gateway {
             self.common.counters.accept_failures += 1;
             return;
         }
-        let mut connection = Box::new(Connection::new(stream, token));
         let now_ns = self.common.now_ns;
-        self.common.fresh.set(token.slot(), &mut connection.fresh_since, Some(now_ns));
+        let mut connection = Box::new(Connection::new(stream, token));
+        connection.is_local = peer.ip().to_canonical().is_loopback();
+        connection.is_extra = is_extra;
+        connection.heard_ns = now_ns;
+        self.common.extra_count += usize::from(is_extra);
+        if is_extra {
+            // Of those that came in one poll, too, the first is to make room first.
+            let since_ns = now_ns.max(self.common.extra_last_ns + 1);
+            self.common.extra_last_ns = since_ns;
+            self.common.extras.set(token.slot(), &mut connection.fresh_since, Some(since_ns));
+        } else {
+            self.common.fresh.set(token.slot(), &mut connection.fresh_since, Some(now_ns));
+        }
         self.common.make_ready(&mut connection);
         self.connections.insert(connection);
-        if is_too_many {
-            let status = RequestStatus::TooManyConnections;
-            self.begin_close(token.slot(), Farewell::Error(status, 0));
-        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The gateway: one poll is one look at the clock, the sockets, and every connection that has something to say.
 
 use crate::common::Common;
-use crate::config::{ACCEPT_PAUSE_NS, EVENTS_PER_POLL, GatewayConfig};
+use crate::config::{ACCEPT_PAUSE_NS, EVENTS_PER_POLL, EXTRA_HELLO_NS, GatewayConfig};
 use crate::connection::Phase;
-use crate::door::{Door, LISTENER, WAKER, slot_of};
+use crate::door::{Door, LISTENER, WAKER, connection_count_max, slot_of};
 use crate::error::GatewayError;
 use crate::intake::{Intake, Turn};
 use crate::interface::{Clock, GatewayCounters, NodeView, RequestSink};
@@ -28,7 +28,7 @@ pub struct Gateway {
     pub(crate) common: Common,
     pub(crate) intake: Intake,
     /// The last round ended because the sink had no room.
-    lacks_room: bool,
+    pub(crate) lacks_room: bool,
 }
 
 impl Gateway {
@@ -36,8 +36,9 @@ impl Gateway {
     ///
     /// # Errors
     /// An option outside its limits; an address that is not to be had.
-    pub fn bind(config: GatewayConfig) -> Result<Self, GatewayError> {
+    pub fn bind(mut config: GatewayConfig) -> Result<Self, GatewayError> {
         config.check()?;
+        config.connection_count_max = connection_count_max(&config);
         let wait = |doing| move |source| GatewayError::Wait { doing, source };
         let poll = mio::Poll::new().map_err(wait("opening"))?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(wait("opening"))?;
@@ -61,6 +62,12 @@ impl Gateway {
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Connections at the most: as configured, or as many as the system lets the process have.
+    #[must_use]
+    pub const fn connection_count_max(&self) -> usize {
+        self.common.config.connection_count_max
     }
 
     /// Ends a poll that waits, from any thread.
@@ -187,6 +194,8 @@ impl Gateway {
             due(common.stalled.oldest(), times.slow_ns),
             due(common.closing.oldest(), times.linger_ns),
             times.hello_ns.and_then(|hello_ns| due(common.fresh.oldest(), hello_ns)),
+            due(common.extras.oldest(), EXTRA_HELLO_NS),
+            times.idle_ns.and_then(|idle_ns| due(common.idle.oldest(), idle_ns)),
             door.map(|_| ACCEPT_PAUSE_NS),
             // Who is to be cut off for a buffer may reach the end of its grace.
             (!self.intake.waiting.is_empty()).then_some(times.grace_ns),
@@ -261,7 +270,7 @@ impl Gateway {
         let waited = std::mem::replace(&mut connection.waits_for_buffer, false);
         connection.is_blocked = turn == Turn::Blocked;
         if connection.phase != Phase::Fresh {
-            common.fresh.set(slot, &mut connection.fresh_since, None);
+            common.leave_fresh(connection);
         }
         match turn {
             Turn::Drained | Turn::Blocked => {}

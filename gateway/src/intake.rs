@@ -415,6 +415,7 @@ fn receive(connection: &mut Connection, common: &mut Common, target: &mut [u8]) 
                 // Less than asked for: the socket is empty, and what comes later raises a new event. Only the end is
                 // not announced again.
                 connection.is_readable = count == target.len() || connection.is_ending;
+                connection.heard_ns = common.now_ns;
                 common.counters.bytes_in += count as u64;
                 return Received::Bytes(count);
             }

@@ -137,6 +137,7 @@ fn finish_hello(
     let record = RegisterRecord::read_from_bytes(reply.body)
         .expect("invariant: a register that succeeds is answered with one record");
     connection.phase = Phase::Open;
+    common.enter_idle(connection);
     connection.session = record.session;
     common.counters.hellos += 1;
     common.push_hello_reply(connection, status, &record);

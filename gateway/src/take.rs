@@ -11,7 +11,7 @@ use crate::common::Common;
 use crate::connection::{Connection, InFlight, Phase};
 use crate::interface::{RequestSink, Submission, reply_size_max};
 use mizan_wire::frame::MAGIC;
-use mizan_wire::frame::{HELLO_READ_ONLY, Header, Hello, PROTOCOL, Request};
+use mizan_wire::frame::{HELLO_OPERATOR, HELLO_READ_ONLY, Header, Hello, PROTOCOL, Request};
 use mizan_wire::limits::HEADER_SIZE;
 use mizan_wire::{Operation, RegisterRecord, RequestHeader, RequestStatus, Status};
 
@@ -276,12 +276,17 @@ impl<S: RequestSink> Taking<'_, S> {
         if let Err(status) = header.check_body(credential) {
             return Step::Close(Farewell::Error(status, 0));
         }
+        if self.connection.is_extra && !self.take_operator_place(hello) {
+            self.common.counters.refused_connections += 1;
+            return Step::Close(Farewell::Error(RequestStatus::TooManyConnections, 0));
+        }
         self.connection.client = hello.client;
         if let Err(status) = self.admit_hello(hello, credential) {
             return self.refuse_hello(status);
         }
         if is_reader(hello) {
             self.connection.phase = Phase::Open;
+            self.common.enter_idle(self.connection);
             self.common.counters.hellos += 1;
             let record = RegisterRecord::default();
             self.common.push_hello_reply(self.connection, RequestStatus::Ok, &record);
@@ -324,6 +329,18 @@ impl<S: RequestSink> Taking<'_, S> {
         self.common.refusal(is_reader(hello)).map_or(Ok(()), Err)
     }
 
+    /// Whether the connection may stay although all places are taken.
+    fn take_operator_place(&mut self, hello: &Hello) -> bool {
+        if self.connection.is_operator {
+            return true;
+        }
+        let is_free = self.common.operators < self.common.config.operator_count_max;
+        let is_operator = is_free && is_operator(self.connection, hello);
+        self.connection.is_operator = is_operator;
+        self.common.operators += usize::from(is_operator);
+        is_operator
+    }
+
     fn refuse_hello(&mut self, status: RequestStatus) -> Step {
         self.common.counters.hellos_refused += 1;
         let record = RegisterRecord::default();
@@ -337,6 +354,11 @@ impl<S: RequestSink> Taking<'_, S> {
         let older = self.common.sessions.insert(client, self.connection.token);
         self.common.taken_over.extend(older);
     }
+}
+
+/// Nobody proves yet who they are, so that only who has come onto the node's machine is believed.
+const fn is_operator(connection: &Connection, hello: &Hello) -> bool {
+    connection.is_local && hello.flags & HELLO_OPERATOR != 0
 }
 
 const fn is_reader(hello: &Hello) -> bool {

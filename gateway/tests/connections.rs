@@ -59,7 +59,8 @@ fn a_reply_never_reaches_the_next_connection_in_the_same_place() {
 
 #[test]
 fn a_thousand_idle_connections_hold_no_buffers_and_disturb_nobody() {
-    let mut bed = Bed::new();
+    let for_ever = GatewayConfig { hello_timeout: None, idle_timeout: None, ..config() };
+    let mut bed = Bed::with(for_ever);
     let mut idle: Vec<Client> = Vec::new();
     for number in 0..1000 {
         let mut client = bed.connect();

@@ -34,5 +34,8 @@ fn without_descriptors_new_connections_are_lost_and_those_that_are_there_go_on()
     let mut last = waiting.pop().unwrap();
     last.send(&ping(1));
     assert_eq!(bed.pong(&mut last).nonce, 1);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    // For good: the rest of the test needs no more.
+    setrlimit(Resource::Nofile, Rlimit { current: Some(600), maximum: Some(600) }).unwrap();
+    let few = Bed::new();
+    assert_eq!(few.gateway.connection_count_max(), 600 - 256 - 16 - 64);
 }

@@ -282,6 +282,6 @@ fn who_says_no_hello_in_time_is_cut_off_if_the_gateway_is_set_up_so() {
     bed.until("both are there", |bed| bed.counters().connections == 2);
     bed.advance(3 * SECOND);
     let (error, _) = bed.error(&mut silent);
-    assert_eq!(error.status, RequestStatus::HelloExpected as u32);
+    assert_eq!(error.status, RequestStatus::HelloTimeout as u32);
     bed.assert_served(&mut talking);
 }

@@ -104,7 +104,9 @@ pub enum JournalError {
         flags: u8,
     },
     /// The storage has no room. Not fatal: nothing was written, and the call may be repeated.
-    #[error("there is no room for {size} bytes in {file}; free space and try again")]
+    #[error(
+        "there is no room for {size} bytes in {file} ({source}); free what is missing and try again"
+    )]
     NoSpace {
         /// File that could not be made.
         file: String,

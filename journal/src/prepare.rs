@@ -33,6 +33,8 @@ pub enum Space {
     /// The next segment could not be made, mostly for lack of room: refuse new work, what is under way still fits into
     /// the segment in use as far as it goes.
     Low,
+    /// As `Low`, but it is not the disk: the system has no descriptor or no memory to give at the moment.
+    Starved,
 }
 
 /// Who prepares segments.
@@ -185,7 +187,10 @@ impl<S: Storage> Preparer<S> {
     }
 
     pub(crate) fn space(&self) -> Space {
-        match self.shared.lock().status {
+        match &self.shared.lock().status {
+            Status::NoSpace(JournalError::NoSpace { source, .. }) if !is_no_space(source) => {
+                Space::Starved
+            }
             Status::NoSpace(_) | Status::Failed(_) => Space::Low,
             Status::Working => Space::Ok,
         }

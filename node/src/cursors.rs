@@ -69,6 +69,8 @@ pub struct Cursors {
     pub clock_jumps: u64,
     /// Whether new writes are refused for lack of space.
     pub space_is_low: bool,
+    /// The same for want of a descriptor or of memory.
+    pub is_starved: bool,
     /// Whether accepted entries wait for space.
     pub is_stalled: bool,
     /// Highest sequence that was written to the journal, synced or not.
@@ -108,6 +110,7 @@ impl CursorsReader {
             groups_inline: self.journal.groups_inline.load(Ordering::Relaxed),
             clock_jumps: self.progress.clock_jumps.load(Ordering::Relaxed),
             space_is_low: self.journal.space_is_low.load(Ordering::Relaxed),
+            is_starved: self.journal.is_starved.load(Ordering::Relaxed),
             is_stalled: self.journal.is_stalled.load(Ordering::Relaxed),
             appended_sequence: self.journal.appended_sequence.load(Ordering::Relaxed),
             sync_ns: self.journal.sync_ns.load(Ordering::Relaxed),

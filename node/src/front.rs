@@ -67,6 +67,8 @@ pub(crate) struct Front {
     stopping: bool,
     /// Whether it was said that there is no room on the disk.
     space_was_low: bool,
+    /// Whether it was said that there is no descriptor or no memory.
+    was_starved: bool,
     /// The last digest that fell due and is committed.
     digest: DigestRecord,
 }
@@ -81,6 +83,7 @@ impl Front {
             paused_ns: 0,
             stopping: false,
             space_was_low: false,
+            was_starved: false,
             digest: DigestRecord::default(),
         }
     }
@@ -307,6 +310,14 @@ impl Front {
 
     /// Says once that writes are refused for want of room, and once that they go on.
     fn tell_space(&mut self) {
+        let is_starved = self.parts.journal.is_starved.load(Ordering::Relaxed);
+        if is_starved && !std::mem::replace(&mut self.was_starved, is_starved) {
+            tracing::warn!(
+                "the next journal segment cannot be made for want of a descriptor or of memory: writes are refused (overloaded), reads go on; raise the limit of open files, or close what holds them"
+            );
+        } else if !is_starved && std::mem::take(&mut self.was_starved) {
+            tracing::info!("the journal has a descriptor again: writes go on");
+        }
         let is_low = self.parts.journal.space_is_low.load(Ordering::Relaxed);
         if is_low == self.space_was_low {
             return;
@@ -326,6 +337,8 @@ impl Front {
             Some(RequestStatus::ShuttingDown)
         } else if self.parts.journal.space_is_low.load(Ordering::Relaxed) {
             Some(RequestStatus::JournalSpaceLow)
+        } else if self.parts.journal.is_starved.load(Ordering::Relaxed) {
+            Some(RequestStatus::Overloaded)
         } else {
             None
         }

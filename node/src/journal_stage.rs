@@ -25,8 +25,10 @@ const GROUP_SIZE_MAX: usize = 4 << 20;
 /// What the journal stage tells the others, and they it.
 #[derive(Debug, Default)]
 pub(crate) struct JournalState {
-    /// The next segment cannot be made: new writes are refused.
+    /// The next segment cannot be made for want of room on the disk: new writes are refused.
     pub(crate) space_is_low: AtomicBool,
+    /// As before, but for want of a descriptor or of memory.
+    pub(crate) is_starved: AtomicBool,
     /// Entries wait in the ring for space.
     pub(crate) is_stalled: AtomicBool,
     /// Sequence up to which replies were released, for the frames' `commit`.
@@ -117,9 +119,10 @@ impl<S: Storage> JournalStage<S> {
     /// Any failure of the journal but a full disk: what is durable is then unknown, and the node must end.
     pub(crate) fn poll(&mut self) -> Result<bool, NodeError> {
         self.check()?;
-        let space_is_low = self.journal.space() == Space::Low;
-        self.state.space_is_low.store(space_is_low, Ordering::Relaxed);
-        if space_is_low {
+        let space = self.journal.space();
+        self.state.space_is_low.store(space == Space::Low, Ordering::Relaxed);
+        self.state.is_starved.store(space == Space::Starved, Ordering::Relaxed);
+        if space != Space::Ok {
             // Lack of space passes; anything else that keeps the next segment from being made does not.
             let preparing = self.journal.check_preparing();
             self.note_failure(preparing)?;
@@ -148,7 +151,9 @@ impl<S: Storage> JournalStage<S> {
         let is_stalled = matches!(outcome, Err(JournalError::NoSpace { .. }));
         self.state.is_stalled.store(is_stalled, Ordering::Relaxed);
         if is_stalled {
-            self.state.space_is_low.store(true, Ordering::Relaxed);
+            let is_starved = self.journal.space() == Space::Starved;
+            self.state.space_is_low.store(!is_starved, Ordering::Relaxed);
+            self.state.is_starved.store(is_starved, Ordering::Relaxed);
         } else {
             self.note_failure(outcome)?;
         }

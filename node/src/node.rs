@@ -405,6 +405,13 @@ impl<S: Storage> Assembly<'_, S> {
         if self.engine.status().open_order_count > 0 {
             self.gateway.cancel_orders_of_all_sessions();
         }
+        let (wanted, found) =
+            (self.options.gateway.connection_count_max, self.gateway.connection_count_max());
+        if found < wanted {
+            tracing::warn!(
+                "{found} client connections instead of {wanted}: the process may not have more open files (ulimit -n, LimitNOFILE=)"
+            );
+        }
         let front_signal = self.front_signal;
         let stage_signal = Signal::new();
         let poison = Poison::new();

@@ -18,6 +18,8 @@ pub const REPLY_REPLAYED: u32 = 1;
 pub const REPLY_COMPACT: u32 = 2;
 /// Set in a hello that wants no session: only reads are allowed.
 pub const HELLO_READ_ONLY: u8 = 1;
+/// Set in the hello of an operator's tool: it may take the places that are kept for those. Believed on the node's machine.
+pub const HELLO_OPERATOR: u8 = 2;
 
 /// The kinds of frames.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -118,7 +120,7 @@ frame! {
         release: u32,
         /// How the client proves who it is: 0 not at all.
         auth_method: u8,
-        /// [`HELLO_READ_ONLY`].
+        /// [`HELLO_READ_ONLY`], [`HELLO_OPERATOR`].
         flags: u8,
         /// Zero.
         reserved: [u8; 26],
@@ -392,7 +394,9 @@ impl Header {
 
     fn reserved_is_zero(&self) -> bool {
         match self {
-            Self::Hello(frame) => frame.reserved == [0; 26] && frame.flags & !HELLO_READ_ONLY == 0,
+            Self::Hello(frame) => {
+                frame.reserved == [0; 26] && frame.flags & !(HELLO_READ_ONLY | HELLO_OPERATOR) == 0
+            }
             Self::HelloReply(frame) => frame.reserved == [0; 2],
             Self::Request(frame) => {
                 frame.reserved == 0 && frame.reserved_2 == 0 && frame.reserved_3 == [0; 28]

@@ -214,7 +214,7 @@ statuses! {
     WindowFull = 1022, "window_full", "Too many replies are stored for this session. Report the replies received, then send the request again.";
     TooManyInFlight = 1023, "too_many_in_flight", "The connection has more requests in flight than its window allows. Wait for replies.";
     JournalSpaceLow = 1024, "journal_space_low", "The disk has no room for the next journal segment. Nothing was executed; make room, then send it again. Reads go on.";
-    Overloaded = 1025, "overloaded", "The node has no receive buffer to spare. Nothing was executed; send it again.";
+    Overloaded = 1025, "overloaded", "The node lacks a receive buffer, a descriptor or memory. Nothing was executed; send it again.";
     PartialRequestTimeout = 1026, "partial_request_timeout", "A request arrived too slowly to be completed. The connection is closed; reconnect and resend.";
     SlowReader = 1027, "slow_reader", "The client does not read its replies. The connection is closed; reconnect and resend.";
     TooManyConnections = 1028, "too_many_connections", "The node has as many connections as it allows. Close some, or try again later.";
@@ -224,4 +224,6 @@ statuses! {
     NotPrimary = 1032, "not_primary", "This node does not take requests now; the hello's reply names the one that does.";
     ClientIdInvalid = 1033, "client_id_invalid", "A session needs a client id other than zero, chosen at random.";
     SequenceNotReached = 1034, "sequence_not_reached", "The read asks for a sequence that this node has not applied yet. Wait, or ask the node that answered before.";
+    IdleTimeout = 1035, "idle_timeout", "The connection sent nothing for too long, and is closed. Reconnect when there is something to say; the session goes on.";
+    HelloTimeout = 1036, "hello_timeout", "The connection did not say hello in time, and is closed. Reconnect, and send the hello at once.";
 }

@@ -98,8 +98,10 @@ fn read(
             Some(all) => all.reports.extend(page.reports),
             None => all = Some(page),
         }
-        let Some(last) = last else { return Ok(all) };
-        query.from_number = last + 1;
+        // A node that counts backwards would be asked for ever.
+        let next = last.and_then(|last| last.checked_add(1));
+        let Some(next) = next.filter(|next| *next > query.from_number) else { return Ok(all) };
+        query.from_number = next;
     }
 }
 

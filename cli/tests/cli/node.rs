@@ -2,7 +2,7 @@
 
 use mizan_cli::output::Output;
 use mizan_cli::run_with;
-use mizan_node::{FormatOptions, Node, NodeOptions, StopHandle};
+use mizan_node::{FormatOptions, Node, NodeOptions, StopHandle, TradingLimits};
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -65,6 +65,40 @@ impl TestNode {
         let ran = self.mizan(&format!("{line} --json"));
         assert_eq!(ran.code, 0, "{line}: {ran:?}");
         ran.json()
+    }
+
+    /// A node as [`TestNode::with_wallets`], with an instrument ACME in which alice and bob have traded and still bid.
+    pub(crate) fn with_market() -> Self {
+        let trading = Some(TradingLimits {
+            instrument_count_max: 4,
+            order_count_max: 10_000,
+            open_order_count_max: 16_384,
+            book_level_count_max: 4_096,
+            report_count_max: 10_000,
+        });
+        let node = Self::formatted(|options| FormatOptions { trading, ..options });
+        for line in [
+            "ledger create USD --scale 2",
+            "ledger create ACME --scale 0",
+            "accounts create bank USD",
+            "accounts create bank ACME",
+            "accounts create alice bob USD --flags debits_must_not_exceed_credits",
+            "accounts create alice bob ACME --flags debits_must_not_exceed_credits",
+            "transfer bank alice 1000000.00 USD",
+            "transfer bank bob 1000 ACME",
+            "instrument create ACME USD --tick 0.01",
+            "order sell ACME 5 @ 2.00 --account bob",
+            "order buy ACME 3 @ 2.00 --account alice",
+            "order buy ACME 3 @ 1.00 --account alice",
+        ] {
+            let ran = node.mizan(line);
+            assert_eq!(ran.code, 0, "{line}: {ran:?}");
+        }
+        node
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A ledger USD of scale 2, a bank without a limit, and wallets `alice` and `bob`, of which alice has 100.00.

@@ -4,9 +4,9 @@ use crate::common::{
     Running, account, accounts_of_the_largest_request, assert_sound, complete, formatted, transfer,
     wait_until,
 };
-use mizan_client::{Client, Outcome};
+use mizan_client::{Client, ClientConfig, ClientError, Outcome};
 use mizan_node::{Failure, Layout, NodeError};
-use mizan_wire::{CREATED, Operation};
+use mizan_wire::{CREATED, Operation, RequestStatus};
 use std::time::Duration;
 use zerocopy::IntoBytes;
 
@@ -198,9 +198,17 @@ fn a_lack_of_descriptors_is_waited_out() {
     for _ in 0..2 {
         client.call(Operation::CreateAccounts, &accounts).unwrap();
     }
-    wait_until("space is low", || node.cursors.get().space_is_low);
+    wait_until("descriptors are missing", || node.cursors.get().is_starved);
+    // It is not the disk that is full.
+    assert!(!node.cursors.get().space_is_low);
+    let config = ClientConfig {
+        request_timeout: Duration::from_millis(100),
+        ..ClientConfig::at(node.address)
+    };
+    let error = Client::connect(config).unwrap_err();
+    assert!(matches!(error, ClientError::Refused(RequestStatus::Overloaded)), "{error}");
     node.switch.fail_creates(None);
-    wait_until("space is there again", || !node.cursors.get().space_is_low);
+    wait_until("descriptors are there again", || !node.cursors.get().is_starved);
     client.call(Operation::CreateAccounts, &accounts).unwrap();
     node.stop().unwrap();
     assert_sound(directory.path());

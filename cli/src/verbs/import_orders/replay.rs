@@ -322,7 +322,10 @@ impl<'a> Replay<'a> {
                     });
                 }
             }
-            let read = page.reports.last().map_or(query.from_number, |report| report.number + 1);
+            let read = page
+                .reports
+                .last()
+                .map_or(query.from_number, |report| report.number.saturating_add(1));
             query.from_number = read;
             if read >= page.next {
                 self.next_report = read;
