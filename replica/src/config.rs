@@ -83,13 +83,13 @@ impl Config {
         if grants == usize::from(self.node_count) { 1 } else { grants }
     }
 
-    /// The lowest epoch above `highest` that belongs to the node `index`.
+    /// The lowest epoch above `highest` that belongs to the node `index`; `None` when none is left.
     #[must_use]
-    pub fn next_epoch(&self, highest: u64, index: u8) -> u64 {
+    pub fn next_epoch(&self, highest: u64, index: u8) -> Option<u64> {
         let count = u64::from(self.node_count);
         let turn = highest.max(count - 1) / count;
-        let epoch = turn * count + u64::from(index);
-        if epoch > highest && turn > 0 { epoch } else { epoch + count }
+        let epoch = (turn * count).checked_add(u64::from(index))?;
+        if epoch > highest && turn > 0 { Some(epoch) } else { epoch.checked_add(count) }
     }
 
     /// The node that owns `epoch`.
@@ -196,12 +196,21 @@ mod tests {
             let config = Config::new(count, Policy::TwoDisks);
             for highest in 0..40 {
                 for index in 0..count {
-                    let epoch = config.next_epoch(highest, index);
+                    let epoch = config.next_epoch(highest, index).unwrap();
                     assert!(epoch > highest && epoch >= u64::from(count));
                     assert!(epoch <= highest.max(u64::from(count)) + u64::from(count));
                     assert_eq!(config.owner(epoch), index);
                 }
             }
+            for highest in u64::MAX - 6..=u64::MAX {
+                for index in 0..count {
+                    if let Some(epoch) = config.next_epoch(highest, index) {
+                        assert!(epoch > highest);
+                        assert_eq!(config.owner(epoch), index);
+                    }
+                }
+            }
+            assert_eq!(config.next_epoch(u64::MAX, 0), None);
         }
     }
 

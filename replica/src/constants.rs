@@ -36,6 +36,9 @@ pub const BULK_READ_SIZE: u64 = 256 << 10;
 pub const BULK_WINDOW_SIZE: u64 = 2 * BULK_READ_SIZE;
 /// Epochs whose ends are remembered and compared; one promotion makes one.
 pub const EPOCHS_MAX: usize = 1024;
+/// How far above the own highest epoch one that a peer names may be: more promotions than a cluster has in its life, and
+/// so little of all epochs that 2^32 such messages in a row would have to be taken before none is left.
+pub const EPOCH_STEP_MAX: u64 = 1 << 32;
 /// Outputs that may wait; a node takes all of them after every call.
 pub const OUTPUTS_MAX: usize = 4096;
 /// Largest message: one frame of the largest size always fits.

@@ -42,6 +42,16 @@ pub enum MessageError {
         /// The highest epoch seen.
         highest: u64,
     },
+    /// Of an epoch that no cluster comes to.
+    #[error(
+        "a message of epoch {found}, more than 2^32 above {highest}, the highest that this node has seen; look at the sender"
+    )]
+    EpochTooFar {
+        /// The message's epoch.
+        found: u64,
+        /// The highest epoch seen.
+        highest: u64,
+    },
     /// There is no such peer, or no connection to it.
     #[error("a message from a peer that is not connected")]
     NotConnected,

@@ -117,6 +117,27 @@ pub enum Message<'a> {
         /// Highest sequence that the sender knows to be committed.
         commit: u64,
     },
+    /// Would you grant this epoch? Changes nothing anywhere.
+    Ask {
+        /// Epoch that would be asked for.
+        epoch: u64,
+        /// End of the sender's log.
+        end: FrameEnd,
+    },
+    /// The answer.
+    Answer {
+        /// Whether the epoch would be granted.
+        would_grant: bool,
+        /// Whether the sender's disk is admitted by the sender's own record.
+        is_admitted: bool,
+        /// Epoch that was asked for.
+        epoch: u64,
+        /// End of the sender's log.
+        end: FrameEnd,
+        /// Nanoseconds since the sender heard the primary that it follows; 0 from the primary itself, all ones if it
+        /// follows nobody.
+        primary_silent_ns: u64,
+    },
 }
 
 struct Writer<'o>(&'o mut Vec<u8>);
@@ -185,6 +206,20 @@ impl Message<'_> {
             Self::Frames { .. } => 6,
             Self::GrantRequest { .. } => 7,
             Self::Grant { .. } => 8,
+            Self::Ask { .. } => 9,
+            Self::Answer { .. } => 10,
+        }
+    }
+
+    /// The end of the sender's log, in messages that name it.
+    pub(crate) const fn sender_end(&self) -> Option<&FrameEnd> {
+        match self {
+            Self::Heartbeat { end, .. }
+            | Self::GrantRequest { end }
+            | Self::Grant { end, .. }
+            | Self::Ask { end, .. }
+            | Self::Answer { end, .. } => Some(end),
+            _ => None,
         }
     }
 
@@ -234,6 +269,17 @@ impl Message<'_> {
                 writer.u64(*epoch);
                 writer.end(end);
                 writer.u64(*commit);
+            }
+            Self::Ask { epoch, end } => {
+                writer.u64(*epoch);
+                writer.end(end);
+            }
+            Self::Answer { would_grant, is_admitted, epoch, end, primary_silent_ns } => {
+                writer.small((*would_grant).into());
+                writer.small((*is_admitted).into());
+                writer.u64(*epoch);
+                writer.end(end);
+                writer.u64(*primary_silent_ns);
             }
         }
     }
@@ -322,6 +368,14 @@ fn decode_body<'a>(kind: u8, reader: &mut Reader<'a>) -> Option<Message<'a>> {
             epoch: reader.u64()?,
             end: reader.end()?,
             commit: reader.u64()?,
+        },
+        9 => Message::Ask { epoch: reader.u64()?, end: reader.end()? },
+        10 => Message::Answer {
+            would_grant: reader.flag()?,
+            is_admitted: reader.flag()?,
+            epoch: reader.u64()?,
+            end: reader.end()?,
+            primary_silent_ns: reader.u64()?,
         },
         _ => return None,
     })

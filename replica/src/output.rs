@@ -77,7 +77,8 @@ pub enum Output {
     ReadsConfirmed(u64),
     /// The role changed. Other than to primary: refuse requests, and forget those without a reply.
     RoleChanged(Role),
-    /// A promotion ended without success; nothing was changed but the highest epoch.
+    /// A promotion ended without success. Nothing was changed, unless the peers first said that they would grant it and
+    /// then did not: then the highest epoch was.
     PromotionRefused(Refusal),
     /// Somebody has to look.
     Alarm(Alarm),
@@ -138,6 +139,11 @@ pub enum Refusal {
         /// Last sequence of the best log at hand.
         last_sequence: u64,
     },
+    /// The epochs are used up.
+    #[error(
+        "no epoch is left above {0}; somebody with the secret has raised it: format the cluster anew"
+    )]
+    NoEpoch(u64),
     /// A higher epoch was seen on the way.
     #[error("epoch {0} was seen meanwhile; look who is primary now")]
     Overtaken(u64),
@@ -182,6 +188,16 @@ pub enum Alarm {
     /// Acknowledgements rest on one copy.
     #[error("acknowledgements rest on a single copy; bring another node back")]
     SingleCopy,
+    /// A peer named an epoch that no cluster comes to.
+    #[error(
+        "node {peer} names epoch {epoch}, far above all that this node has seen, and is not heard; look at that node"
+    )]
+    EpochRefused {
+        /// The peer.
+        peer: u8,
+        /// The epoch.
+        epoch: u64,
+    },
     /// A disk was admitted in a new incarnation.
     #[error("node {0} was admitted with a new disk")]
     Admitted(u8),

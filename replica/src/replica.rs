@@ -1,5 +1,6 @@
 //! The state of one node, and the way of events into it. What only one role does is in the files beside.
 
+mod ask;
 mod backlog;
 mod follow;
 mod lead;
@@ -8,7 +9,8 @@ mod promote;
 use crate::config::{Config, Control};
 use crate::connection::{Connection, Secret};
 use crate::constants::{
-    HEARTBEAT_INTERVAL_NS, NODES_MAX, OUTPUTS_MAX, PEER_TIMEOUT_NS, SUSPECT_AFTER_NS,
+    EPOCH_STEP_MAX, HEARTBEAT_INTERVAL_NS, NODES_MAX, OUTPUTS_MAX, PEER_TIMEOUT_NS,
+    SUSPECT_AFTER_NS,
 };
 use crate::error::MessageError;
 use crate::log::{FrameEnd, LogIndex};
@@ -17,7 +19,7 @@ use crate::output::{Alarm, Command, Output, Refusal, Role, Status};
 use backlog::Backlog;
 use follow::Follow;
 use lead::{Lead, Stream};
-use promote::Candidacy;
+use promote::{Ballot, Candidacy};
 use std::collections::VecDeque;
 
 /// Deliberate mistakes, so that the simulator can prove that it finds them.
@@ -34,6 +36,8 @@ pub enum Fault {
     PromoteWithoutTakeOver,
     /// A new disk's acknowledgements and grants count at once.
     SkipAdmission,
+    /// A candidate raises its epoch before it has asked anybody.
+    PromoteWithoutAsking,
 }
 
 /// What a node knows when it starts.
@@ -105,6 +109,8 @@ pub struct Replica {
     maybe_acknowledged: u64,
     peers: [Option<Peer>; NODES_MAX],
     state: State,
+    /// A promotion for which the peers are asked and nothing was changed yet.
+    asking: Option<Ballot>,
     follow: Follow,
     /// The epoch granted to another node.
     granted_epoch: u64,
@@ -156,6 +162,7 @@ impl Replica {
             maybe_acknowledged: if led_alone { end.sequence } else { 0 },
             peers: [const { None }; NODES_MAX],
             state: State::Standby,
+            asking: None,
             follow: Follow::default(),
             granted_epoch: 0,
             grant_asked: (0, 0),
@@ -236,6 +243,7 @@ impl Replica {
         if self.follow.source == Some(peer) {
             self.follow = Follow::default();
         }
+        self.forget_answer(peer);
         self.note_role();
     }
 
@@ -278,6 +286,15 @@ impl Replica {
             self.send_heartbeat(peer);
             return Ok(());
         }
+        if header.epoch > self.highest_epoch.saturating_add(EPOCH_STEP_MAX) {
+            let (found, highest) = (header.epoch, self.highest_epoch);
+            self.output(Output::Alarm(Alarm::EpochRefused { peer, epoch: found }));
+            return Err(MessageError::EpochTooFar { found, highest });
+        }
+        // Nobody's log goes on beyond the epochs that its node has seen.
+        if message.sender_end().is_some_and(|end| end.epoch > header.epoch) {
+            return Err(MessageError::Malformed);
+        }
         if header.epoch < self.highest_epoch && !faulty!(self, SkipEpochCheck) {
             let (found, highest) = (header.epoch, self.highest_epoch);
             return Err(MessageError::OldEpoch { found, highest });
@@ -318,13 +335,19 @@ impl Replica {
             Message::StreamStart { after } => self.hear_stream_start(peer, after),
             Message::Frames { commit, source_end, frames } => {
                 self.hear_frames(peer, commit, source_end, frames)?;
-                self.advance_candidacy(now_ns);
+                self.advance_promotion(now_ns);
                 Ok(())
             }
             Message::GrantRequest { .. } => self.hear_grant_request(peer, header.epoch),
             Message::Grant { granted, is_admitted, epoch, end, commit: _ } => {
                 self.hear_grant(peer, granted, is_admitted, epoch, end);
-                self.advance_candidacy(now_ns);
+                self.advance_promotion(now_ns);
+                Ok(())
+            }
+            Message::Ask { epoch, end: _ } => self.hear_ask(peer, epoch, now_ns),
+            Message::Answer { would_grant, is_admitted, epoch, end, primary_silent_ns: _ } => {
+                self.hear_answer(peer, would_grant, is_admitted, epoch, end);
+                self.advance_promotion(now_ns);
                 Ok(())
             }
         }
@@ -347,7 +370,7 @@ impl Replica {
         self.grant_at_last();
         self.advance_commit();
         self.acknowledge();
-        self.advance_candidacy(now_ns);
+        self.advance_promotion(now_ns);
         self.note_role();
     }
 
@@ -387,7 +410,7 @@ impl Replica {
             self.send_heartbeats();
             self.ask_again();
         }
-        self.advance_candidacy(now_ns);
+        self.advance_promotion(now_ns);
         self.note_role();
     }
 
@@ -398,7 +421,7 @@ impl Replica {
     pub fn handle_admin(&mut self, command: Command, now_ns: u64) -> Result<(), Refusal> {
         let outcome = match command {
             Command::Promote { solo, accept_loss_after } => {
-                self.begin_candidacy(solo, accept_loss_after, now_ns)
+                self.begin_promotion(solo, accept_loss_after, now_ns)
             }
             Command::Detach => self.detach(),
         };
@@ -410,7 +433,7 @@ impl Replica {
     fn observe_epoch(&mut self, epoch: u64) {
         self.highest_epoch = epoch;
         self.output(Output::PersistEpoch(epoch));
-        if matches!(self.state, State::Candidate(_)) {
+        if matches!(self.state, State::Candidate(_)) || self.asking.take().is_some() {
             self.output(Output::PromotionRefused(Refusal::Overtaken(epoch)));
         }
         self.become_standby();
@@ -427,6 +450,9 @@ impl Replica {
     }
 
     fn stop(&mut self, alarm: Alarm) {
+        if self.asking.take().is_some() {
+            self.output(Output::PromotionRefused(Refusal::Role));
+        }
         self.become_standby();
         self.state = State::Stopped;
         self.output(Output::Alarm(alarm));

@@ -54,6 +54,18 @@ fn messages() -> Vec<(u8, Message<'static>, String)> {
             Message::Grant { granted: true, is_admitted: false, epoch: 4, end: END, commit: 2 },
             word(1) + &word(0) + &word(4) + &end() + &word(2),
         ),
+        (9, Message::Ask { epoch: 4, end: END }, word(4) + &end()),
+        (
+            10,
+            Message::Answer {
+                would_grant: true,
+                is_admitted: false,
+                epoch: 4,
+                end: END,
+                primary_silent_ns: 2,
+            },
+            word(1) + &word(0) + &word(4) + &end() + &word(2),
+        ),
     ]
 }
 
@@ -103,7 +115,7 @@ fn arbitrary_bytes_never_panic() {
     let seed = 11;
     let mut random = mizan_journal::sim::SimRandom::new(seed);
     for _ in 0..20_000 {
-        let (_, message, _) = messages().swap_remove(random.below(8) as usize);
+        let (_, message, _) = messages().swap_remove(random.below(10) as usize);
         let mut bytes = message.encode(&HEADER);
         for _ in 0..=random.below(4) {
             let at = random.below(bytes.len() as u64) as usize;

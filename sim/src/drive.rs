@@ -4,7 +4,7 @@ use crate::client::{Answer, Ask};
 use crate::node::{Origin, SimNode, StoredFrame, faulty};
 use crate::oracle::Violation;
 use crate::workload::{CLOCK_START_NS, entry, header};
-use crate::world::{Event, MS, World};
+use crate::world::{Event, MS, Standing, World};
 use mizan_engine::ApplyError;
 use mizan_journal::JournalError;
 use mizan_replica::{Alarm, Control, ControlKind, FrameEnd, Output, Refusal, Role};
@@ -118,6 +118,15 @@ impl World {
                 self.note(&format!("node {index}: {refusal}"));
                 let place = &mut self.places[usize::from(index)];
                 place.accepting = false;
+                let standing = place.standing.take();
+                let after = place.node.as_ref().map_or(0, |node| node.replica.status().epoch);
+                if let Some(Standing { epoch: before, was_answered: false }) = standing
+                    && matches!(refusal, Refusal::Grants { .. })
+                    && after > before
+                {
+                    return Err(Violation::Disturbance { node: index, before, after }.into());
+                }
+                let place = &mut self.places[usize::from(index)];
                 place.refused_at = match refusal {
                     Refusal::Grants { last_sequence, .. }
                     | Refusal::Acknowledged { last_sequence, .. }

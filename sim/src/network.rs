@@ -74,6 +74,10 @@ impl World {
         let Some(node) = &mut self.places[usize::from(to)].node else { return Ok(()) };
         let outcome = node.replica.handle_message(from, bytes, now_ns);
         let kind = bytes.get(40).copied().unwrap_or(0);
+        if let Some(standing) = &mut self.places[usize::from(to)].standing {
+            // 10: an answer.
+            standing.was_answered |= kind == 10 && outcome.is_ok();
+        }
         if outcome.is_err() || kind > 3 {
             self.note(&format!("{from} to {to}: kind {kind}, {outcome:?}"));
         }

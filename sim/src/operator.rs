@@ -5,7 +5,7 @@
 //! only where the policy leaves nothing else, and only with the number that a refusal named.
 
 use crate::oracle::Violation;
-use crate::world::{Event, MS, World};
+use crate::world::{Event, MS, Standing, World};
 use mizan_replica::{Command, Policy, Refusal};
 
 impl World {
@@ -65,6 +65,7 @@ impl World {
         let outcome = node.replica.handle_admin(command, now_ns);
         self.note(&format!("operator lets {index} go on alone: {outcome:?}"));
         if outcome.is_ok() {
+            self.places[usize::from(index)].standing = None;
             self.single = Some(index);
             self.report.singles += 1;
         }
@@ -83,8 +84,12 @@ impl World {
         let Some(node) = &mut place.node else { return Ok(()) };
         let accept_loss_after = place.refused_at.take().filter(|_| accepts);
         let command = Command::Promote { solo: false, accept_loss_after };
+        let before = node.replica.status();
         let outcome = node.replica.handle_admin(command, now_ns);
         if outcome.is_ok() {
+            let needs_others = before.config.grants_needed() > 1 && accept_loss_after.is_none();
+            let (epoch, was_answered) = (before.epoch, false);
+            place.standing = needs_others.then_some(Standing { epoch, was_answered });
             place.accepting = accept_loss_after.is_some();
         } else if outcome == Err(Refusal::NotAdmitted) && self.is_healing {
             // All disks that were admitted may be gone: then the last resort is one that had caught up with them.

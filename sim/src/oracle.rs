@@ -100,6 +100,18 @@ pub enum Violation {
         /// Why.
         reason: String,
     },
+    /// A promotion was refused for want of grants, and ended whoever led all the same.
+    #[error(
+        "node {node} raised the epoch from {before} to {after} before anybody had said that it would grant it"
+    )]
+    Disturbance {
+        /// The node.
+        node: u8,
+        /// Its highest epoch before.
+        before: u64,
+        /// And when the promotion was refused.
+        after: u64,
+    },
     /// Healed, but no progress.
     #[error("after everything had healed: {0}")]
     NoProgress(String),

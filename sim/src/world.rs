@@ -67,6 +67,17 @@ pub(crate) struct Place {
     /// What a refused promotion said that its log ends with, and whether the one under way accepts a loss.
     pub(crate) refused_at: Option<u64>,
     pub(crate) accepting: bool,
+    /// The promotion under way, if it needs more than this node's own grant.
+    pub(crate) standing: Option<Standing>,
+}
+
+/// A promotion as the operator began it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// Highest epoch of the node before.
+    pub(crate) epoch: u64,
+    /// A peer has said since that it would grant it.
+    pub(crate) was_answered: bool,
 }
 
 /// The world.
@@ -123,6 +134,7 @@ impl World {
                 is_damaged: false,
                 refused_at: None,
                 accepting: false,
+                standing: None,
             })
             .collect();
         World {
@@ -347,6 +359,7 @@ impl World {
             }
         }
         place.accepting = false;
+        place.standing = None;
         let commit = node.commit;
         let applied = node.apply_to(commit);
         self.places[usize::from(index)].node = Some(node);

@@ -33,6 +33,7 @@ finds! {
     messages_of_old_epochs_that_are_taken_are_found: SimFault::Replica(Fault::SkipEpochCheck), TwoDisks, within 400;
     a_promotion_without_take_over_is_found: SimFault::Replica(Fault::PromoteWithoutTakeOver), TwoDisks, within 400;
     a_new_disk_that_counts_at_once_is_found: SimFault::Replica(Fault::SkipAdmission), TwoDisks, within 2000;
+    a_promotion_without_asking_is_found: SimFault::Replica(Fault::PromoteWithoutAsking), TwoDisks, within 400;
     a_reply_before_its_commit_is_found: SimFault::StaleSessionReply, TwoDisks, within 400;
     applying_before_the_commit_is_found: SimFault::ApplyBeforeCommit, TwoDisks, within 400;
     a_grant_that_is_not_persisted_is_found: SimFault::GrantNotPersisted, TwoDisks, within 4000;

@@ -95,5 +95,6 @@ const fn shown_alarm(alarm: &Alarm) -> ShownAlarm {
         Alarm::StateDiffers(_) => ShownAlarm::StateDiffers,
         Alarm::SingleCopy => ShownAlarm::SingleCopy,
         Alarm::Admitted(_) => ShownAlarm::DiskAdmitted,
+        Alarm::EpochRefused { .. } => ShownAlarm::EpochRefused,
     }
 }

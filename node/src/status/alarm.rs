@@ -28,11 +28,13 @@ pub enum Alarm {
     AcknowledgedSuffix = 21,
     /// A new disk was admitted.
     DiskAdmitted = 22,
+    /// A node names an epoch that no cluster comes to.
+    EpochRefused = 23,
 }
 
 impl Alarm {
     /// All alarms, in the order of their bits.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::JournalSpaceLow,
         Self::JournalStalled,
         Self::ClockHeldBack,
@@ -44,6 +46,7 @@ impl Alarm {
         Self::LogsDiffer,
         Self::AcknowledgedSuffix,
         Self::DiskAdmitted,
+        Self::EpochRefused,
     ];
 
     /// The name in metrics and JSON.
@@ -61,6 +64,7 @@ impl Alarm {
             Self::LogsDiffer => "logs_differ",
             Self::AcknowledgedSuffix => "acknowledged_suffix",
             Self::DiskAdmitted => "disk_admitted",
+            Self::EpochRefused => "epoch_refused",
         }
     }
 
@@ -100,6 +104,9 @@ impl Alarm {
             }
             Self::DiskAdmitted => {
                 "a node was admitted with a new disk: make sure that this was meant"
+            }
+            Self::EpochRefused => {
+                "a node with the secret names an epoch far above all others and is not heard: look at that node, and who else has the secret"
             }
         }
     }

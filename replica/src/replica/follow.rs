@@ -74,6 +74,7 @@ impl Replica {
             State::Standby => self.acknowledge(),
             _ => {}
         }
+        self.ask_peers();
         if self.follow.source.is_some() && !self.follow.is_started && !self.follow.is_cutting {
             self.send_locate();
         }

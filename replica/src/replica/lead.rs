@@ -344,7 +344,7 @@ impl Replica {
         let State::Primary(lead) = &mut self.state else { return };
         lead.is_control_pending = true;
         let epoch = lead.epoch;
-        let config = Config { revision: config.revision + 1, ..config };
+        let config = Config { revision: config.revision.saturating_add(1), ..config };
         let control = Control { kind: ControlKind::Change, config };
         self.output(Output::AppendControl { control, epoch });
     }

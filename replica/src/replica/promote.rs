@@ -1,4 +1,4 @@
-//! Promotion: grants, the take-over of the best log, and the epoch's first entry.
+//! Promotion once the peers have said that they would grant it (`ask`): grants, the take-over of the best log, and the epoch's first entry.
 
 use super::follow::Follow;
 use super::lead::Lead;
@@ -14,59 +14,47 @@ use crate::output::{Alarm, Output, Refusal};
 
 /// What a peer answered.
 #[derive(Clone, Copy, Debug)]
-struct Answer {
-    granted: bool,
+pub(super) struct Answer {
+    /// Granted, or said to be as long as it is only asked.
+    pub(super) granted: bool,
     /// Of its disk, when it answered.
-    incarnation: u64,
+    pub(super) incarnation: u64,
     /// By its own record its disk was not admitted: nothing was ever acknowledged by it, however long its log is.
-    is_outsider: bool,
-    end: FrameEnd,
+    pub(super) is_outsider: bool,
+    pub(super) end: FrameEnd,
+}
+
+/// What an operator wants, and what the peers have said to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ballot {
+    pub(super) epoch: u64,
+    pub(super) solo: bool,
+    pub(super) accept_loss_after: Option<u64>,
+    pub(super) begun_ns: u64,
+    pub(super) answers: [Option<Answer>; NODES_MAX],
 }
 
 /// A promotion under way.
 #[derive(Debug)]
 pub(crate) struct Candidacy {
-    epoch: u64,
-    solo: bool,
-    accept_loss_after: Option<u64>,
-    begun_ns: u64,
-    answers: [Option<Answer>; NODES_MAX],
+    ballot: Ballot,
     /// The end to reach, once the best log is chosen.
     target: Option<FrameEnd>,
 }
 
 impl Replica {
-    pub(super) fn begin_candidacy(
-        &mut self,
-        solo: bool,
-        accept_loss_after: Option<u64>,
-        now_ns: u64,
-    ) -> Result<(), Refusal> {
-        if !matches!(self.state, State::Standby) {
-            return Err(Refusal::Role);
-        }
-        let is_last_resort = accept_loss_after.is_some() && self.log.last() != FrameEnd::START;
-        if !self.is_admitted_here() && !is_last_resort {
-            return Err(Refusal::NotAdmitted);
-        }
-        let epoch = self.config.next_epoch(self.highest_epoch, self.options.index);
+    /// Asks for the epoch of a ballot in earnest.
+    pub(super) fn stand(&mut self, ballot: Ballot, now_ns: u64) {
         // The own grant: persisted before anybody hears of the epoch.
-        self.observe_epoch(epoch);
-        self.state = State::Candidate(Candidacy {
-            epoch,
-            solo,
-            accept_loss_after,
-            begun_ns: now_ns,
-            answers: [None; NODES_MAX],
-            target: None,
-        });
+        self.observe_epoch(ballot.epoch);
+        let ballot = Ballot { begun_ns: now_ns, answers: [None; NODES_MAX], ..ballot };
+        self.state = State::Candidate(Candidacy { ballot, target: None });
         self.request_grants();
-        Ok(())
     }
 
     pub(super) fn request_grants(&mut self) {
         let State::Candidate(candidacy) = &self.state else { return };
-        let answers = candidacy.answers;
+        let answers = candidacy.ballot.answers;
         let end = self.log.last();
         for peer in (0..self.config.node_count).filter(|peer| answers[usize::from(*peer)].is_none())
         {
@@ -122,7 +110,7 @@ impl Replica {
 
     /// The end of what a candidate has to take over from here. What is not durable here was never acknowledged as a copy
     /// of this node, and on a disk that is full it never will be: it must not keep anybody from being promoted.
-    fn end_to_grant(&self) -> FrameEnd {
+    pub(super) fn end_to_grant(&self) -> FrameEnd {
         self.backlog.durable_end(self.durable).unwrap_or(self.log.last())
     }
 
@@ -137,19 +125,20 @@ impl Replica {
         let Some(known) = self.peer(peer) else { return };
         let incarnation = known.connection.peer_incarnation;
         if let State::Candidate(candidacy) = &mut self.state
-            && candidacy.epoch == epoch
+            && candidacy.ballot.epoch == epoch
         {
-            candidacy.answers[usize::from(peer)] =
+            candidacy.ballot.answers[usize::from(peer)] =
                 Some(Answer { granted, incarnation, is_outsider: !is_admitted, end });
         }
     }
 
     /// Takes the next step of a promotion if it can be taken.
-    pub(super) fn advance_candidacy(&mut self, now_ns: u64) {
+    pub(super) fn advance_promotion(&mut self, now_ns: u64) {
+        self.advance_asking(now_ns);
         let State::Candidate(candidacy) = &self.state else { return };
-        let waited_ns = now_ns.saturating_sub(candidacy.begun_ns);
+        let waited_ns = now_ns.saturating_sub(candidacy.ballot.begun_ns);
         let Some(target) = candidacy.target else {
-            if self.need_not_wait(now_ns) || waited_ns >= GRANT_WAIT_NS {
+            if self.has_heard_enough(&candidacy.ballot, now_ns) {
                 self.choose_log();
             }
             return;
@@ -165,20 +154,20 @@ impl Replica {
         }
     }
 
-    /// Whether there are grants enough, and everybody who seems to live has answered. Waiting for others would not
-    /// make it safer: they can only be ahead with what they have not acknowledged.
-    fn need_not_wait(&self, now_ns: u64) -> bool {
-        let State::Candidate(candidacy) = &self.state else { return false };
+    /// Whether there are grants enough, and everybody who seems to live has answered, or the time is over. Waiting for
+    /// others would not make it safer: they can only be ahead with what they have not acknowledged.
+    pub(super) fn has_heard_enough(&self, ballot: &Ballot, now_ns: u64) -> bool {
         let is_owing = |peer: u8| {
-            candidacy.answers[usize::from(peer)].is_none()
+            ballot.answers[usize::from(peer)].is_none()
                 && self.peer(peer).is_some_and(|known| {
                     // A connection that was only made says nothing of who is at the other end.
                     let silent_ns = now_ns.saturating_sub(known.connection.last_heard_ns);
                     known.connection.is_proved && silent_ns < ALIVE_WITHIN_NS
                 })
         };
-        let is_enough = self.has_enough_grants() || candidacy.accept_loss_after.is_some();
-        is_enough && !(0..self.config.node_count).any(is_owing)
+        let is_enough = self.has_enough_grants(ballot) || ballot.accept_loss_after.is_some();
+        (is_enough && !(0..self.config.node_count).any(is_owing))
+            || now_ns.saturating_sub(ballot.begun_ns) >= GRANT_WAIT_NS
     }
 
     /// Whether an answer is a grant of the disk that the config record names.
@@ -193,17 +182,16 @@ impl Replica {
     }
 
     /// Grants so far, self included, of disks that the config record names.
-    fn grants(&self) -> usize {
-        let State::Candidate(candidacy) = &self.state else { return 0 };
-        let others = (0u8..).zip(&candidacy.answers);
+    fn grants(&self, ballot: &Ballot) -> usize {
+        let others = (0u8..).zip(&ballot.answers);
         let others =
             others.filter(|(peer, answer)| answer.is_some_and(|it| self.is_grant(*peer, &it)));
         usize::from(self.is_admitted_here()) + others.count()
     }
 
     /// Whether the grants meet every set that acknowledged.
-    fn has_enough_grants(&self) -> bool {
-        self.grants() >= self.config.grants_needed()
+    fn has_enough_grants(&self, ballot: &Ballot) -> bool {
+        self.grants(ballot) >= self.config.grants_needed()
     }
 
     /// What a primary called acknowledged and the best log at hand does not hold.
@@ -212,12 +200,15 @@ impl Replica {
         (best.epoch <= epoch && best.sequence < commit).then_some(commit)
     }
 
-    fn choose_log(&mut self) {
-        let State::Candidate(candidacy) = &self.state else { return };
+    /// The log to take over and whose it is, as far as the answers go.
+    ///
+    /// # Errors
+    /// Why there is to be no promotion.
+    pub(super) fn judge(&self, ballot: &Ballot) -> Result<(FrameEnd, u8), Refusal> {
         let own = self.log.last();
         let order = |end: &FrameEnd| (end.epoch, end.sequence);
         let mut best = (own, self.options.index);
-        for (peer, answer) in (0u8..).zip(&candidacy.answers) {
+        for (peer, answer) in (0u8..).zip(&ballot.answers) {
             if let Some(answer) = answer.filter(|answer| self.is_source(peer, answer))
                 && order(&answer.end) > order(&best.0)
             {
@@ -225,36 +216,46 @@ impl Replica {
             }
         }
         let last_sequence = best.0.sequence;
-        let is_enough = self.has_enough_grants();
+        let is_enough = self.has_enough_grants(ballot);
         let lacking = self.lacks_acknowledged(&best.0);
         let ahead = (0..self.config.node_count).find_map(|peer| {
-            let answer = candidacy.answers[usize::from(peer)];
+            let answer = ballot.answers[usize::from(peer)];
             let known = self.peer(peer).filter(|_| {
                 answer.is_none_or(|it| !self.is_source(peer, &it) && !it.is_outsider)
             })?;
             let end = answer.map_or(known.end, |answer| answer.end);
             (order(&end) > order(&best.0)).then_some((peer, end.sequence))
         });
-        match candidacy.accept_loss_after {
+        match ballot.accept_loss_after {
             Some(confirmed) => {
                 let may_lose = !is_enough || ahead.is_some() || lacking.is_some();
                 if confirmed != last_sequence && may_lose {
-                    return self.refuse(Refusal::WrongLoss { last_sequence });
+                    return Err(Refusal::WrongLoss { last_sequence });
                 }
             }
-            None if !is_enough => return self.refuse_for_grants(last_sequence),
+            None if !is_enough => return Err(self.lack_of_grants(ballot, last_sequence)),
             None => {
                 if let Some((peer, sequence)) = ahead {
-                    return self.refuse(Refusal::PeerAhead { peer, sequence });
+                    return Err(Refusal::PeerAhead { peer, sequence });
                 }
                 if let Some(acknowledged) = lacking {
-                    return self.refuse(Refusal::Acknowledged { acknowledged, last_sequence });
+                    return Err(Refusal::Acknowledged { acknowledged, last_sequence });
                 }
             }
         }
         if faulty!(self, PromoteWithoutTakeOver) {
             best = (own, self.options.index);
         }
+        Ok(best)
+    }
+
+    fn choose_log(&mut self) {
+        let State::Candidate(candidacy) = &self.state else { return };
+        let own = self.log.last();
+        let best = match self.judge(&candidacy.ballot) {
+            Ok(best) => best,
+            Err(refusal) => return self.refuse(refusal),
+        };
         if let State::Candidate(candidacy) = &mut self.state {
             candidacy.target = Some(best.0);
         }
@@ -272,15 +273,18 @@ impl Replica {
     fn begin_epoch(&mut self) {
         let State::Candidate(candidacy) = &self.state else { return };
         // What was taken over may hold a record that asks for more.
-        if candidacy.accept_loss_after.is_none() && !self.has_enough_grants() {
-            return self.refuse_for_grants(self.log.last().sequence);
+        let ballot = &candidacy.ballot;
+        if ballot.accept_loss_after.is_none() && !self.has_enough_grants(ballot) {
+            let last_sequence = self.log.last().sequence;
+            return self.refuse(self.lack_of_grants(ballot, last_sequence));
         }
-        let epoch = candidacy.epoch;
-        let min_sync = if candidacy.solo { 1 } else { self.config.min_sync };
+        let epoch = ballot.epoch;
+        let min_sync = if ballot.solo { 1 } else { self.config.min_sync };
         if min_sync == 1 && self.config.min_sync_base > 1 {
             self.output(Output::Alarm(Alarm::SingleCopy));
         }
-        let mut config = Config { revision: self.config.revision + 1, min_sync, ..self.config };
+        let revision = self.config.revision.saturating_add(1);
+        let mut config = Config { revision, min_sync, ..self.config };
         // As a last resort its disk is one that nobody admitted.
         config.incarnations[usize::from(self.options.index)] = self.options.incarnation;
         self.become_standby();
@@ -291,9 +295,9 @@ impl Replica {
         self.send_heartbeats();
     }
 
-    fn refuse_for_grants(&mut self, last_sequence: u64) {
-        let (grants, needed) = (self.grants(), self.config.grants_needed());
-        self.refuse(Refusal::Grants { grants, needed, last_sequence });
+    fn lack_of_grants(&self, ballot: &Ballot, last_sequence: u64) -> Refusal {
+        let (grants, needed) = (self.grants(ballot), self.config.grants_needed());
+        Refusal::Grants { grants, needed, last_sequence }
     }
 
     fn refuse(&mut self, refusal: Refusal) {

@@ -1,5 +1,6 @@
 //! Scripted exchanges between state machines.
 
+mod asking;
 mod backlog;
 mod clocks;
 mod exchanges;

@@ -259,7 +259,18 @@ pub(crate) fn node_of(
     index: u8,
     base_config: Config,
     incarnation: u64,
+    frames: Vec<(SharedHeader, Vec<u8>)>,
+) -> Node {
+    node_at(index, base_config, incarnation, frames, 1)
+}
+
+/// As [`node_of`], with the highest epoch that it has seen.
+pub(crate) fn node_at(
+    index: u8,
+    base_config: Config,
+    incarnation: u64,
     mut frames: Vec<(SharedHeader, Vec<u8>)>,
+    highest_epoch: u64,
 ) -> Node {
     let header = SharedHeader {
         previous: [0; 16],
@@ -289,7 +300,7 @@ pub(crate) fn node_of(
         incarnation,
         base_config,
         log_config,
-        highest_epoch: 1,
+        highest_epoch,
         log,
         commit: 0,
     });

@@ -117,6 +117,7 @@ fn refused(refusal: &Refusal) -> AdminReply {
         Refusal::PeerAhead { .. } => "peer-ahead",
         Refusal::Acknowledged { .. } => "acknowledged",
         Refusal::Overtaken(_) => "overtaken",
+        Refusal::NoEpoch(_) => "no-epoch",
         Refusal::TakeOver => "take-over",
         Refusal::WrongLoss { .. } => "wrong-loss",
     };

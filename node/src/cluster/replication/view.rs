@@ -117,5 +117,6 @@ fn alarm_name(alarm: &Alarm) -> &'static str {
         Alarm::StateDiffers(_) => "state-differs",
         Alarm::SingleCopy => "single-copy",
         Alarm::Admitted(_) => "admitted",
+        Alarm::EpochRefused { .. } => "epoch-refused",
     }
 }

@@ -1,0 +1,120 @@
+//! Asking before standing: a promotion that would be refused changes nothing, here and at the peers.
+//!
+//! The peers say whether they would grant the epoch, and where their logs end. Only if the promotion would then go
+//! through is the epoch persisted and asked for in earnest. So a node that reaches too few others cannot end the
+//! primary of those that it cannot reach, however often it is told to lead.
+
+use super::promote::{Answer, Ballot};
+use super::{Replica, State, faulty};
+use crate::constants::{EPOCH_STEP_MAX, NODES_MAX};
+use crate::error::MessageError;
+use crate::log::FrameEnd;
+use crate::message::Message;
+use crate::output::{Output, Refusal};
+
+/// Who follows nobody has not heard a primary for this long.
+const NEVER_NS: u64 = u64::MAX;
+
+impl Replica {
+    pub(super) fn begin_promotion(
+        &mut self,
+        solo: bool,
+        accept_loss_after: Option<u64>,
+        now_ns: u64,
+    ) -> Result<(), Refusal> {
+        if !matches!(self.state, State::Standby) || self.asking.is_some() {
+            return Err(Refusal::Role);
+        }
+        let is_last_resort = accept_loss_after.is_some() && self.log.last() != FrameEnd::START;
+        if !self.is_admitted_here() && !is_last_resort {
+            return Err(Refusal::NotAdmitted);
+        }
+        let epoch = self.config.next_epoch(self.highest_epoch, self.options.index);
+        let epoch = epoch.ok_or(Refusal::NoEpoch(self.highest_epoch))?;
+        let answers = [None; NODES_MAX];
+        let ballot = Ballot { epoch, solo, accept_loss_after, begun_ns: now_ns, answers };
+        if faulty!(self, PromoteWithoutAsking) {
+            self.stand(ballot, now_ns);
+            return Ok(());
+        }
+        self.asking = Some(ballot);
+        self.ask_peers();
+        Ok(())
+    }
+
+    /// Asks those that have not answered.
+    pub(super) fn ask_peers(&mut self) {
+        let Some(Ballot { epoch, answers, .. }) = self.asking else { return };
+        let end = self.log.last();
+        for peer in (0..self.config.node_count).filter(|peer| answers[usize::from(*peer)].is_none())
+        {
+            self.send(peer, &Message::Ask { epoch, end });
+        }
+    }
+
+    /// Says what would become of a grant request, and changes nothing.
+    pub(super) fn hear_ask(
+        &mut self,
+        peer: u8,
+        epoch: u64,
+        now_ns: u64,
+    ) -> Result<(), MessageError> {
+        if self.config.owner(epoch) != peer {
+            return Err(MessageError::Malformed);
+        }
+        let highest = self.highest_epoch;
+        let would_grant = epoch > highest && epoch <= highest.saturating_add(EPOCH_STEP_MAX);
+        let is_admitted = self.is_admitted_here();
+        let (end, primary_silent_ns) = (self.end_to_grant(), self.primary_silent_ns(now_ns));
+        let answer = Message::Answer { would_grant, is_admitted, epoch, end, primary_silent_ns };
+        self.send(peer, &answer);
+        Ok(())
+    }
+
+    fn primary_silent_ns(&self, now_ns: u64) -> u64 {
+        if matches!(self.state, State::Primary(_)) {
+            return 0;
+        }
+        let source = self.follow.source.and_then(|source| self.peer(source));
+        source.map_or(NEVER_NS, |peer| now_ns.saturating_sub(peer.connection.last_heard_ns))
+    }
+
+    pub(super) fn hear_answer(
+        &mut self,
+        peer: u8,
+        would_grant: bool,
+        is_admitted: bool,
+        epoch: u64,
+        end: FrameEnd,
+    ) {
+        let Some(known) = self.peer(peer) else { return };
+        let incarnation = known.connection.peer_incarnation;
+        if let Some(ballot) = self.asking.as_mut().filter(|ballot| ballot.epoch == epoch) {
+            let (granted, is_outsider) = (would_grant, !is_admitted);
+            ballot.answers[usize::from(peer)] =
+                Some(Answer { granted, incarnation, is_outsider, end });
+        }
+    }
+
+    /// What a peer said that is gone says nothing about now.
+    pub(super) fn forget_answer(&mut self, peer: u8) {
+        if let Some(ballot) = &mut self.asking
+            && let Some(answer) = ballot.answers.get_mut(usize::from(peer))
+        {
+            *answer = None;
+        }
+    }
+
+    /// Stands for the epoch, or refuses, once enough was heard.
+    pub(super) fn advance_asking(&mut self, now_ns: u64) {
+        let Some(ballot) = self.asking.take() else { return };
+        if !self.has_heard_enough(&ballot, now_ns) {
+            self.asking = Some(ballot);
+            return;
+        }
+        match self.judge(&ballot) {
+            Ok(_) => self.stand(ballot, now_ns),
+            Err(refusal) => self.output(Output::PromotionRefused(refusal)),
+        }
+    }
+}

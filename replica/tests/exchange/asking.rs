@@ -1,0 +1,98 @@
+//! Promotions that are refused, and epochs that no cluster comes to.
+
+use crate::net::{Net, node_at};
+use mizan_replica::constants::EPOCH_STEP_MAX;
+use mizan_replica::{Alarm, Command, Config, Policy, Refusal, Role};
+
+#[test]
+fn a_promotion_that_is_refused_changes_nothing_and_the_primary_goes_on() {
+    let mut net = Net::new(3);
+    net.promote(0, false, None);
+    net.write(0, b"one");
+    net.disconnect(2, 0);
+    net.disconnect(2, 1);
+    let before = net.node(2).replica.status();
+    for confirmed in [None, Some(1)] {
+        net.promote(2, false, confirmed);
+        net.pass(400);
+        assert_eq!(net.node(2).replica.status().epoch, before.epoch);
+        assert_eq!(net.node(2).persisted, before.epoch);
+    }
+    let last_sequence = before.end.sequence;
+    let refusals = [
+        Refusal::Grants { grants: 1, needed: 2, last_sequence },
+        Refusal::WrongLoss { last_sequence },
+    ];
+    assert_eq!(net.node(2).refusals, refusals);
+    net.connect(2, 0);
+    net.connect(2, 1);
+    net.run();
+    net.pass(200);
+    assert_eq!(net.role(0), Role::Primary(3));
+    assert_eq!(net.role(2), Role::Live);
+    net.write(0, b"two");
+    assert_eq!(net.commit(0), net.end(0));
+}
+
+#[test]
+fn a_node_follows_its_primary_while_it_asks() {
+    let mut net = Net::new(3);
+    net.promote(0, false, None);
+    // The other standby is connected and says nothing, so that the answers are waited for.
+    net.dead = vec![1];
+    net.disconnect(0, 2);
+    net.promote(2, false, None);
+    net.connect(0, 2);
+    let now_ns = net.now_ns;
+    let promote = Command::Promote { solo: false, accept_loss_after: None };
+    assert_eq!(net.node(2).replica.handle_admin(promote, now_ns), Err(Refusal::Role));
+    net.pass(100);
+    assert_eq!((net.role(0), net.role(2)), (Role::Primary(3), Role::Live));
+    net.pass(300);
+    // The former primary said that it would grant, and did.
+    assert!(matches!(net.role(2), Role::Primary(5)), "{:?}", net.role(2));
+    assert_eq!(net.role(0), Role::Live);
+}
+
+#[test]
+fn an_epoch_far_above_the_own_is_refused_with_an_alarm_and_promotions_go_on() {
+    let config = Config::new(3, Policy::TwoDisks);
+    for (highest, is_refused) in [
+        (u64::MAX, true),
+        (u64::MAX - 5, true),
+        (3 + EPOCH_STEP_MAX + 1, true),
+        (3 + EPOCH_STEP_MAX, false),
+    ] {
+        let mut net = Net::new(3);
+        net.promote(0, false, None);
+        net.disconnect(1, 0);
+        net.disconnect(1, 2);
+        net.nodes[1] = node_at(1, config, 1, Vec::new(), highest);
+        net.connect(1, 0);
+        net.connect(1, 2);
+        net.run();
+        let alarm = Alarm::EpochRefused { peer: 1, epoch: highest };
+        assert_eq!(net.node(0).alarms.contains(&alarm), is_refused, "{highest}");
+        let expected = if is_refused { 3 } else { highest };
+        assert_eq!(net.node(0).replica.status().epoch, expected);
+        assert_eq!(net.node(0).persisted, expected);
+        net.pass(200);
+        net.promote(2, false, None);
+        net.pass(400);
+        assert!(matches!(net.role(2), Role::Primary(_)), "{highest}: {:?}", net.role(2));
+        net.write(2, b"more");
+        net.pass(200);
+        assert_eq!(net.commit(2), net.end(2));
+    }
+}
+
+#[test]
+fn a_node_with_no_epoch_left_says_so() {
+    let mut net = Net::new(2);
+    net.disconnect(0, 1);
+    let config = Config::new(2, Policy::TwoDisks);
+    net.nodes[0] = node_at(0, config, 1, Vec::new(), u64::MAX);
+    let promote = Command::Promote { solo: true, accept_loss_after: None };
+    let refusal = Err(Refusal::NoEpoch(u64::MAX));
+    assert_eq!(net.node(0).replica.handle_admin(promote, 0), refusal);
+}
