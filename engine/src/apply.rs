@@ -7,7 +7,7 @@ use crate::batch::{self, Numbers};
 use crate::engine::Engine;
 use crate::error::ApplyError;
 use crate::output::Output;
-use crate::reads::{size_invalid, sizes_fit};
+use crate::reads::{size_invalid, sizes_fit, sizes_of_repetition_fit};
 use crate::registry::{self, register_code, register_ledger};
 use crate::resolved::Resolved;
 use crate::sessions::{Admission, StoredReply};
@@ -101,10 +101,16 @@ impl Engine {
             .operation()
             .filter(|operation| !operation.is_read() && *operation != Operation::Padding)
             .ok_or(ApplyError::OperationInvalid { sequence, operation: header.operation })?;
-        if !sizes_fit(operation, header, body) {
+        let fits = match header.is_repeated() {
+            true => sizes_of_repetition_fit(operation, header, body),
+            false => sizes_fit(operation, header, body),
+        };
+        if !fits {
             return Err(size_invalid(header, sequence, body));
         }
-        if header.flags != 0 {
+        // A session alone knows what it has executed.
+        let may_be_repeated = header.client != 0 && operation != Operation::Register;
+        if header.flags != 0 && !(header.is_repeated() && may_be_repeated) {
             return Err(ApplyError::FlagsInvalid { sequence, flags: header.flags });
         }
         let is_internal =
@@ -163,6 +169,9 @@ impl Engine {
 
     fn close_session(&mut self, entry: &Entry<'_>, output: &mut Output) {
         match self.sessions.admit(entry.header, entry.first, None) {
+            Admission::Execute(_) if entry.header.is_repeated() => {
+                output.status = RequestStatus::Overloaded;
+            }
             Admission::Execute(place) => self.sessions.close(place),
             Admission::Replay(reply) => replay(reply, output),
             Admission::Refuse(status) => output.status = status,
@@ -208,6 +217,11 @@ impl Engine {
             let result_size = entry.operation.result_size() as u64;
             let reply_size_max = u64::from(header.event_count) * result_size;
             match self.sessions.admit(header, entry.first, Some(reply_size_max)) {
+                // It was not executed after all, and its body is not here.
+                Admission::Execute(_) if header.is_repeated() => {
+                    output.status = RequestStatus::Overloaded;
+                    return (Effect::None, entry.first);
+                }
                 Admission::Execute(admitted) => place = Some(admitted),
                 Admission::Replay(reply) => {
                     replay(reply, output);

@@ -124,6 +124,19 @@ pub(crate) fn sizes_fit(operation: Operation, header: &RequestHeader, body: &[u8
         && body.len() == body_size
 }
 
+/// As [`sizes_fit`], for a repetition whose body was left out.
+pub(crate) fn sizes_of_repetition_fit(
+    operation: Operation,
+    header: &RequestHeader,
+    body: &[u8],
+) -> bool {
+    let (count_min, count_max) = operation.event_count_range();
+    usize::from(header.event_size) == operation.event_size()
+        && (count_min..=count_max).contains(&header.event_count)
+        && header.body_size == 0
+        && body.is_empty()
+}
+
 pub(crate) fn size_invalid(header: &RequestHeader, sequence: u64, body: &[u8]) -> ApplyError {
     ApplyError::SizeInvalid {
         sequence,

@@ -146,7 +146,13 @@ impl Model {
     fn check_entry(&self, header: &RequestHeader, body: &[u8]) -> Result<Operation, LogError> {
         let last = self.sequence;
         let operation = header.operation().ok_or_else(|| self.misplaced(header))?;
-        if header.flags != 0 {
+        let is_internal =
+            matches!(operation, Operation::Genesis | Operation::Digest | Operation::Tick);
+        let is_of_session = header.client != 0
+            && !is_internal
+            && !operation.is_read()
+            && operation != Operation::Register;
+        if header.flags != 0 && !(header.is_repeated() && is_of_session) {
             return Err(LogError::FlagsInvalid { last, flags: header.flags });
         }
         let (count_min, count_max) = operation.event_count_range();
@@ -154,6 +160,8 @@ impl Model {
         let body_size = match operation {
             Operation::Genesis => size_of::<Genesis>(),
             Operation::Digest => size_of::<DigestRecord>(),
+            // The header speaks of the events of the request that it repeats.
+            _ if header.is_repeated() => 0,
             _ => event_size * header.event_count as usize,
         };
         let sizes_fit = usize::from(header.event_size) == event_size
@@ -251,6 +259,7 @@ impl Model {
 
     fn plan_write(&self, header: &RequestHeader, operation: Operation, action: Action) -> Action {
         match self.sessions.decide(header, operation) {
+            Decision::Execute if header.is_repeated() => Action::Refuse(RequestStatus::Overloaded),
             Decision::Execute => action,
             Decision::Refuse(status) => Action::Refuse(status),
             Decision::Replay(stored) => Action::Replay(stored),

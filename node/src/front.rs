@@ -200,6 +200,7 @@ impl Front {
             parts.commit_sequence = parts.commit_sequence.max(entry.header.applied_sequence);
             parts.next_due_ns = entry.header.next_due_ns;
             parts.timestamp = parts.timestamp.max(entry.header.timestamp);
+            parts.ingress.learn(entry.header, entry.body);
             if !deliver(&mut parts.gateway, parts.epoch, parts.commit_sequence, copies, &entry) {
                 if let Some(digest) = digest_of(&entry) {
                     parts.ingress.record_digest(digest);

@@ -6,11 +6,13 @@
 use crate::cell::{Cell, cells_of, free_cells, publish};
 use crate::clock::{ClockGuard, Reading};
 use crate::error::NodeError;
+use crate::mirror::{Known, Mirrors};
+use crate::output::OutputHeader;
 use mizan_gateway::{RequestSink, Submission};
 use mizan_replica::Control;
 use mizan_ring::{ClaimError, CursorReader, SingleProducer};
 use mizan_wire::limits::{BODY_SIZE_MAX, HEADER_SIZE};
-use mizan_wire::{DigestRecord, Operation, RequestHeader, RequestStatus, checksum};
+use mizan_wire::{DigestRecord, Operation, RequestFlags, RequestHeader, RequestStatus, checksum};
 use zerocopy::IntoBytes;
 
 /// Cells kept free, beyond what clients may take, for the node's own entries.
@@ -36,6 +38,7 @@ pub(crate) struct Ingress {
     own_entry_end: u64,
     digest_waiting: Option<DigestRecord>,
     refuse_writes: Option<RequestStatus>,
+    mirrors: Mirrors,
 }
 
 impl Ingress {
@@ -59,6 +62,7 @@ impl Ingress {
             own_entry_end: 0,
             digest_waiting: None,
             refuse_writes: None,
+            mirrors: Mirrors::default(),
         }
     }
 
@@ -103,6 +107,21 @@ impl Ingress {
     /// New writes get this status instead of a place in the ring, until it is lifted.
     pub(crate) const fn refuse_writes(&mut self, status: Option<RequestStatus>) {
         self.refuse_writes = status;
+    }
+
+    /// Learns from the engine's answer to a client what will become of later writes of its session.
+    #[inline]
+    pub(crate) fn learn(&mut self, header: &OutputHeader, body: &[u8]) {
+        let is_write = header.client != 0
+            && Operation::from_number(header.operation).is_some_and(|found| !found.is_read());
+        if !is_write {
+            return;
+        }
+        if header.operation != Operation::Register.number() {
+            self.mirrors.learn(header.client, header.session, header.request, header.status);
+        } else if header.status == RequestStatus::Ok as u32 {
+            self.mirrors.open(header.client, body);
+        }
     }
 
     /// Keeps a digest that fell due until it can be recorded.
@@ -199,9 +218,24 @@ impl RequestSink for Ingress {
         if self.is_reading_old {
             self.read_clock();
         }
-        let stamped = RequestHeader { clock_reading: self.clock_reading, ..*header };
-        match publish(&mut self.ring, stamped, body) {
+        let mut stamped = RequestHeader { clock_reading: self.clock_reading, ..*header };
+        let mut kept = body;
+        let mut mirror = if is_read { None } else { self.mirrors.of(header) };
+        if let Some(mirror) = &mut mirror {
+            match mirror.look(header.request, header.replies_received) {
+                Known::Refused(status) => return Submission::Refused(status),
+                // The log need not keep its body again: the identity in the header is that of the whole.
+                Known::Repeated if !body.is_empty() => {
+                    (stamped.flags, stamped.body_size, kept) = (RequestFlags::REPEATED, 0, &[]);
+                }
+                Known::Repeated | Known::Nothing => {}
+            }
+        }
+        match publish(&mut self.ring, stamped, kept) {
             Ok(_) => {
+                if let Some(mirror) = mirror {
+                    mirror.hand_on(header.request, header.replies_received);
+                }
                 self.sequence += u64::from(!is_read);
                 Submission::Accepted
             }

@@ -23,6 +23,7 @@ mod front;
 mod ingress;
 mod journal_stage;
 mod layout;
+mod mirror;
 mod node;
 pub mod offline;
 mod output;

@@ -21,7 +21,7 @@ use mizan_model::Model;
 use mizan_wire::limits::{EVENTS_MAX, NS_PER_S};
 use mizan_wire::{
     Account, CreateAccountStatus, CreateTransferStatus, Genesis, Operation, RegistryStatus,
-    RequestHeader, RequestStatus, Status, Transfer, TransferFlags, checksum,
+    RequestFlags, RequestHeader, RequestStatus, Status, Transfer, TransferFlags, checksum,
 };
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use std::cell::RefCell;
@@ -237,6 +237,41 @@ fn the_largest_chain_is_undone_as_a_whole() {
     assert_eq!(failures, EVENTS_MAX);
     assert_eq!(pair.model.transfers().count(), 0);
     assert_eq!(pair.model.status().burnt_id_count, 1);
+    pair.finish().expect("both agree");
+}
+
+#[test]
+fn a_repetition_is_answered_from_its_header_alone() {
+    let mut pair = pair_with_two_accounts(&Genesis { window_requests: 10, ..small_genesis() });
+    let register = RequestHeader { client: 5, ..request(Operation::Register, &[], 0) };
+    pair.apply(&register, &[]).expect("both agree");
+    let session = pair.model.sequence();
+    let header = |number: u64, received: u64, events: &[Transfer]| {
+        let body = events.as_bytes();
+        let mut header = request(Operation::CreateTransfers, body, 0);
+        (header.client, header.session) = (5, session);
+        (header.request, header.replies_received) = (number, received);
+        header.request_checksum = header.identity(checksum(body));
+        header
+    };
+    let events = transfers(3, |_, _| ());
+    let whole = header(1, 0, &events);
+    let bare = |header: RequestHeader| RequestHeader {
+        flags: RequestFlags::REPEATED,
+        body_size: 0,
+        ..header
+    };
+    // Nothing was executed under this number: its body is needed.
+    let early = pair.apply(&bare(whole), &[]).expect("both agree");
+    assert_eq!(early.status, RequestStatus::Overloaded);
+    let first = pair.apply(&whole, events.as_bytes()).expect("both agree");
+    assert_eq!(first.status, RequestStatus::Ok);
+    let again = pair.apply(&bare(whole), &[]).expect("both agree");
+    assert_eq!((again.sequence, again.body), (first.sequence, first.body));
+    let other = pair.apply(&bare(header(1, 0, &events[1..])), &[]).expect("both agree");
+    assert_eq!(other.status, RequestStatus::RequestMismatch);
+    let late = pair.apply(&bare(header(1, 1, &events)), &[]).expect("both agree");
+    assert_eq!(late.status, RequestStatus::ReplyDiscarded);
     pair.finish().expect("both agree");
 }
 

@@ -161,6 +161,63 @@ fn a_number_sent_again_with_other_content_is_refused_and_with_the_same_content_r
     assert_eq!(gap.status, RequestStatus::RequestNumberGap.number());
 }
 
+/// Segments of the journal.
+fn segment_count(setup: &Setup) -> usize {
+    let entries = std::fs::read_dir(setup.data()).expect("the data directory is there");
+    let names = entries.map(|entry| entry.expect("a name").file_name());
+    names.filter(|name| name.to_string_lossy().ends_with(".seg")).count()
+}
+
+#[test]
+fn refused_writes_leave_nothing_in_the_log_and_repeated_ones_a_header() {
+    const TIMES: u64 = 100;
+    // A digest would be an entry of the log that nobody asked for.
+    let setup = Setup::new(&["--digest-interval", "1000000"]);
+    create_accounts(&mut client(setup.address()), 2);
+    let (mut raw, hello) = RawConnection::open(setup.address(), 0x52);
+    let large: Vec<Transfer> = (1..=8_189).map(|id| transfer(id, 1)).collect();
+    let frame = |number: u64, count: usize| {
+        let events = large[..count].as_bytes();
+        request_frame(hello.session, number, Operation::CreateTransfers, events)
+    };
+    let (first, first_body) = raw.request(&frame(1, 8_189));
+    assert_eq!(first.status, RequestStatus::Ok.number());
+    let sequence = |setup: &Setup| {
+        let status = reader(setup.address()).engine_status();
+        status.expect("the node answers").sequence
+    };
+    let (before, segments) = (sequence(&setup), segment_count(&setup));
+    for (number, status) in [
+        (0, RequestStatus::ReplyDiscarded),
+        (3, RequestStatus::RequestNumberGap),
+        (u64::MAX, RequestStatus::RequestNumberGap),
+    ] {
+        for _ in 0..TIMES {
+            let (reply, _) = raw.request(&frame(number, 8_189));
+            assert_eq!((reply.status, reply.sequence), (status.number(), 0));
+        }
+    }
+    assert_eq!(sequence(&setup), before, "what is out of order gets no place in the log");
+    let others = frame(1, 8_188);
+    for _ in 0..TIMES {
+        let (again, body) = raw.request(&frame(1, 8_189));
+        assert!(is_replayed(&again));
+        assert_eq!((again.sequence, &body), (first.sequence, &first_body));
+        let (other, _) = raw.request(&others);
+        assert_eq!(other.status, RequestStatus::RequestMismatch.number());
+    }
+    assert_eq!(sequence(&setup), before + 2 * TIMES);
+    // Their bodies would have been 200 MiB.
+    assert!(segment_count(&setup) <= segments + 1, "a repetition is kept without its body");
+    let (next, _) = raw.request(&request_frame(
+        hello.session,
+        2,
+        Operation::CreateTransfers,
+        transfer(20_000, 1).as_bytes(),
+    ));
+    assert_eq!(next.status, RequestStatus::Ok.number(), "the session goes on");
+}
+
 #[test]
 fn a_full_session_table_refuses_newcomers_until_a_session_is_closed() {
     let setup = Setup::new(&["--sessions", "2"]);

@@ -68,6 +68,9 @@ pub struct RequestFlags;
 impl RequestFlags {
     /// Reserved for "tell me what would happen"; refused until it is built.
     pub const DRY_RUN: u32 = 1;
+    /// Set by the gateway, never by a client: the write was executed before, and its body is left out. What the header
+    /// says of events is that of the whole request.
+    pub const REPEATED: u32 = 2;
 }
 
 impl RequestHeader {
@@ -91,6 +94,12 @@ impl RequestHeader {
         bytes[12..16].copy_from_slice(&self.flags.to_le_bytes());
         bytes[16..32].copy_from_slice(&body_checksum.to_le_bytes());
         checksum(&bytes)
+    }
+
+    /// Whether the entry is a repetition without its body.
+    #[must_use]
+    pub const fn is_repeated(&self) -> bool {
+        self.flags == RequestFlags::REPEATED
     }
 
     /// The operation, if its number is known.

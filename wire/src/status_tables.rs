@@ -214,7 +214,7 @@ statuses! {
     WindowFull = 1022, "window_full", "Too many replies are stored for this session. Report the replies received, then send the request again.";
     TooManyInFlight = 1023, "too_many_in_flight", "The connection has more requests in flight than its window allows. Wait for replies.";
     JournalSpaceLow = 1024, "journal_space_low", "The disk has no room for the next journal segment. Nothing was executed; make room, then send it again. Reads go on.";
-    Overloaded = 1025, "overloaded", "The node lacks a receive buffer, a descriptor or memory. Nothing was executed; send it again.";
+    Overloaded = 1025, "overloaded", "The node lacks a receive buffer, a descriptor or memory, or the write repeats one that was refused meanwhile. Nothing was executed; send it again.";
     PartialRequestTimeout = 1026, "partial_request_timeout", "A request arrived too slowly to be completed. The connection is closed; reconnect and resend.";
     SlowReader = 1027, "slow_reader", "The client does not read its replies. The connection is closed; reconnect and resend.";
     TooManyConnections = 1028, "too_many_connections", "The node has as many connections as it allows. Close some, or try again later.";

@@ -223,6 +223,7 @@ fn table(options: &FormatOptions, cluster: u128) -> Table {
         ("memory when full, about", size_text(memory_estimate(options))),
         ("journal when full, in large batches", size_text(disk_estimate(options))),
         ("journal when full, one at a time", size_text(disk_estimate_of_singles(options))),
+        ("and for each million events in vain", size_text(1_000_000 * JOURNAL_SIZE_PER_TRANSFER)),
     ] {
         table.row(row(pair));
     }

@@ -9,8 +9,8 @@ use mizan_wire::trading::{
     MassCancelEvent, OpenOrdersQuery, OrderKey, ReportsQuery, SubmitOrder,
 };
 use mizan_wire::{
-    Account, AccountFlags, Genesis, Operation, RegisterRecord, RequestHeader, RequestStatus,
-    SEMANTICS_VERSION, Transfer, TransferFlags as F, checksum,
+    Account, AccountFlags, Genesis, Operation, RegisterRecord, RequestFlags, RequestHeader,
+    RequestStatus, SEMANTICS_VERSION, Transfer, TransferFlags as F, checksum,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -95,8 +95,16 @@ impl Script {
         } else if !operation.is_read() && !is_internal(operation) && random.once_in(2) {
             header = self.in_session(random, header);
             let repeats = header.request <= self.request_last && random.once_in(2);
-            if let (true, Some(last)) = (repeats, &self.last) {
-                return last.clone();
+            if let (true, Some((last, body))) = (repeats, &self.last) {
+                // Ingress leaves the body of a repetition out.
+                let is_bare = random.once_in(2);
+                let flags = if is_bare { RequestFlags::REPEATED } else { last.flags };
+                let body_size = if is_bare { 0 } else { last.body_size };
+                let body = if is_bare { Vec::new() } else { body.clone() };
+                return (RequestHeader { flags, body_size, ..*last }, body);
+            }
+            if random.once_in(40) {
+                header.flags = random.pick(&[1, RequestFlags::REPEATED, 3]);
             }
             self.last = Some((header, body.clone()));
         }

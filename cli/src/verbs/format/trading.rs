@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 /// Bytes of memory that an order takes that is remembered: its record and its place in a table of ids.
 const ORDER_SIZE: u64 = 272 + 24;
 /// Bytes of memory that the place of an open order takes in its book and in the queues of the engine.
-const OPEN_ORDER_SIZE: u64 = 160;
+const OPEN_ORDER_SIZE: u64 = 176;
 /// Bytes of memory that a price level takes.
 const LEVEL_SIZE: u64 = 100;
 /// Bytes of memory that an execution report takes.
-const REPORT_SIZE: u64 = 112;
+const REPORT_SIZE: u64 = 128;
 /// Bytes of memory that trading takes for each account.
-const TRADER_SIZE: u64 = 44;
+const TRADER_SIZE: u64 = 76;
 
 /// What was asked for; `None` for a node without trading.
 pub(super) fn limits(
