@@ -1,8 +1,9 @@
 //! `mizan drill`: breaks scratch clusters on purpose, under load, and lets an oracle judge what is left.
 //!
 //! Invariants: every node is a process of this very binary on files of its own; every drill is judged by the same oracle,
-//! from what ordinary clients were told and what the files hold; a drill that cannot be done has failed, it is never
-//! skipped; nothing is left behind unless something went wrong.
+//! from what ordinary clients were told and what the files hold; a drill that this machine cannot play is skipped, named
+//! with its reason and never counted as passed, and any other that cannot be done has failed; nothing is left behind
+//! unless something went wrong.
 //!
 //! What is absent: mercy for a slow machine, except in waiting. Times are reported, not judged; losses are.
 
@@ -14,6 +15,7 @@ mod ledger;
 mod load;
 mod network;
 mod oracle;
+mod power;
 mod proxy;
 mod returns;
 mod stage;
@@ -40,7 +42,7 @@ struct Drill {
 }
 
 /// All drills, in the order in which `all` runs them.
-const DRILLS: [Drill; 17] = [
+const DRILLS: [Drill; 19] = [
     drill(
         "kill-primary",
         "kill -9 of the primary, and every packet of it lost",
@@ -71,6 +73,16 @@ const DRILLS: [Drill; 17] = [
         "failing-sync",
         "a disk that fails, of the primary and of a standby",
         damage::failing_sync,
+    ),
+    drill(
+        "power-loss",
+        "a single node's power cut: a file system forgets what was not synced",
+        power::power_loss,
+    ),
+    drill(
+        "power-loss-cluster",
+        "the primary's power cut, then that of all nodes at once",
+        power::power_loss_cluster,
     ),
     drill("slow-disk", "a disk that dawdles, of a standby and of the primary", damage::slow_disk),
     drill(
@@ -115,14 +127,15 @@ pub fn run(context: &mut Context, args: &DrillArgs) -> Result<u8, CliError> {
         }
     }
     let passed = reports.iter().filter(|report| report.has_passed()).count();
-    let failed = reports.len() - passed;
+    let skipped = reports.iter().filter(|report| report.skipped.is_some()).count();
+    let failed = reports.len() - passed - skipped;
     if output.is_json() {
         let drills: Vec<_> = reports.iter().map(Report::as_json).collect();
         output.json(&json!({
             "ok": failed == 0,
             "passed": passed,
             "failed": failed,
-            "skipped": 0,
+            "skipped": skipped,
             "seed": seed,
             "duration_s": begin.elapsed().as_secs_f64(),
             "failovers": phases_json(&reports),
@@ -131,7 +144,7 @@ pub fn run(context: &mut Context, args: &DrillArgs) -> Result<u8, CliError> {
     } else {
         show(output, &reports)?;
         output.line(format!(
-            "passed {passed}, failed {failed}, skipped 0; {:.1} s, seed {seed}",
+            "passed {passed}, failed {failed}, skipped {skipped}; {:.1} s, seed {seed}",
             begin.elapsed().as_secs_f64()
         ))?;
     }
@@ -179,7 +192,7 @@ fn run_one(
         output.note(format!("{} ended early: {error}", drill.name))?;
     }
     if !output.is_json() {
-        let verdict = if report.has_passed() { "passed" } else { "FAILED" };
+        let verdict = report.word();
         output.line(format!("  {verdict}    in {:.1} s", report.duration.as_secs_f64()))?;
     }
     Ok(report)
@@ -205,7 +218,7 @@ fn show(output: &mut Output, reports: &[Report]) -> Result<(), CliError> {
     for report in reports {
         table.row([
             report.name.to_owned(),
-            if report.has_passed() { "passed" } else { "FAILED" }.to_owned(),
+            report.word().to_owned(),
             crate::files::count_text(report.acknowledged()),
             report.lost().to_string(),
             report.rto().map_or_else(|| "-".to_owned(), |rto| format!("{:.1}", ms(rto))),

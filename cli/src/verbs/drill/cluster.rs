@@ -3,6 +3,7 @@
 //! Invariants: a node of the higher number reaches a lower one only through their cable, so that it can be cut; every
 //! wait has a deadline and ends early when the verb is asked to stop; nothing outlives the value.
 
+use super::power::Disk;
 use super::proxy::{Direction, Proxy};
 use crate::error::CliError;
 use crate::exit;
@@ -44,6 +45,9 @@ pub(crate) struct ClusterPlan {
     pub(crate) has_client_cables: bool,
     /// Whether the disks can be made to fail: see [`Cluster::set_fault`].
     pub(crate) has_faults: bool,
+    /// Whether each node has a file system of its own, whose power can be cut.
+    pub(crate) has_disks: bool,
+    pub(crate) journal_io: JournalIo,
 }
 
 impl ClusterPlan {
@@ -56,7 +60,34 @@ impl ClusterPlan {
             segment_size: 4 << 20,
             has_client_cables: false,
             has_faults: false,
+            has_disks: false,
+            journal_io: JournalIo::Mmap,
         }
+    }
+}
+
+/// Waits until something holds; `what` says what, for the error.
+///
+/// # Errors
+/// It did not come to hold in time, or the verb is asked to stop.
+pub(crate) fn wait_until(
+    signals: &Signals,
+    what: &str,
+    mut holds: impl FnMut() -> Result<bool, CliError>,
+) -> Result<Duration, CliError> {
+    let begin = Instant::now();
+    loop {
+        if holds()? {
+            return Ok(begin.elapsed());
+        }
+        if begin.elapsed() >= PATIENCE {
+            return Err(CliError::Problem(format!(
+                "waited {} s in vain until {what}",
+                PATIENCE.as_secs()
+            )));
+        }
+        signals.check()?;
+        std::thread::sleep(LOOK_INTERVAL);
     }
 }
 
@@ -80,8 +111,9 @@ struct Cable {
 
 /// See the module.
 pub(crate) struct Cluster<'s> {
-    // The order matters: processes end before cables, and those before the directory.
+    // The order matters: processes end before disks and cables, and those before the directory.
     nodes: Vec<ScratchNode>,
+    disks: Vec<Disk>,
     cables: Vec<Cable>,
     client_cables: Vec<Proxy>,
     secret: Secret,
@@ -111,8 +143,12 @@ impl<'s> Cluster<'s> {
         let client_cables = if plan.has_client_cables { plan.nodes } else { 0 };
         let client_cables: Result<Vec<Proxy>, std::io::Error> =
             (0..client_cables).map(|_| Proxy::start()).collect();
+        let disks: Result<Vec<Disk>, String> = (0..if plan.has_disks { plan.nodes } else { 0 })
+            .map(|number| Disk::make(directory.path(), &format!("disk-{number}")))
+            .collect();
         let mut cluster = Self {
             nodes: Vec::new(),
+            disks: disks.map_err(CliError::Problem)?,
             cables,
             client_cables: client_cables.map_err(io)?,
             secret,
@@ -135,6 +171,7 @@ impl<'s> Cluster<'s> {
             session_count_max: 64,
             digest_interval: DIGEST_INTERVAL,
             segment_size: self.plan.segment_size,
+            journal_io: self.plan.journal_io,
             ..FormatOptions::new(self.data(0))
         };
         format_first(&limits, self.plan.nodes, self.plan.policy, Some(&self.secret))
@@ -179,7 +216,7 @@ impl<'s> Cluster<'s> {
             AdminReply::Join(info) => *info,
             reply => return Err(unexpected(asked, &reply)),
         };
-        format_join(&self.data(number), JournalIo::default(), &info)
+        format_join(&self.data(number), self.plan.journal_io, &info)
             .map(drop)
             .map_err(|error| node_error(&error))
     }
@@ -212,6 +249,9 @@ impl<'s> Cluster<'s> {
 
     /// The directory of a node.
     pub(crate) fn data(&self, number: u8) -> PathBuf {
+        if let Some(disk) = self.disks.get(usize::from(number)) {
+            return disk.data();
+        }
         self.directory.path().join(format!("node-{number}"))
     }
 
@@ -260,6 +300,31 @@ impl<'s> Cluster<'s> {
     /// The numbers of all nodes but these.
     pub(crate) fn all_but(&self, others: &[u8]) -> Vec<u8> {
         (0..self.plan.nodes).filter(|number| !others.contains(number)).collect()
+    }
+
+    // Power, of clusters whose plan has disks.
+
+    /// Cuts the power of these nodes at once: what they did not sync is gone.
+    ///
+    /// # Errors
+    /// The file system cannot be shut down, or a process cannot be killed.
+    pub(crate) fn cut_power(&mut self, numbers: &[u8]) -> Result<(), CliError> {
+        for number in numbers {
+            self.disks[usize::from(*number)].cut_power().map_err(CliError::Problem)?;
+        }
+        numbers.iter().try_for_each(|number| self.node_mut(*number).kill9())
+    }
+
+    /// Mounts the disks again and starts the nodes.
+    ///
+    /// # Errors
+    /// The file system cannot be mounted, or a node does not come up.
+    pub(crate) fn power_on(&mut self, numbers: &[u8]) -> Result<(), CliError> {
+        for number in numbers {
+            self.disks[usize::from(*number)].power_on().map_err(CliError::Problem)?;
+            self.start_node(*number)?;
+        }
+        Ok(())
     }
 
     // The network.
@@ -384,22 +449,9 @@ impl<'s> Cluster<'s> {
     pub(crate) fn wait_until(
         &self,
         what: &str,
-        mut holds: impl FnMut() -> Result<bool, CliError>,
+        holds: impl FnMut() -> Result<bool, CliError>,
     ) -> Result<Duration, CliError> {
-        let begin = Instant::now();
-        loop {
-            if holds()? {
-                return Ok(begin.elapsed());
-            }
-            if begin.elapsed() >= PATIENCE {
-                return Err(CliError::Problem(format!(
-                    "waited {} s in vain until {what}",
-                    PATIENCE.as_secs()
-                )));
-            }
-            self.signals.check()?;
-            std::thread::sleep(LOOK_INTERVAL);
-        }
+        wait_until(self.signals, what, holds)
     }
 
     /// Waits until a standby has noticed that its primary is gone: the connection ended, or it is silent.

@@ -12,6 +12,7 @@ use crate::error::CliError;
 use crate::output::Output;
 use crate::signals::Signals;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Transfers in one request of an ordinary load.
@@ -75,6 +76,8 @@ pub(crate) struct Report {
     pub(crate) longest_pause: Duration,
     /// What ended it early.
     pub(crate) error: Option<String>,
+    /// Why this machine cannot play it.
+    pub(crate) skipped: Option<String>,
     pub(crate) duration: Duration,
 }
 
@@ -85,6 +88,15 @@ impl Report {
             && !self.verdicts.is_empty()
             && self.verdicts.iter().all(Verdict::is_clean)
             && self.expectations.iter().all(|expectation| expectation.held)
+    }
+
+    /// What it came to, for people.
+    pub(crate) fn word(&self) -> &'static str {
+        match (self.has_passed(), &self.skipped) {
+            (true, _) => "passed",
+            (false, Some(_)) => "skipped",
+            (false, None) => "FAILED",
+        }
     }
 
     /// Acknowledged transfers that were lost: RPO.
@@ -117,6 +129,7 @@ impl Report {
         json!({
             "drill": self.name,
             "passed": self.has_passed(),
+            "skipped": self.skipped,
             "done": self.done,
             "expectations": self.expectations.iter().map(expectation).collect::<Vec<_>>(),
             "oracle": self.verdicts.iter().map(Verdict::as_json).collect::<Vec<_>>(),
@@ -165,6 +178,13 @@ impl<'a> Stage<'a> {
         let mark = if held { "ok" } else { "WRONG" };
         self.say(&format!("  expected  {text}\n  seen      {seen}: {mark}"))?;
         self.report.expectations.push(Expectation { text, seen, held });
+        Ok(())
+    }
+
+    /// Says why this machine cannot play the drill.
+    pub(crate) fn skip(&mut self, reason: String) -> Result<(), CliError> {
+        self.say(&format!("  skipped   {reason}"))?;
+        self.report.skipped = Some(reason);
         Ok(())
     }
 
@@ -312,10 +332,25 @@ impl<'a> Stage<'a> {
         last: u8,
         others: &[u8],
     ) -> Result<(), CliError> {
-        let ledger = Ledger::read(&cluster.data(last))?;
+        let others: Vec<(u8, PathBuf)> =
+            others.iter().map(|number| (*number, cluster.data(*number))).collect();
+        self.judge_files(history, &cluster.data(last), &others)
+    }
+
+    /// Lets the oracle judge the files in `last`, and those of other nodes by them.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub(crate) fn judge_files(
+        &mut self,
+        history: &History,
+        last: &Path,
+        others: &[(u8, PathBuf)],
+    ) -> Result<(), CliError> {
+        let ledger = Ledger::read(last)?;
         let mut ledgers = Vec::new();
-        for number in others {
-            ledgers.push((*number, Ledger::read(&cluster.data(*number))?));
+        for (number, data) in others {
+            ledgers.push((*number, Ledger::read(data)?));
         }
         let mut verdict = judge(history, &ledger, &ledgers);
         verdict
