@@ -21,8 +21,8 @@ pub use ledger::{
     TrialBalanceArgs, VoidArgs,
 };
 pub use node::{
-    BenchArgs, BenchWorkload, DemoArgs, DevArgs, FormatArgs, InspectArgs, InspectWhat, StartArgs,
-    VerifyArgs,
+    BenchArgs, BenchWorkload, DemoArgs, DevArgs, ExportArgs, ExportFormat, FormatArgs, InspectArgs,
+    InspectWhat, StartArgs, VerifyArgs,
 };
 
 pub use sim::{PolicyArg, SimArgs};
@@ -125,6 +125,8 @@ pub enum Verb {
     Drill(DrillArgs),
     /// Checks a node's files: every frame, the chain, digests, trial balance
     Verify(VerifyArgs),
+    /// Writes every account and transfer as text, from a node's files alone
+    Export(ExportArgs),
     /// Shows what is in a node's files
     Inspect(InspectArgs),
     /// Plays clusters from seeds, under every sort of fault, and judges what became of them

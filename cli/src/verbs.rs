@@ -9,6 +9,7 @@ pub mod demo;
 pub mod dev;
 pub mod drill;
 pub mod explain;
+pub mod export;
 mod files_status;
 pub mod format;
 pub mod hold;
@@ -81,6 +82,7 @@ pub fn dispatch(context: &mut Context, verb: &Verb) -> Result<u8, CliError> {
         Verb::Detach(args) => cluster::run_detach(context, args),
         Verb::Drill(args) => drill::run(context, args),
         Verb::Verify(args) => verify::run(context, args),
+        Verb::Export(args) => export::run(context, args),
         Verb::Inspect(args) => inspect::run(context, args),
         Verb::Sim(args) => sim::run_sim(context, args),
     }

@@ -6,6 +6,7 @@ use crate::error::{GenesisError, InvariantError};
 use crate::genesis::check_genesis;
 use crate::ledger::LedgerState;
 use crate::registry::Codes;
+use crate::resolved::PendingState;
 use crate::sessions::Sessions;
 use crate::trading::Trading;
 use mizan_memory::reserve_touched;
@@ -137,6 +138,12 @@ impl Engine {
     /// All stored transfers in order of their timestamps.
     pub fn transfers(&self) -> impl Iterator<Item = Transfer> + '_ {
         self.ledger.transfers.records.iter().map(|record| self.ledger.transfer(record))
+    }
+
+    /// The same with what became of those that were pending.
+    pub fn transfers_and_states(&self) -> impl Iterator<Item = (Transfer, PendingState)> + '_ {
+        let records = self.ledger.transfers.records.iter();
+        records.map(|record| (self.ledger.transfer(record), record.pending_state))
     }
 
     /// The sums of each ledger in use, ascending by ledger.

@@ -2,6 +2,7 @@
 
 use crate::error::NodeError;
 use crate::recover::{EntryError, RecoveryProgress, Replay, for_each_entry, read_genesis};
+use mizan_engine::Engine;
 use mizan_journal::{FileStorage, Frame, ScanEvent, ScanSummary, Superblock, VisitorError, scan};
 use mizan_wire::{EngineStatus, Genesis, RequestHeader, TrialBalanceRow};
 use std::path::Path;
@@ -59,6 +60,17 @@ pub fn verify(
     data: &Path,
     progress: &mut dyn FnMut(RecoveryProgress),
 ) -> Result<VerifyReport, NodeError> {
+    Ok(replay(data, progress)?.0)
+}
+
+/// As [`verify`]; gives the state after the last sound entry, too.
+///
+/// # Errors
+/// As [`verify`].
+pub fn replay(
+    data: &Path,
+    progress: &mut dyn FnMut(RecoveryProgress),
+) -> Result<(VerifyReport, Engine), NodeError> {
     let genesis = genesis(data)?;
     let mut report = VerifyReport::default();
     let mut ignore = |_: RecoveryProgress| ();
@@ -102,7 +114,7 @@ pub fn verify(
     }
     report.engine = replay.engine.status();
     report.trial_balance = replay.engine.trial_balance();
-    Ok(report)
+    Ok((report, replay.engine))
 }
 
 /// Whether the frame could be applied.

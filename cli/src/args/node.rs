@@ -333,6 +333,40 @@ pub struct VerifyArgs {
     pub independent: bool,
 }
 
+/// `mizan export`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Replays the files and writes three tables into the directory TO: accounts, transfers, and ledgers
+with their trial balance. Amounts are exact decimals of their ledger, ids are hex, times are given
+as text and in nanoseconds; in JSON lines every value is a string. A transfer that was a hold says
+what became of it: open, posted, voided, expired. Names are not in the files: the log holds their
+ids. Files that exist are never written over. A node may run meanwhile: this is then a snapshot.
+Exit 1 or 5 if the files are not sound; what stands before the damage is exported all the same.
+
+Examples:
+  mizan export --data /var/lib/mizan --to ./books-2026-11
+  mizan export --data /var/lib/mizan --to ./books --format jsonl --json")]
+pub struct ExportArgs {
+    /// The files.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Where the tables go; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// How rows are written
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    pub format: ExportFormat,
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum ExportFormat {
+    /// Comma-separated values with a header (RFC 4180)
+    Csv,
+    /// One JSON object per line
+    Jsonl,
+}
+
 /// `mizan inspect`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\

@@ -1,5 +1,6 @@
 //! The command line against a real node in the same process: what people see, and what scripts see.
 
+mod export;
 mod hostile;
 mod import;
 mod names;

@@ -1,0 +1,357 @@
+//! `mizan export`: every account and every transfer of a node as text, from its files alone.
+//!
+//! Invariants: the node's files are only read; an export is complete or says that it is not; amounts are exact decimals
+//! of their ledger; rows stand in the order of their timestamps; a file that exists is never written over.
+//!
+//! What is absent: names. The log holds ids; what they were made from is known to whoever made them.
+
+use crate::Context;
+use crate::args::{ExportArgs, ExportFormat};
+use crate::balance::flag_names;
+use crate::error::CliError;
+use crate::exit;
+use crate::files::{JournalProgress, count_text, node_error};
+use crate::money::wide_text;
+use crate::names::id_text;
+use crate::output::Table;
+use crate::units::timestamp_text;
+use crate::verbs::files_status::holder;
+use mizan_engine::PendingState;
+use mizan_node::offline::{self, VerifyReport};
+use mizan_wire::amount::format_amount;
+use mizan_wire::{Account, Transfer, TransferFlags, TrialBalanceRow, read_name};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+const ACCOUNT_COLUMNS: [&str; 15] = [
+    "id",
+    "ledger",
+    "currency",
+    "code",
+    "flags",
+    "debits_posted",
+    "credits_posted",
+    "debits_pending",
+    "credits_pending",
+    "user_data_128",
+    "user_data_64",
+    "user_data_32",
+    "timestamp",
+    "timestamp_ns",
+    "scale",
+];
+
+const TRANSFER_COLUMNS: [&str; 17] = [
+    "id",
+    "debit_account_id",
+    "credit_account_id",
+    "amount",
+    "ledger",
+    "currency",
+    "code",
+    "flags",
+    "pending_id",
+    "timeout_s",
+    "state",
+    "user_data_128",
+    "user_data_64",
+    "user_data_32",
+    "timestamp",
+    "timestamp_ns",
+    "scale",
+];
+
+const LEDGER_COLUMNS: [&str; 9] = [
+    "ledger",
+    "currency",
+    "scale",
+    "accounts",
+    "debits_posted",
+    "credits_posted",
+    "debits_pending",
+    "credits_pending",
+    "balanced",
+];
+
+const TRANSFER_FLAGS: [(&str, u16); 9] = [
+    ("linked", TransferFlags::LINKED),
+    ("pending", TransferFlags::PENDING),
+    ("post_pending_transfer", TransferFlags::POST_PENDING),
+    ("void_pending_transfer", TransferFlags::VOID_PENDING),
+    ("balancing_debit", TransferFlags::BALANCING_DEBIT),
+    ("balancing_credit", TransferFlags::BALANCING_CREDIT),
+    ("closing_debit", TransferFlags::CLOSING_DEBIT),
+    ("closing_credit", TransferFlags::CLOSING_CREDIT),
+    ("imported", TransferFlags::IMPORTED),
+];
+
+/// Currency and decimal places of each ledger in use.
+type Scales = HashMap<u32, (String, u8)>;
+
+/// Runs the verb.
+///
+/// # Errors
+/// Files that cannot be read, or a place that cannot be written.
+pub fn run(context: &mut Context, args: &ExportArgs) -> Result<u8, CliError> {
+    let data = context.settings.data(args.data.data.as_deref())?;
+    let holder = holder(&data).unwrap_or_default();
+    let place = Place::make(&args.to, args.format)?;
+    let bar = JournalProgress::new(&context.output, "replaying");
+    let (report, engine) = offline::replay(&data, &mut |progress| bar.show(progress))
+        .map_err(|error| node_error(&error))?;
+    drop(bar);
+    let scales: Scales = report.trial_balance.iter().map(scale_of).collect();
+    let accounts = place.write(
+        "accounts",
+        &ACCOUNT_COLUMNS,
+        engine.accounts().map(|account| account_row(&account, &scales)),
+    )?;
+    let transfers = place.write(
+        "transfers",
+        &TRANSFER_COLUMNS,
+        engine
+            .transfers_and_states()
+            .map(|(transfer, state)| transfer_row(&transfer, state_name(state), &scales)),
+    )?;
+    let ledgers =
+        place.write("ledgers", &LEDGER_COLUMNS, report.trial_balance.iter().map(ledger_row))?;
+    place.sync()?;
+    let written = [("accounts", accounts), ("transfers", transfers), ("ledgers", ledgers)];
+    let output = &mut context.output;
+    if let Some(holder) = &holder {
+        output.note(format!("{holder} runs on these files: this is a snapshot of them"))?;
+    }
+    for problem in &report.problems {
+        output.note(format!("problem: {problem}"))?;
+    }
+    if !report.is_sound() {
+        output.note("the files are not sound: what was exported ends where the damage begins; see `mizan verify --data DIR`")?;
+    }
+    if output.is_json() {
+        output.json(&as_json(&place, &report, &written))?;
+    } else {
+        let mut table = Table::new(&["file", "rows"], 1);
+        for (name, rows) in written {
+            table.row([place.path(name).display().to_string(), count_text(rows)]);
+        }
+        output.table(&table)?;
+        output.line(format!(
+            "state after sequence {}, digest {:032x}",
+            report.engine.sequence, report.engine.digest
+        ))?;
+    }
+    Ok(match (report.is_sound(), report.is_damaged) {
+        (true, _) => exit::OK,
+        (false, true) => exit::CORRUPT,
+        (false, false) => exit::PROBLEM,
+    })
+}
+
+fn as_json(place: &Place, report: &VerifyReport, written: &[(&str, u64)]) -> Value {
+    let files: Vec<Value> = written
+        .iter()
+        .map(|(name, rows)| json!({ "table": name, "path": place.path(name).display().to_string(), "rows": rows }))
+        .collect();
+    json!({
+        "files": files,
+        "sequence": report.engine.sequence,
+        "digest": format!("{:032x}", report.engine.digest),
+        "sound": report.is_sound(),
+        "problems": report.problems,
+    })
+}
+
+/// The directory that is written, and how.
+struct Place {
+    directory: PathBuf,
+    format: ExportFormat,
+}
+
+impl Place {
+    fn make(directory: &Path, format: ExportFormat) -> Result<Self, CliError> {
+        let io = |source| CliError::File {
+            what: format!("cannot make the directory {}", directory.display()),
+            source,
+        };
+        std::fs::create_dir_all(directory).map_err(io)?;
+        Ok(Self { directory: directory.to_owned(), format })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        let ending = match self.format {
+            ExportFormat::Csv => "csv",
+            ExportFormat::Jsonl => "jsonl",
+        };
+        self.directory.join(format!("{name}.{ending}"))
+    }
+
+    /// Writes a table; gives the number of its rows.
+    fn write<const N: usize>(
+        &self,
+        name: &str,
+        columns: &[&str; N],
+        rows: impl Iterator<Item = [String; N]>,
+    ) -> Result<u64, CliError> {
+        let path = self.path(name);
+        let failed =
+            |source| CliError::File { what: format!("cannot write {}", path.display()), source };
+        let file =
+            OpenOptions::new().write(true).create_new(true).open(&path).map_err(|source| {
+                if source.kind() == std::io::ErrorKind::AlreadyExists {
+                    CliError::failed(
+                        exit::STATE,
+                        format!("{} exists: give --to another directory", path.display()),
+                    )
+                } else {
+                    failed(source)
+                }
+            })?;
+        let file = match self.format {
+            ExportFormat::Csv => write_csv(file, columns, rows),
+            ExportFormat::Jsonl => write_json_lines(file, columns, rows),
+        };
+        let (file, count) = file.map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        Ok(count)
+    }
+
+    fn sync(&self) -> Result<(), CliError> {
+        File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(|source| {
+            CliError::File { what: format!("cannot sync {}", self.directory.display()), source }
+        })
+    }
+}
+
+fn write_csv<const N: usize>(
+    file: File,
+    columns: &[&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> std::io::Result<(File, u64)> {
+    let mut writer = csv::Writer::from_writer(file);
+    writer.write_record(columns)?;
+    let mut count = 0;
+    for row in rows {
+        writer.write_record(&row)?;
+        count += 1;
+    }
+    let file = writer.into_inner().map_err(|error| error.into_error())?;
+    Ok((file, count))
+}
+
+/// Every value is a string: a number of JSON loses digits beyond 2^53.
+fn write_json_lines<const N: usize>(
+    file: File,
+    columns: &[&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> std::io::Result<(File, u64)> {
+    let mut writer = BufWriter::new(file);
+    let mut count = 0;
+    for row in rows {
+        let object: Map<String, Value> = std::iter::zip(columns, row)
+            .map(|(column, text)| ((*column).to_owned(), Value::String(text)))
+            .collect();
+        serde_json::to_writer(&mut writer, &object)?;
+        writer.write_all(b"\n")?;
+        count += 1;
+    }
+    let file = writer.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    Ok((file, count))
+}
+
+fn scale_of(row: &TrialBalanceRow) -> (u32, (String, u8)) {
+    (row.ledger, (read_name(&row.currency).unwrap_or_default().to_owned(), row.scale))
+}
+
+fn currency_of(ledger: u32, scales: &Scales) -> (String, u8) {
+    scales.get(&ledger).cloned().unwrap_or_default()
+}
+
+/// What became of a hold; nothing for a transfer that was never one.
+const fn state_name(state: PendingState) -> &'static str {
+    match state {
+        PendingState::None => "",
+        PendingState::Pending => "open",
+        PendingState::Posted => "posted",
+        PendingState::Voided => "voided",
+        PendingState::Expired => "expired",
+    }
+}
+
+fn account_row(account: &Account, scales: &Scales) -> [String; 15] {
+    let (currency, scale) = currency_of(account.ledger, scales);
+    let amount = |units| format_amount(units, scale);
+    [
+        id_text(account.id),
+        account.ledger.to_string(),
+        currency,
+        account.code.to_string(),
+        flag_names(account.flags).join("|"),
+        amount(account.debits_posted),
+        amount(account.credits_posted),
+        amount(account.debits_pending),
+        amount(account.credits_pending),
+        id_text(account.user_data_128),
+        account.user_data_64.to_string(),
+        account.user_data_32.to_string(),
+        timestamp_text(account.timestamp),
+        account.timestamp.to_string(),
+        scale.to_string(),
+    ]
+}
+
+fn transfer_row(transfer: &Transfer, state: &str, scales: &Scales) -> [String; 17] {
+    let (currency, scale) = currency_of(transfer.ledger, scales);
+    let flags: Vec<&str> = TRANSFER_FLAGS
+        .iter()
+        .filter(|(_, bit)| transfer.flags & bit != 0)
+        .map(|(name, _)| *name)
+        .collect();
+    [
+        id_text(transfer.id),
+        id_text(transfer.debit_account_id),
+        id_text(transfer.credit_account_id),
+        format_amount(transfer.amount, scale),
+        transfer.ledger.to_string(),
+        currency,
+        transfer.code.to_string(),
+        flags.join("|"),
+        if transfer.pending_id == 0 { String::new() } else { id_text(transfer.pending_id) },
+        transfer.timeout.to_string(),
+        state.to_owned(),
+        id_text(transfer.user_data_128),
+        transfer.user_data_64.to_string(),
+        transfer.user_data_32.to_string(),
+        timestamp_text(transfer.timestamp),
+        transfer.timestamp.to_string(),
+        scale.to_string(),
+    ]
+}
+
+fn ledger_row(row: &TrialBalanceRow) -> [String; 9] {
+    let sum = |sum| wide_text(sum, row.scale);
+    [
+        row.ledger.to_string(),
+        read_name(&row.currency).unwrap_or_default().to_owned(),
+        row.scale.to_string(),
+        row.account_count.to_string(),
+        sum(row.debits_posted),
+        sum(row.credits_posted),
+        sum(row.debits_pending),
+        sum(row.credits_pending),
+        row.is_balanced().to_string(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_of_a_transfer_has_a_name() {
+        let named = TRANSFER_FLAGS.iter().fold(0, |flags, (_, bit)| flags | bit);
+        assert_eq!(named, TransferFlags::ALL);
+    }
+}
