@@ -5,6 +5,7 @@
 //! every verb's help ends with an example.
 
 mod cluster;
+mod decimal;
 mod drill;
 mod import;
 mod ledger;
@@ -13,8 +14,9 @@ mod sim;
 mod trading;
 
 pub use cluster::{DetachArgs, OperatorArgs, PromoteArgs};
+pub use decimal::DecimalArgs;
 pub use drill::DrillArgs;
-pub use import::{ImportArgs, ImportOrdersArgs, OrderFormat};
+pub use import::{DateOrder, ImportArgs, ImportOrdersArgs, OrderFormat};
 pub use ledger::{
     AccountArgs, AccountsArgs, AccountsVerb, CreateAccountsArgs, CreateLedgerArgs, ExplainArgs,
     HoldArgs, LedgerArgs, LedgerVerb, LedgersArgs, PostArgs, ReplArgs, StatusArgs, TransferArgs,
@@ -104,7 +106,7 @@ pub enum Verb {
     /// Says what a status means and what to do about it
     Explain(ExplainArgs),
     /// Imports transfers from a CSV or TSV file
-    Import(ImportArgs),
+    Import(Box<ImportArgs>),
     /// Replays a market's order messages through the ledger, and compares whom the book chooses
     ImportOrders(ImportOrdersArgs),
     /// Reads verbs line by line

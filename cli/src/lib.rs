@@ -28,6 +28,7 @@ pub mod recorded_load;
 pub mod scratch;
 pub mod secret;
 pub mod signals;
+pub mod text_file;
 pub mod units;
 pub mod verbs;
 

@@ -8,7 +8,7 @@
 //! What is absent: any opinion on what is allowed. Steps, bands and maxima are the node's to check.
 
 use crate::error::CliError;
-use crate::money::{self, MoneyError};
+use crate::money::{self, DecimalMark, MoneyError};
 use crate::names::{self, Ledger};
 use mizan_client::Client;
 use mizan_wire::amount::{AmountError, format_amount};
@@ -165,13 +165,13 @@ impl Market {
     ///
     /// # Errors
     /// It is no number, or no multiple of a tick.
-    pub(crate) fn ticks(&self, text: &str) -> Result<u64, Typed> {
+    pub(crate) fn ticks(&self, text: &str, mark: Option<DecimalMark>) -> Result<u64, Typed> {
         let Tick { unit, scale } = self.tick.unwrap_or(Tick { unit: 1, scale: 0 });
         let off = || {
             let what = format!("price {text} is no multiple of {}", self.price_with_unit(1));
             Typed::Refused(Refusal::new(OrderReject::PriceOffTick, what))
         };
-        let found = parse("price", text, scale, off)?;
+        let found = parse("price", text, (scale, mark), off)?;
         if found % unit != 0 {
             return Err(off());
         }
@@ -182,12 +182,12 @@ impl Market {
     ///
     /// # Errors
     /// It is no number, or no multiple of a lot.
-    pub(crate) fn lots(&self, text: &str) -> Result<u64, Typed> {
+    pub(crate) fn lots(&self, text: &str, mark: Option<DecimalMark>) -> Result<u64, Typed> {
         let off = || {
             let what = format!("quantity {text} is no multiple of {}", self.quantity_with_unit(1));
             Typed::Refused(Refusal::new(OrderReject::QuantityOffLot, what))
         };
-        let found = parse("quantity", text, self.base.scale, off)?;
+        let found = parse("quantity", text, (self.base.scale, mark), off)?;
         let lot = u128::from(self.record.base_per_lot).max(1);
         if found % lot != 0 {
             return Err(off());
@@ -290,15 +290,15 @@ fn too_large(what: &str, text: &str) -> Typed {
 }
 
 /// A decimal text as a whole number of 10^-scale; `off` makes the refusal of one with more places.
-fn parse(what: &str, text: &str, scale: u8, off: impl Fn() -> Typed) -> Result<u128, Typed> {
-    let wrong = |text: String| Typed::Wrong(CliError::Usage(text));
-    money::parse(text, scale).map_err(|error| match error {
+fn parse(
+    what: &str,
+    text: &str,
+    (scale, mark): (u8, Option<DecimalMark>),
+    off: impl Fn() -> Typed,
+) -> Result<u128, Typed> {
+    money::parse(text, scale, mark).map_err(|error| match error {
         MoneyError::Amount { source: AmountError::TooPrecise { .. }, .. } => off(),
-        MoneyError::Negative(text) => wrong(format!("{what} {text} is negative")),
-        MoneyError::Grouping(text) => wrong(format!(
-            "{what} {text}: a comma separates thousands here, as in 1,000.00; the decimal point is a point"
-        )),
-        MoneyError::Amount { source, .. } => wrong(format!("{what} {text}: {source}")),
+        error => Typed::Wrong(CliError::Usage(error.said_of(what))),
     })
 }
 
@@ -328,17 +328,17 @@ mod tests {
     #[test]
     fn a_price_is_a_multiple_of_the_tick_and_is_written_with_the_currencys_places() {
         let market = market(0, 2, 10, 1);
-        assert_eq!(market.ticks("189.90").expect("a price"), 1_899);
-        assert_eq!(market.ticks("1,190").expect("a price"), 11_900);
+        assert_eq!(market.ticks("189.90", None).expect("a price"), 1_899);
+        assert_eq!(market.ticks("1,190", None).expect("a price"), 11_900);
         assert_eq!(market.price(1_899), "189.90");
         assert_eq!(market.price_with_unit(1), "0.10 USD");
         for text in ["189.95", "189.999"] {
-            let Err(Typed::Refused(refusal)) = market.ticks(text) else { panic!("{text}") };
+            let Err(Typed::Refused(refusal)) = market.ticks(text, None) else { panic!("{text}") };
             assert_eq!(refusal.status, OrderReject::PriceOffTick.number());
             assert!(refusal.text.contains("0.10 USD"), "{}", refusal.text);
         }
         for text in ["", "x", "-1", "1,5", "1e5", "99999999999999999999999999"] {
-            assert!(matches!(market.ticks(text), Err(Typed::Wrong(_))), "{text}");
+            assert!(matches!(market.ticks(text, None), Err(Typed::Wrong(_))), "{text}");
         }
     }
 
@@ -346,10 +346,10 @@ mod tests {
     fn a_quantity_is_a_multiple_of_the_lot() {
         // One lot is 0.001 of a base with 8 places, one tick 0.50.
         let market = market(8, 2, 5, 100_000);
-        assert_eq!(market.lots("1.5").expect("a quantity"), 1_500);
+        assert_eq!(market.lots("1.5", None).expect("a quantity"), 1_500);
         assert_eq!(market.quantity_with_unit(1_500), "1.50000000 ACME");
         for text in ["0.0005", "0.000000001"] {
-            let Err(Typed::Refused(refusal)) = market.lots(text) else { panic!("{text}") };
+            let Err(Typed::Refused(refusal)) = market.lots(text, None) else { panic!("{text}") };
             assert_eq!(refusal.status, OrderReject::QuantityOffLot.number());
             assert!(refusal.text.contains("0.00100000 ACME"), "{}", refusal.text);
         }
@@ -363,17 +363,17 @@ mod tests {
         // One lot is 100 shares, so a cent per tick and lot is 0.0001 per share.
         let market = market(0, 2, 1, 100);
         assert_eq!(market.price(12_345), "1.2345");
-        assert_eq!(market.ticks("1.2345").expect("a price"), 12_345);
-        assert_eq!(market.lots("300").expect("a quantity"), 3);
-        assert!(market.lots("50").is_err());
+        assert_eq!(market.ticks("1.2345", None).expect("a price"), 12_345);
+        assert_eq!(market.lots("300", None).expect("a quantity"), 3);
+        assert!(market.lots("50", None).is_err());
     }
 
     #[test]
     fn a_tick_without_a_finite_decimal_is_counted_in_ticks() {
         let market = market(0, 2, 1, 3);
         assert_eq!(market.price_with_unit(5), "5 ticks");
-        assert_eq!(market.ticks("5").expect("ticks"), 5);
-        assert!(market.ticks("5.5").is_err());
+        assert_eq!(market.ticks("5", None).expect("ticks"), 5);
+        assert!(market.ticks("5.5", None).is_err());
     }
 
     #[test]
@@ -384,9 +384,13 @@ mod tests {
             let market = market(base_scale, quote_scale, per_tick_lot, per_lot);
             for number in [1, 2, 9, 10, 99, 12_345, 1 << 40] {
                 let price = market.price(number);
-                assert_eq!(market.ticks(&price).expect("its own text"), number, "{price}");
+                assert_eq!(market.ticks(&price, None).expect("its own text"), number, "{price}");
                 let quantity = market.quantity(number);
-                assert_eq!(market.lots(&quantity).expect("its own text"), number, "{quantity}");
+                assert_eq!(
+                    market.lots(&quantity, None).expect("its own text"),
+                    number,
+                    "{quantity}"
+                );
             }
         }
     }

@@ -79,6 +79,12 @@ pub fn parse_timestamp(text: &str) -> Option<u64> {
     seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds)
 }
 
+/// Whether the calendar has this day, from 1970 on.
+#[must_use]
+pub fn is_day(year: u64, month: u64, day: u64) -> bool {
+    days_of(year, month, day).is_some()
+}
+
 /// Three numbers of so many digits each.
 fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[u64; 3]> {
     let parts: Vec<&str> = text.split(separator).collect();

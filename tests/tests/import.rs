@@ -4,6 +4,12 @@
 //! The file is the public Berka data set's standing orders, which is not part of the repository: without it the tests
 //! that need it say so and pass.
 
+mod import_cases {
+    use super::{Node, kill};
+
+    mod rejects;
+}
+
 use mizan_tests::binary::{NodeProcess, format_small, mizan, mizan_binary};
 use mizan_tests::ledger::reader;
 use mizan_tests::proxy::{Direction, Proxy};

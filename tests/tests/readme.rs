@@ -1,5 +1,5 @@
 //! The README is run as it stands: every console block, in order, in one directory, against a node that `mizan dev`
-//! started; and so is the operator's page about failover. Lines that begin with `$ ` are typed, the lines behind them are what must appear; `...` stands for any text
+//! started; and so are the pages about failover and about importing. Lines that begin with `$ ` are typed, the lines behind them are what must appear; `...` stands for any text
 //! within a line, and alone on a line for any number of lines.
 
 use mizan_tests::binary::{NodeProcess, mizan, mizan_binary};
@@ -152,6 +152,17 @@ fn every_console_block_of_the_page_about_failover_does_what_it_says() {
     assert!(!blocks.is_empty(), "no console block");
     // These blocks bring their own nodes; there is none at this address.
     blocks.iter().for_each(|block| run_and_compare(block, directory.path(), "127.0.0.1:9"));
+}
+
+#[test]
+fn every_console_block_of_the_page_about_importing_does_what_it_says() {
+    let (directory, data) = (tempfile::tempdir(), tempfile::tempdir());
+    let (directory, data) = (directory.expect("a directory"), data.expect("a directory"));
+    let node = dev_node(data.path());
+    let address = node.address().to_string();
+    let blocks = blocks(&page("docs/operating/import.md"), "console");
+    assert!(blocks.len() >= 3, "only {} console blocks", blocks.len());
+    blocks.iter().for_each(|block| run_and_compare(block, directory.path(), &address));
 }
 
 #[test]

@@ -1,20 +1,35 @@
 //! The flags of `mizan import`.
 
-use super::ConnectArgs;
-use clap::{Args, ValueEnum};
+use super::{ConnectArgs, DecimalArgs};
+use clap::{ArgGroup, Args, ValueEnum};
 use mizan_wire::limits::EVENTS_MAX;
 use std::path::PathBuf;
 
 /// `mizan import`
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "\
+#[command(
+    group(ArgGroup::new("payer").args(["from_column", "from", "account"]).required(true)),
+    group(ArgGroup::new("payee").args(["to_column", "to", "account"]).required(true)),
+    group(ArgGroup::new("amounts").args(["amount_column", "in_column"]).required(true)),
+    after_help = "\
 A column is a number from 1 or, if the file has a header line, a name. Several columns, as in
 --to-column 3,4, are joined by `/`. Without --header or --no-header a file has a header line if any
 column is given by name.
 
-A line is a record: a field in double quotes may contain the delimiter, and quotes if they are
-doubled, but no line break. A line with another number of columns than the header (or, without one,
-the first line) is a bad line; so write \"1,000.00\" in quotes if the delimiter is a comma.
+A record is one of RFC 4180: a field in double quotes may contain the delimiter, line breaks, and
+quotes if they are doubled. A quote that is not closed ends the import, and nothing behind it is
+paid. A record with another number of columns than the header (or, without one, the first record) is
+a bad line; so write \"1,000.00\" in quotes if the delimiter is a comma.
+
+Amounts: without --decimal the point is the decimal mark, and what could be meant either way, such
+as 1,500 in a ledger of three decimal places, is a bad line.
+
+Statements: --account NAME with --other-column says whose statement the file is. What is above zero
+comes in from the other account, what is below (-7.00, 7.00- or (7.00)) goes out to it; or
+--in-column and --out-column have one amount each.
+
+--where COLUMN=VALUE pays only lines that say so; the others are counted as left out. Given twice
+for one column, either value will do; for two columns, both must hold.
 
 Ids: an account's id is the hash of the ledger and the prefix followed by the column's text, always
 as a name: what the file calls 7 is `name:7` to the other verbs. A transfer's id is the hash of
@@ -24,38 +39,80 @@ another file whose ids overlap, and the same one for the same file.
 
 Lines that cannot be read, and transfers that the node refuses, are reported by line and reason; all
 others are imported, and the exit code is 1. A missing account makes a bad line that is not sent.
-A transfer that the node refuses for want of funds (only with --no-overdraft) spends its id.
+A transfer that the node refuses for want of funds spends its id. --rejects FILE writes all of these
+lines to a file that can be imported with the same flags once the cause is mended: it says which
+attempt each line is, and attempts have ids of their own, of which only one is ever paid.
 Ctrl-C counts and reports what was sent until then and exits with 130; run the command again to go on.
 
 Examples:
   mizan import orders.tsv --currency CZK --create-ledger --scale 2 --create-accounts \\
       --no-header --id-column 1 --from-column 2 --to-column 3,4 --amount-column 5
   mizan import pay.csv --currency EUR --json \\
-      --id-column id --from-column payer --to-column payee --amount-column amount")]
+      --id-column id --from-column payer --to-column payee --amount-column amount
+  mizan import pay.csv --currency-column currency --where status=Completed --dry-run \\
+      --id-column id --from-column payer --to-column payee --amount-column gross
+  mizan import statement.csv --currency EUR --account bank --skip 3 --delimiter ';' --decimal , \\
+      --id-column id --other-column name --amount-column amount --rejects rejects.csv")]
 pub struct ImportArgs {
     /// The file; `-` is standard input
     pub file: PathBuf,
-    /// The currency or ledger: USD, USD:LEDGER, or a number
-    #[arg(long, value_name = "CURRENCY", visible_alias = "ledger", help_heading = "Ledger")]
-    pub currency: String,
-    /// Registers the ledger if it is not there; needs --scale
-    #[arg(long, requires = "scale", help_heading = "Ledger")]
+    /// The currency or ledger: USD, USD:LEDGER, or a number; with --currency-column every line must have it
+    #[arg(
+        long,
+        value_name = "CURRENCY",
+        visible_alias = "ledger",
+        required_unless_present = "currency_column",
+        help_heading = "Ledger"
+    )]
+    pub currency: Option<String>,
+    /// Registers the ledger if it is not there; needs --currency and --scale
+    #[arg(long, requires = "scale", requires = "currency", help_heading = "Ledger")]
     pub create_ledger: bool,
     /// Decimal places that the ledger has, or gets; anything else is refused
-    #[arg(long, value_name = "N", help_heading = "Ledger")]
+    #[arg(long, value_name = "N", requires = "currency", help_heading = "Ledger")]
     pub scale: Option<u8>,
     /// The paying account
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
-    pub from_column: String,
+    pub from_column: Option<String>,
     /// The paid account
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
-    pub to_column: String,
+    pub to_column: Option<String>,
+    /// The other account of a statement; needs --account
+    #[arg(long, value_name = "COLUMN", requires = "account", help_heading = "Columns")]
+    pub other_column: Option<String>,
     /// The amount, in units of the currency
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
-    pub amount_column: String,
+    pub amount_column: Option<String>,
+    /// What comes in to --account; needs --out-column
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        requires = "out_column",
+        requires = "account",
+        help_heading = "Columns"
+    )]
+    pub in_column: Option<String>,
+    /// What goes out of --account; needs --in-column
+    #[arg(long, value_name = "COLUMN", requires = "in_column", help_heading = "Columns")]
+    pub out_column: Option<String>,
     /// What tells the lines apart, for ever
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
     pub id_column: String,
+    /// The currency; without --currency each line goes to the ledger of its own
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub currency_column: Option<String>,
+    /// The transfer's code: 1 to 65535
+    #[arg(long, value_name = "COLUMN", conflicts_with = "code", help_heading = "Columns")]
+    pub code_column: Option<String>,
+    /// A day, which is checked and not kept; see --date-order
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub date_column: Option<String>,
+    /// A text, which is checked and not kept: the log has no personal texts
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub memo_column: Option<String>,
+    /// Which attempt a line is [default: the column mizan_attempt of a header, else the first]
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub attempt_column: Option<String>,
     /// Goes into the transfer's user_data_128: a number, or the hash of a text
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
     pub user_data_128_column: Option<String>,
@@ -74,6 +131,44 @@ pub struct ImportArgs {
     /// The first line is data
     #[arg(long, help_heading = "File")]
     pub no_header: bool,
+    /// Lines above the header, or above the first record, that are passed over
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "File")]
+    pub skip: u64,
+    /// How the parts of a date follow each other; 2026-03-26 is ymd, also with a time behind it
+    #[arg(long, value_name = "ORDER", default_value = "ymd", help_heading = "File")]
+    pub date_order: DateOrder,
+    /// How amounts are written.
+    #[command(flatten)]
+    pub decimal: DecimalArgs,
+    /// Pays only lines whose column has this value
+    #[arg(long = "where", value_name = "COLUMN=VALUE", help_heading = "What is paid")]
+    pub conditions: Vec<String>,
+    /// Reads and counts, and sends nothing
+    #[arg(long, conflicts_with = "rejects", help_heading = "What is paid")]
+    pub dry_run: bool,
+    /// Sends nothing unless so many lines would be paid
+    #[arg(long, value_name = "N", help_heading = "What is paid")]
+    pub expect_count: Option<u64>,
+    /// Sends nothing unless that is the sum; of a statement, what comes in less what goes out
+    #[arg(
+        long,
+        value_name = "[CURRENCY=]SUM",
+        allow_hyphen_values = true,
+        help_heading = "What is paid"
+    )]
+    pub expect_sum: Vec<String>,
+    /// Writes the lines that were not paid, with reasons, to a new file that can be imported
+    #[arg(long, value_name = "FILE", help_heading = "What is paid")]
+    pub rejects: Option<PathBuf>,
+    /// The account that pays every line
+    #[arg(long, value_name = "NAME", conflicts_with = "to", help_heading = "Accounts")]
+    pub from: Option<String>,
+    /// The account that every line pays
+    #[arg(long, value_name = "NAME", help_heading = "Accounts")]
+    pub to: Option<String>,
+    /// The account whose statement the file is
+    #[arg(long, value_name = "NAME", requires = "other_column", help_heading = "Accounts")]
+    pub account: Option<String>,
     /// Creates the accounts that are missing; without limits, so that payers may go below zero
     #[arg(long, help_heading = "Accounts")]
     pub create_accounts: bool,
@@ -89,6 +184,9 @@ pub struct ImportArgs {
     /// Stands before the name of every paid account
     #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Accounts")]
     pub to_prefix: String,
+    /// Stands before the name of every other account of a statement
+    #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Accounts")]
+    pub other_prefix: String,
     /// Stands before the id of every transfer [default: `ledger-` and the ledger's number]
     #[arg(long, value_name = "TEXT", help_heading = "Transfers")]
     pub id_namespace: Option<String>,
@@ -105,6 +203,47 @@ pub struct ImportArgs {
     /// The node.
     #[command(flatten)]
     pub connect: ConnectArgs,
+}
+
+impl ImportArgs {
+    /// The columns that are given, as they were typed.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let all = [
+            &self.from_column,
+            &self.to_column,
+            &self.other_column,
+            &self.amount_column,
+            &self.in_column,
+            &self.out_column,
+            &self.currency_column,
+            &self.code_column,
+            &self.date_column,
+            &self.memo_column,
+            &self.attempt_column,
+            &self.user_data_128_column,
+            &self.user_data_64_column,
+            &self.user_data_32_column,
+        ];
+        let optional = all.into_iter().filter_map(|column| column.as_deref());
+        std::iter::once(self.id_column.as_str()).chain(optional)
+    }
+
+    /// The account that is the same in every line, as it was typed.
+    #[must_use]
+    pub fn own(&self) -> Option<&str> {
+        self.from.as_deref().or(self.to.as_deref()).or(self.account.as_deref())
+    }
+}
+
+/// How the parts of a date follow each other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum DateOrder {
+    /// 2026-03-26
+    Ymd,
+    /// 26.03.2026
+    Dmy,
+    /// 03/26/2026
+    Mdy,
 }
 
 /// `mizan import-orders`

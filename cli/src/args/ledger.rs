@@ -1,6 +1,6 @@
 //! The verbs that ask a running node: money, accounts, ledgers.
 
-use super::ConnectArgs;
+use super::{ConnectArgs, DecimalArgs};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -8,7 +8,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 FROM and TO are names, or ids (decimal, or hex after 0x); name:TEXT is a name even if TEXT looks
-like a number. AMOUNT is exact: 25, 25.00, .5, 1,000.00 (a comma only between thousands).
+like a number. AMOUNT is exact: 25, 25.00, .5, 1,000.00 (a comma only between thousands, never
+behind a leading zero); with --decimal , it is 1.000,00. What could be meant either way is refused.
 CURRENCY is USD, USD:LEDGER, or a ledger's number.
 
 The id makes a repetition safe: the same id with the same content is answered with the original
@@ -35,6 +36,9 @@ pub struct TransferArgs {
     /// Why the money moves, in your own numbers; not 0
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub code: u16,
+    /// How amounts are written.
+    #[command(flatten)]
+    pub decimal: DecimalArgs,
     /// The node.
     #[command(flatten)]
     pub connect: ConnectArgs,
@@ -72,6 +76,9 @@ pub struct HoldArgs {
     /// Why the money moves, in your own numbers; not 0
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub code: u16,
+    /// How amounts are written.
+    #[command(flatten)]
+    pub decimal: DecimalArgs,
     /// The node.
     #[command(flatten)]
     pub connect: ConnectArgs,
@@ -95,6 +102,9 @@ pub struct PostArgs {
     /// The post's own id: any text, or a number [default: made from the hold's]
     #[arg(long, value_name = "X")]
     pub id: Option<String>,
+    /// How amounts are written.
+    #[command(flatten)]
+    pub decimal: DecimalArgs,
     /// The node.
     #[command(flatten)]
     pub connect: ConnectArgs,

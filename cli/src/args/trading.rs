@@ -1,6 +1,6 @@
 //! The verbs of trading: instruments, orders, books, execution reports.
 
-use super::ConnectArgs;
+use super::{ConnectArgs, DecimalArgs};
 use clap::{Args, Subcommand, ValueEnum};
 use mizan_wire::limits::EVENTS_MAX;
 
@@ -107,6 +107,9 @@ pub struct CreateInstrumentArgs {
     /// Price levels that its book has room for, out of the node's total
     #[arg(long, value_name = "N", default_value_t = 2_048, help_heading = "Room")]
     pub levels: u32,
+    /// How amounts are written.
+    #[command(flatten)]
+    pub decimal: DecimalArgs,
     /// The node.
     #[command(flatten)]
     pub connect: ConnectArgs,
@@ -284,6 +287,9 @@ pub struct EnterOrderArgs {
     /// A number of your own, given back with the order
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub user_data: u64,
+    /// How amounts are written.
+    #[command(flatten)]
+    pub decimal: DecimalArgs,
     /// The node.
     #[command(flatten)]
     pub connect: ConnectArgs,
@@ -316,6 +322,9 @@ pub struct AmendOrderArgs {
     /// Whose order it is
     #[arg(long, value_name = "NAME")]
     pub account: String,
+    /// How amounts are written.
+    #[command(flatten)]
+    pub decimal: DecimalArgs,
     /// The node.
     #[command(flatten)]
     pub connect: ConnectArgs,

@@ -23,7 +23,8 @@ pub fn run_hold(context: &mut Context, args: &HoldArgs) -> Result<u8, CliError> 
     let id = transfer_id(args.id.as_deref())?;
     let timeout = args.timeout.as_deref().map_or(Ok(0), timeout_seconds)?;
     with_session(context, &args.connect, |context, client| {
-        let asked = Asked::read(client, &args.from, &args.to, &args.amount, &args.currency)?;
+        let mark = args.decimal.decimal;
+        let asked = Asked::read(client, &args.from, &args.to, &args.amount, &args.currency, mark)?;
         let flags = TransferFlags::PENDING;
         let transfer = Transfer { id, code: args.code, timeout, flags, ..asked.transfer() };
         let done = asked.sentence("held");
@@ -42,7 +43,8 @@ pub fn run_post(context: &mut Context, args: &PostArgs) -> Result<u8, CliError> 
     with_session(context, &args.connect, |context, client| {
         let hold = Hold::find(client, hold_id, &args.hold)?;
         let typed = args.amount.as_deref();
-        let amount = typed.map(|text| money::parse(text, hold.ledger.scale)).transpose()?;
+        let read = |text| money::parse(text, hold.ledger.scale, args.decimal.decimal);
+        let amount = typed.map(read).transpose()?;
         let transfer = Transfer {
             id,
             pending_id: hold_id,

@@ -4,7 +4,7 @@ use crate::Context;
 use crate::args::TransferArgs;
 use crate::connection::with_session;
 use crate::error::CliError;
-use crate::money;
+use crate::money::{self, DecimalMark};
 use crate::movement::{Columns, Movement, Party, perform};
 use crate::names::{self, Ledger};
 use mizan_client::Client;
@@ -17,7 +17,8 @@ use mizan_wire::Transfer;
 pub fn run(context: &mut Context, args: &TransferArgs) -> Result<u8, CliError> {
     let id = transfer_id(args.id.as_deref())?;
     with_session(context, &args.connect, |context, client| {
-        let asked = Asked::read(client, &args.from, &args.to, &args.amount, &args.currency)?;
+        let mark = args.decimal.decimal;
+        let asked = Asked::read(client, &args.from, &args.to, &args.amount, &args.currency, mark)?;
         let transfer = Transfer { id, code: args.code, ..asked.transfer() };
         let done = asked.sentence("transferred");
         let is_repeatable = args.id.is_some();
@@ -46,6 +47,7 @@ impl Asked {
         to: &str,
         amount: &str,
         currency: &str,
+        mark: Option<DecimalMark>,
     ) -> Result<Self, CliError> {
         let ledger = names::resolve_ledger(&client.ledgers()?, currency)?;
         let party = |label: &str| {
@@ -55,7 +57,7 @@ impl Asked {
             })
         };
         let (debit, credit) = (party(from)?, party(to)?);
-        let amount = money::parse(amount, ledger.scale)?;
+        let amount = money::parse(amount, ledger.scale, mark)?;
         Ok(Self { ledger, amount, debit, credit })
     }
 

@@ -1,8 +1,11 @@
 //! The command line against a real node in the same process: what people see, and what scripts see.
 
+mod amounts;
 mod export;
 mod hostile;
 mod import;
+mod import_files;
+mod import_rejects;
 mod names;
 mod node;
 mod orders;

@@ -103,7 +103,12 @@ impl TestNode {
 
     /// A ledger USD of scale 2, a bank without a limit, and wallets `alice` and `bob`, of which alice has 100.00.
     pub(crate) fn with_wallets() -> Self {
-        let node = Self::start();
+        Self::start().furnished()
+    }
+
+    /// The same wallets on a node that is there.
+    pub(crate) fn furnished(self) -> Self {
+        let node = self;
         let flags = "--flags debits_must_not_exceed_credits";
         for line in [
             "ledger create USD --scale 2",

@@ -1,9 +1,11 @@
 //! Which columns of the file mean what.
 
+use super::record::Record;
 use crate::args::ImportArgs;
 use crate::error::CliError;
-use csv::ByteRecord;
-use std::collections::HashMap;
+
+/// The column of a file of rejects that says which attempt a line is.
+pub(super) const ATTEMPT: &str = "mizan_attempt";
 
 /// One or several columns, whose texts are joined by `/`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,7 +23,7 @@ struct Part {
 
 impl Column {
     /// Reads `3`, `3,4` or, with a header, `payer` or `bank,account`.
-    pub(super) fn resolve(text: &str, header: Option<&ByteRecord>) -> Result<Self, CliError> {
+    pub(super) fn resolve(text: &str, header: Option<&Record>) -> Result<Self, CliError> {
         let part = |text: &str| {
             let index = index_of(text.trim(), header)?;
             Ok::<_, CliError>(Part { index, label: label(index, header) })
@@ -36,7 +38,16 @@ impl Column {
     }
 
     /// The text of this column in a record; an error says what is wrong with it.
-    pub(super) fn text(&self, record: &ByteRecord) -> Result<String, String> {
+    pub(super) fn text(&self, record: &Record) -> Result<String, String> {
+        self.joined(record, false)
+    }
+
+    /// As [`Column::text`], where nothing may stand.
+    pub(super) fn optional_text(&self, record: &Record) -> Result<String, String> {
+        self.joined(record, true)
+    }
+
+    fn joined(&self, record: &Record, may_be_empty: bool) -> Result<String, String> {
         let mut joined = String::new();
         for (position, Part { index, label }) in self.parts.iter().enumerate() {
             let field = record
@@ -44,7 +55,7 @@ impl Column {
                 .ok_or_else(|| format!("{label} is missing: the line has {}", record.len()))?;
             let text =
                 std::str::from_utf8(field).map_err(|_| format!("{label} is not valid UTF-8"))?;
-            if text.is_empty() {
+            if text.is_empty() && !may_be_empty {
                 return Err(format!("{label} is empty"));
             }
             if position > 0 {
@@ -56,7 +67,7 @@ impl Column {
     }
 }
 
-fn label(index: usize, header: Option<&ByteRecord>) -> String {
+fn label(index: usize, header: Option<&Record>) -> String {
     let number = index + 1;
     match header.and_then(|names| names.get(index)).filter(|name| !name.is_empty()) {
         Some(name) => format!("column {number} ({})", String::from_utf8_lossy(name)),
@@ -64,30 +75,23 @@ fn label(index: usize, header: Option<&ByteRecord>) -> String {
     }
 }
 
-/// Refuses a header of which one name stands for two columns; columns without a name do not count.
-pub(super) fn check_header(header: &ByteRecord) -> Result<(), CliError> {
-    let mut seen = HashMap::new();
-    for (index, name) in header.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-        if let Some(first) = seen.insert(name, index) {
-            return Err(CliError::Usage(format!(
-                "the header names columns {} and {} both `{}`: rename one of them",
-                first + 1,
-                index + 1,
-                String::from_utf8_lossy(name)
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn index_of(text: &str, header: Option<&ByteRecord>) -> Result<usize, CliError> {
-    let named = header.and_then(|names| names.iter().position(|name| name == text.as_bytes()));
-    if let (Some(index), false) = (named, text.is_empty()) {
-        return Ok(index);
+fn index_of(text: &str, header: Option<&Record>) -> Result<usize, CliError> {
+    let named: Vec<usize> = header.map_or_else(Vec::new, |names| {
+        let is_named = |(index, name): (usize, &[u8])| (name == text.as_bytes()).then_some(index);
+        names.iter().enumerate().filter_map(is_named).collect()
+    });
+    if let ([index], false) = (named.as_slice(), text.is_empty()) {
+        return Ok(*index);
     }
     let is_there = |index: &usize| header.is_none_or(|names| *index < names.len());
     if let Some(index) = number(text).filter(is_there) {
         return Ok(index);
+    }
+    if let ([first, second, ..], false) = (named.as_slice(), text.is_empty()) {
+        let (first, second) = (first + 1, second + 1);
+        return Err(CliError::Usage(format!(
+            "the header names columns {first} and {second} both `{text}`: give the column by its number, with --header"
+        )));
     }
     let names = header.map(|names| {
         let names: Vec<_> = names.iter().map(String::from_utf8_lossy).collect();
@@ -109,40 +113,121 @@ pub(super) fn has_header(args: &ImportArgs) -> bool {
     if args.header || args.no_header {
         return args.header;
     }
-    let required = [&args.from_column, &args.to_column, &args.amount_column, &args.id_column];
-    let optional =
-        [&args.user_data_128_column, &args.user_data_64_column, &args.user_data_32_column];
-    let mut all = required.into_iter().chain(optional.into_iter().flatten());
+    let conditions = args.conditions.iter().map(|text| text.split('=').next().unwrap_or_default());
+    let mut all = args.columns().chain(conditions);
     all.any(|text| text.split(',').any(|part| number(part.trim()).is_none()))
+}
+
+/// Whose accounts the columns name.
+#[derive(Clone, Debug)]
+pub(super) enum Parties {
+    /// The paying and the paid account of each line.
+    Both { from: Column, to: Column },
+    /// The paid account; one account pays them all.
+    Paid { to: Column },
+    /// The paying account; one account is paid by them all.
+    Paying { from: Column },
+    /// The other account of a statement; the amount's sign says which side it is on.
+    Other(Column),
+}
+
+/// Where the amount stands.
+#[derive(Clone, Debug)]
+pub(super) enum AmountColumns {
+    One(Column),
+    /// What comes in and what goes out, of which a line has one.
+    InAndOut(Column, Column),
+}
+
+/// What a line must say to be paid: one of these values.
+#[derive(Clone, Debug)]
+pub(super) struct Condition {
+    name: String,
+    column: Column,
+    values: Vec<String>,
+}
+
+impl Condition {
+    /// Reads `COLUMN=VALUE`; several values of one column are alternatives.
+    fn resolve(texts: &[String], header: Option<&Record>) -> Result<Vec<Self>, CliError> {
+        let mut all: Vec<Self> = Vec::new();
+        for text in texts {
+            let (name, value) = text.split_once('=').ok_or_else(|| {
+                CliError::Usage(format!("--where is `{text}`: write COLUMN=VALUE"))
+            })?;
+            if let Some(known) = all.iter_mut().find(|condition| condition.name == name) {
+                known.values.push(value.to_owned());
+                continue;
+            }
+            let column = Column::resolve(name, header)?;
+            all.push(Self { name: name.to_owned(), column, values: vec![value.to_owned()] });
+        }
+        Ok(all)
+    }
+
+    /// Whether a line has one of the values.
+    pub(super) fn holds(&self, record: &Record) -> Result<bool, String> {
+        let text = self.column.optional_text(record)?;
+        Ok(self.values.contains(&text))
+    }
 }
 
 /// The columns of one import.
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
-    pub(super) from: Column,
-    pub(super) to: Column,
-    pub(super) amount: Column,
+    pub(super) parties: Parties,
+    pub(super) amount: AmountColumns,
     pub(super) id: Column,
+    pub(super) currency: Option<Column>,
+    pub(super) code: Option<Column>,
+    pub(super) date: Option<Column>,
+    pub(super) memo: Option<Column>,
+    pub(super) conditions: Vec<Condition>,
     pub(super) user_data_128: Option<Column>,
     pub(super) user_data_64: Option<Column>,
     pub(super) user_data_32: Option<Column>,
+    /// Which attempt a line is, as a file of rejects says.
+    pub(super) attempt: Option<usize>,
 }
 
 impl Columns {
-    pub(super) fn resolve(
-        args: &ImportArgs,
-        header: Option<&ByteRecord>,
-    ) -> Result<Self, CliError> {
-        let required = |text: &str| Column::resolve(text, header);
-        let optional = |text: &Option<String>| text.as_deref().map(required).transpose();
+    pub(super) fn resolve(args: &ImportArgs, header: Option<&Record>) -> Result<Self, CliError> {
+        let optional = |text: &Option<String>| {
+            text.as_deref().map(|text| Column::resolve(text, header)).transpose()
+        };
+        // clap lets no line pass that gives none or several of these.
+        let impossible = || CliError::Usage("the columns of the accounts are not given".to_owned());
+        let other = optional(&args.other_column)?;
+        let parties = match (other, optional(&args.from_column)?, optional(&args.to_column)?) {
+            (Some(other), ..) => Parties::Other(other),
+            (None, Some(from), Some(to)) => Parties::Both { from, to },
+            (None, None, Some(to)) => Parties::Paid { to },
+            (None, Some(from), None) => Parties::Paying { from },
+            (None, None, None) => return Err(impossible()),
+        };
+        let in_and_out = (optional(&args.in_column)?, optional(&args.out_column)?);
+        let amount = match (optional(&args.amount_column)?, in_and_out) {
+            (Some(amount), _) => AmountColumns::One(amount),
+            (None, (Some(incoming), Some(outgoing))) => AmountColumns::InAndOut(incoming, outgoing),
+            _ => return Err(impossible()),
+        };
+        let attempt = match &args.attempt_column {
+            Some(text) => Some(index_of(text.trim(), header)?),
+            None => header.and_then(|names| index_of(ATTEMPT, Some(names)).ok()),
+        };
         Ok(Self {
-            from: required(&args.from_column)?,
-            to: required(&args.to_column)?,
-            amount: required(&args.amount_column)?,
-            id: required(&args.id_column)?,
+            parties,
+            amount,
+            id: Column::resolve(&args.id_column, header)?,
+            currency: optional(&args.currency_column)?,
+            code: optional(&args.code_column)?,
+            date: optional(&args.date_column)?,
+            memo: optional(&args.memo_column)?,
+            conditions: Condition::resolve(&args.conditions, header)?,
             user_data_128: optional(&args.user_data_128_column)?,
             user_data_64: optional(&args.user_data_64_column)?,
             user_data_32: optional(&args.user_data_32_column)?,
+            attempt,
         })
     }
 }
@@ -151,14 +236,18 @@ impl Columns {
 mod tests {
     use super::*;
 
-    fn header() -> ByteRecord {
-        ByteRecord::from(vec!["id", "bank", "account", "2"])
+    fn record(fields: &[&str]) -> Record {
+        Record::from(fields.iter().map(|field| field.as_bytes()).collect::<Vec<_>>())
+    }
+
+    fn header() -> Record {
+        record(&["id", "bank", "account", "2"])
     }
 
     #[test]
     fn columns_are_given_by_number_or_by_name_and_may_be_joined() {
-        let record = ByteRecord::from(vec!["7", "YZ", "871", "x"]);
-        let text = |column: &str, header: Option<&ByteRecord>| {
+        let record = record(&["7", "YZ", "871", "x"]);
+        let text = |column: &str, header: Option<&Record>| {
             Column::resolve(column, header).expect("resolves").text(&record)
         };
         assert_eq!(text("2", None), Ok("YZ".to_owned()));
@@ -180,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_missing_an_empty_and_an_unreadable_field_are_told_apart() {
-        let record = ByteRecord::from(vec![&b"a"[..], b"", b"\xFF"]);
+        let record = Record::from(vec![&b"a"[..], b"", b"\xFF"]);
         let reason = |column: &str| {
             Column::resolve(column, None).expect("resolves").text(&record).expect_err("bad")
         };
@@ -191,7 +280,7 @@ mod tests {
 
     #[test]
     fn messages_name_a_column_as_the_header_does() {
-        let record = ByteRecord::from(vec!["7", "", "871", "x"]);
+        let record = record(&["7", "", "871", "x"]);
         let column = Column::resolve("bank", Some(&header())).expect("resolves");
         assert_eq!(column.text(&record), Err("column 2 (bank) is empty".to_owned()));
         let joined = Column::resolve("id,3", Some(&header())).expect("resolves");
@@ -199,12 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_stands_for_two_columns_is_refused_but_columns_may_have_no_name() {
-        let twice = ByteRecord::from(vec!["id", "amount", "", "amount", ""]);
-        let error = check_header(&twice).expect_err("ambiguous");
+    fn a_name_of_two_columns_is_refused_only_if_it_is_asked_for_by_name() {
+        let twice = record(&["id", "amount", "", "amount", "", "4", "4"]);
+        let error = Column::resolve("amount", Some(&twice)).expect_err("ambiguous");
         assert!(matches!(&error, CliError::Usage(_)));
         assert!(error.to_string().contains("columns 2 and 4 both `amount`"), "{error}");
-        assert!(check_header(&ByteRecord::from(vec!["id", "", ""])).is_ok());
+        for column in ["id", "2", "4", "5"] {
+            assert!(Column::resolve(column, Some(&twice)).is_ok(), "{column}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What became of the lines.
 
+use super::ledgers::Ledgers;
 use crate::error::CliError;
 use crate::money::wide_text;
 use crate::names::Ledger;
@@ -23,19 +24,49 @@ impl Sum {
     }
 }
 
+/// What was paid of one ledger.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Sums {
+    /// Transfers that this run made.
+    pub(super) imported: Sum,
+    /// Transfers that were there with the same content.
+    pub(super) already_there: Sum,
+}
+
+impl Sums {
+    fn together(&self) -> Sum {
+        let mut sum = self.imported;
+        sum.count += self.already_there.count;
+        let amount = self.already_there.amount;
+        sum.amount.add(amount.low);
+        sum.amount.high = sum.amount.high.wrapping_add(amount.high);
+        sum
+    }
+
+    fn named(&self) -> [(&'static str, Sum); 3] {
+        [
+            ("imported", self.imported),
+            ("already there", self.already_there),
+            ("together", self.together()),
+        ]
+    }
+}
+
 /// Everything counted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     /// Lines of data, good and bad.
     pub(super) lines: u64,
+    /// Lines that were not to be paid.
+    pub(super) left_out: u64,
     /// Lines that could not be sent.
     pub(super) bad: u64,
-    /// Transfers that this run made.
-    pub(super) imported: Sum,
-    /// Transfers that were there with the same content.
-    pub(super) already_there: Sum,
+    /// What was paid, by the place of the ledger.
+    pub(super) sums: Vec<Sums>,
     /// Transfers that the node refused, by status.
     pub(super) refused: BTreeMap<String, u64>,
+    /// Those of them whose ids can never be paid.
+    pub(super) spent: u64,
     /// Transfers that were sent, and whose outcome the node did not say.
     pub(super) fate_unknown: u64,
     /// Accounts that this run made.
@@ -46,6 +77,10 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    pub(super) fn of(ledgers: &Ledgers) -> Self {
+        Self { sums: vec![Sums::default(); ledgers.all().len()], ..Self::default() }
+    }
+
     /// Keeps the first `max` reasons for the JSON report.
     pub(super) fn say(&mut self, line: u64, reason: &str, max: usize) {
         self.said += 1;
@@ -60,39 +95,46 @@ impl Tally {
 
     /// Good lines that were read, but not sent because the import ended before.
     fn not_sent(&self) -> u64 {
-        let settled = self.imported.count + self.already_there.count + self.refused_count();
+        let paid: u64 = self.sums.iter().map(|sums| sums.together().count).sum();
+        let settled = paid + self.refused_count() + self.left_out;
         self.lines.saturating_sub(settled + self.bad + self.fate_unknown)
     }
 
-    fn together(&self) -> Sum {
-        let mut sum = self.imported;
-        sum.count += self.already_there.count;
-        let amount = self.already_there.amount;
-        sum.amount.add(amount.low);
-        sum.amount.high = sum.amount.high.wrapping_add(amount.high);
-        sum
+    /// The ledgers that there is something to say about.
+    fn used<'a>(&'a self, ledgers: &'a Ledgers) -> impl Iterator<Item = (&'a Ledger, &'a Sums)> {
+        let is_used =
+            |(_, sums): &(&Ledger, &Sums)| sums.together().count > 0 || ledgers.one().is_some();
+        ledgers.all().iter().zip(&self.sums).filter(is_used)
     }
 
     /// For people.
     pub(super) fn show(
         &self,
         output: &mut Output,
-        ledger: &Ledger,
-        row: Option<&TrialBalanceRow>,
+        ledgers: &Ledgers,
+        balance: &[TrialBalanceRow],
     ) -> Result<(), CliError> {
-        let amount = |sum: Sum| wide_text(sum.amount, ledger.scale);
-        let mut table = Table::new(&["", "count", ledger.currency.as_str()], 1);
-        let mut sum = |name: &str, sum: Sum| {
-            table.row([name.to_owned(), sum.count.to_string(), amount(sum)]);
-        };
-        sum("imported", self.imported);
-        sum("already there", self.already_there);
-        sum("together", self.together());
+        let heading = ledgers.one().map_or("amount", |ledger| ledger.currency.as_str());
+        let mut table = Table::new(&["", "count", heading], 1);
+        for (ledger, sums) in self.used(ledgers) {
+            for (name, sum) in sums.named() {
+                let name = match ledgers.one() {
+                    Some(_) => name.to_owned(),
+                    None => format!("{name} {}", ledger.currency),
+                };
+                let amount = wide_text(sum.amount, ledger.scale);
+                table.row([name, sum.count.to_string(), amount]);
+            }
+        }
         for (status, count) in &self.refused {
             table.row([format!("refused: {status}"), count.to_string()]);
         }
         table.row(["bad lines".to_owned(), self.bad.to_string()]);
-        for (name, count) in [("fate unknown", self.fate_unknown), ("not sent", self.not_sent())] {
+        for (name, count) in [
+            ("left out", self.left_out),
+            ("fate unknown", self.fate_unknown),
+            ("not sent", self.not_sent()),
+        ] {
             if count > 0 {
                 table.row([name.to_owned(), count.to_string()]);
             }
@@ -104,53 +146,82 @@ impl Tally {
         if unsaid > 0 {
             output.note(format!("{unsaid} more lines are not shown; --report N shows more"))?;
         }
-        let Some(row) = row else { return Ok(()) };
-        output.line(format!(
-            "trial balance of {}: debits {}, credits {}, difference {} ({})",
-            ledger.currency,
-            wide_text(row.debits_posted, row.scale),
-            wide_text(row.credits_posted, row.scale),
-            wide_text(difference(row.debits_posted, row.credits_posted), row.scale),
-            if row.is_balanced() { "balanced" } else { "OUT OF BALANCE" },
-        ))
+        for (ledger, row) in self.balances(ledgers, balance) {
+            output.line(format!(
+                "trial balance of {}: debits {}, credits {}, difference {} ({})",
+                ledger.currency,
+                wide_text(row.debits_posted, row.scale),
+                wide_text(row.credits_posted, row.scale),
+                wide_text(difference(row.debits_posted, row.credits_posted), row.scale),
+                if row.is_balanced() { "balanced" } else { "OUT OF BALANCE" },
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// The trial balance of the ledgers that there is something to say about.
+    pub(super) fn balances<'a>(
+        &'a self,
+        ledgers: &'a Ledgers,
+        balance: &'a [TrialBalanceRow],
+    ) -> impl Iterator<Item = (&'a Ledger, &'a TrialBalanceRow)> {
+        self.used(ledgers).filter_map(|(ledger, _)| {
+            Some((ledger, balance.iter().find(|row| row.ledger == ledger.number)?))
+        })
     }
 
     /// For scripts; amounts are strings.
     pub(super) fn json(
         &self,
-        ledger: &Ledger,
-        row: Option<&TrialBalanceRow>,
+        ledgers: &Ledgers,
+        balance: &[TrialBalanceRow],
         failure: Option<&CliError>,
     ) -> Value {
-        let sum =
-            |sum: Sum| json!({ "count": sum.count, "amount": wide_text(sum.amount, ledger.scale) });
         let examples: Vec<Value> = self
             .examples
             .iter()
             .map(|(line, reason)| json!({ "line": line, "reason": reason }))
             .collect();
-        json!({
-            "ledger": ledger.number,
-            "currency": ledger.currency,
-            "scale": ledger.scale,
+        let of_ledger = |ledger: &Ledger, sums: &Sums| {
+            let sum = |sum: Sum| json!({ "count": sum.count, "amount": wide_text(sum.amount, ledger.scale) });
+            let row = balance.iter().find(|row| row.ledger == ledger.number);
+            json!({
+                "ledger": ledger.number,
+                "currency": ledger.currency,
+                "scale": ledger.scale,
+                "imported": sum(sums.imported),
+                "already_there": sum(sums.already_there),
+                "together": sum(sums.together()),
+                "trial_balance": row.map(trial_balance::row_json),
+            })
+        };
+        let by_currency: Vec<Value> =
+            self.used(ledgers).map(|(ledger, sums)| of_ledger(ledger, sums)).collect();
+        let mut report = json!({
             "lines": self.lines,
-            "imported": sum(self.imported),
-            "already_there": sum(self.already_there),
-            "together": sum(self.together()),
+            "by_currency": by_currency,
             "refused": { "count": self.refused_count(), "by_status": self.refused },
             "bad_lines": self.bad,
+            "left_out": self.left_out,
             "fate_unknown": self.fate_unknown,
             "not_sent": self.not_sent(),
             "examples": examples,
             "accounts_created": self.accounts_created,
-            "trial_balance": row.map(trial_balance::row_json),
             "complete": failure.is_none(),
             "error": failure.map(crate::error_json),
-        })
+        });
+        // The one ledger of the file stands at the top as well.
+        if let (Some(ledger), Some(sums)) = (ledgers.one(), self.sums.first())
+            && let (Value::Object(one), Some(report)) =
+                (of_ledger(ledger, sums), report.as_object_mut())
+        {
+            report.extend(one);
+        }
+        report
     }
 }
 
-fn difference(left: Wide, right: Wide) -> Wide {
+pub(super) fn difference(left: Wide, right: Wide) -> Wide {
     let is_less = (left.high, left.low) < (right.high, right.low);
     let (larger, smaller) = if is_less { (right, left) } else { (left, right) };
     let mut difference = larger;
@@ -165,11 +236,11 @@ mod tests {
 
     #[test]
     fn sums_above_128_bits_stay_exact() {
-        let mut tally = Tally::default();
-        tally.imported.add(u128::MAX);
-        tally.imported.add(u128::MAX);
-        tally.already_there.add(2);
-        let together = tally.together();
+        let mut sums = Sums::default();
+        sums.imported.add(u128::MAX);
+        sums.imported.add(u128::MAX);
+        sums.already_there.add(2);
+        let together = sums.together();
         assert_eq!(together.count, 3);
         // 2 * (2^128 - 1) + 2 = 2^129.
         assert_eq!(together.amount, Wide { low: 0, high: 2 });
@@ -185,17 +256,19 @@ mod tests {
 
     #[test]
     fn every_line_is_accounted_for_also_when_the_import_ended_early() {
-        let mut tally = Tally { lines: 20, bad: 2, fate_unknown: 5, ..Tally::default() };
-        tally.imported.add(1);
-        tally.already_there.add(1);
+        let ledgers = Ledgers::of(&[("USD", 0)]);
+        let counts = Tally { lines: 21, left_out: 1, bad: 2, fate_unknown: 5, ..Tally::default() };
+        let mut tally = Tally { sums: Tally::of(&ledgers).sums, ..counts };
+        tally.sums[0].imported.add(1);
+        tally.sums[0].already_there.add(1);
         tally.refused.insert("exceeds_credits".to_owned(), 4);
-        let report = tally.json(&Ledger::unregistered(9), None, None);
+        let report = tally.json(&ledgers, &[], None);
         assert_eq!((&report["fate_unknown"], &report["not_sent"]), (&5.into(), &7.into()));
 
         let file = tempfile::NamedTempFile::new().expect("a file");
         let data = file.reopen().expect("the file again");
         let mut output = Output::new(Box::new(data), Box::new(std::io::sink()));
-        tally.show(&mut output, &Ledger::unregistered(9), None).expect("a file can be written");
+        tally.show(&mut output, &ledgers, &[]).expect("a file can be written");
         let table = std::fs::read_to_string(file.path()).expect("the table");
         let is_row = |wanted: &[&str]| {
             table.lines().any(|line| line.split_whitespace().eq(wanted.iter().copied()))
@@ -205,10 +278,10 @@ mod tests {
 
     #[test]
     fn every_reason_is_counted_and_the_first_ones_are_kept() {
-        let mut tally = Tally::default();
+        let ledgers = Ledgers::of(&[("USD", 0)]);
+        let mut tally = Tally::of(&ledgers);
         (1..=5).for_each(|line| tally.say(line, "bad", 2));
-        let ledger = Ledger::unregistered(9);
-        let report = tally.json(&ledger, None, None);
+        let report = tally.json(&ledgers, &[], None);
         assert_eq!(tally.said, 5);
         assert_eq!(report["examples"].as_array().map(Vec::len), Some(2));
         assert_eq!(report["complete"], true);

@@ -1,54 +1,84 @@
-//! Reading the file: one physical line at a time, good or bad.
+//! Reading the file: one record at a time, good or bad.
 //!
-//! Invariants: a line is a record, so that a bad line never takes others with it; every record has as many columns as
-//! the first one; empty lines count as lines but are no records.
+//! Invariants: every record has as many columns as the first one; empty lines count as lines but are no records; what a
+//! line is, never depends on the node.
 
-use super::columns::{Column, Columns, check_header, has_header};
-use super::record::split;
-use crate::args::ImportArgs;
+use super::columns::{AmountColumns, Column, Columns, Parties, has_header};
+use super::dates::is_date;
+use super::ledgers::Ledgers;
+use super::record::{Found, Record, Records};
+use super::rejects::Kept;
+use super::source::Source;
+use crate::args::{DateOrder, ImportArgs};
 use crate::error::CliError;
-use crate::money;
+use crate::money::{self, DecimalMark, Signed};
 use crate::names::parse_number;
-use csv::ByteRecord;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use mizan_client::names::{self, normal_form};
 
-/// Bytes of the longest line; longer ones are bad lines, so that no file fills the memory.
-const LINE_SIZE_MAX: usize = 1 << 20;
-/// What some programs write before the first line.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// A side of a transfer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Side {
+    /// Pays.
+    From,
+    /// Is paid.
+    To,
+}
 
 /// A line that can be sent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Row {
     /// From 1, the header included.
     pub(super) line: u64,
+    /// The place of its ledger.
+    pub(super) ledger: usize,
     pub(super) from: String,
     pub(super) to: String,
+    /// The side on which the account stands that was given for the whole file, not by the line.
+    pub(super) own: Option<Side>,
     /// In smallest units.
     pub(super) amount: u128,
     pub(super) id: String,
+    /// 0, or how many ids of the line are spent already.
+    pub(super) attempt: u32,
+    pub(super) code: u16,
     pub(super) user_data_128: u128,
     pub(super) user_data_64: u64,
     pub(super) user_data_32: u32,
+    /// Bytes in the file.
+    pub(super) size: usize,
+    /// What a file of rejects needs, if there is to be one.
+    pub(super) kept: Option<Kept>,
 }
 
 /// A line of the file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Line {
     Good(Row),
-    Bad { line: u64, reason: String },
+    Bad {
+        line: u64,
+        reason: String,
+        kept: Option<Kept>,
+    },
+    /// It is not to be paid, by --where.
+    LeftOut,
+    /// What follows cannot be told apart.
+    Stop {
+        line: u64,
+        reason: String,
+    },
 }
 
 /// The file.
 pub(super) struct Rows {
-    lines: PhysicalLines,
-    delimiter: u8,
+    records: Records,
     columns: Columns,
+    reader: RowReader,
     width: Option<Width>,
-    /// Whether the line that was read last is still to be given out.
-    is_ahead: bool,
+    /// What was found last and is still to be given out.
+    ahead: Option<Found>,
+    header: Option<Vec<Vec<u8>>>,
+    skipped: Vec<u8>,
+    keeps: bool,
 }
 
 /// How many columns every line must have.
@@ -80,161 +110,252 @@ impl Width {
 }
 
 impl Rows {
-    pub(super) fn open(args: &ImportArgs) -> Result<Self, CliError> {
-        let file_name = args.file.display().to_string();
-        if args.file == Path::new("-") {
-            return Self::read(Box::new(std::io::stdin()), args, "standard input".to_owned(), 0);
+    pub(super) fn open(args: &ImportArgs, source: &Source) -> Result<Self, CliError> {
+        let file_name = source.name().to_owned();
+        let mut records = Records::open(source.reader()?, file_name, delimiter(args)?)?;
+        let skipped = records.skip(args.skip)?;
+        let usage = |records: &Records, reason: String| {
+            CliError::Usage(format!("{}: {reason}", records.file_name()))
+        };
+        let first = records.advance()?;
+        if first == Found::End {
+            return Err(usage(&records, "the file is empty".to_owned()));
         }
-        let fault = |source| CliError::File { what: format!("cannot read {file_name}"), source };
-        let file = File::open(&args.file).map_err(fault)?;
-        let size = file.metadata().map_err(fault)?.len();
-        Self::read(Box::new(file), args, file_name, size)
-    }
-
-    fn read(
-        input: Box<dyn Read>,
-        args: &ImportArgs,
-        file_name: String,
-        size: u64,
-    ) -> Result<Self, CliError> {
-        let delimiter = delimiter(args)?;
-        let mut lines = PhysicalLines::new(input, file_name, size);
-        if !lines.advance()? {
-            return Err(CliError::Usage(format!("{}: the file is empty", lines.file_name)));
+        let has_header = has_header(args);
+        if has_header && let Found::Bad(reason) | Found::Stop { reason, .. } = &first {
+            return Err(usage(&records, format!("the header cannot be read: {reason}")));
         }
-        let header = has_header(args).then(|| lines.split(delimiter)).transpose();
-        let header = header.map_err(|reason| {
-            CliError::Usage(format!("{}: the header cannot be read: {reason}", lines.file_name))
-        })?;
-        if let Some(names) = &header {
-            check_header(names)?;
-        }
+        let header = has_header.then(|| records.record().clone());
         let columns = Columns::resolve(args, header.as_ref())?;
-        let width = header.as_ref().map(|names| Width {
-            columns: names.len(),
-            line: lines.number,
-            is_header: true,
-        });
-        Ok(Self { lines, delimiter, columns, width, is_ahead: header.is_none() })
-    }
-
-    /// Bytes of the file; 0 if that is not known.
-    pub(super) const fn size(&self) -> u64 {
-        self.lines.size
+        let line = records.record_line();
+        let width =
+            header.as_ref().map(|names| Width { columns: names.len(), line, is_header: true });
+        let header = header.map(|names| names.iter().map(<[u8]>::to_vec).collect());
+        Ok(Self {
+            records,
+            columns,
+            reader: RowReader::new(args),
+            width,
+            ahead: (!has_header).then_some(first),
+            header,
+            skipped,
+            keeps: args.rejects.is_some(),
+        })
     }
 
     /// Bytes read so far.
     pub(super) const fn position(&self) -> u64 {
-        self.lines.position
+        self.records.position()
+    }
+
+    /// The names of the columns, if the file has them.
+    pub(super) fn header(&self) -> Option<&[Vec<u8>]> {
+        self.header.as_deref()
+    }
+
+    /// The lines that --skip passed over, as they stand in the file.
+    pub(super) fn skipped(&self) -> &[u8] {
+        &self.skipped
+    }
+
+    /// How many columns every line has, if that is known already.
+    pub(super) fn width(&self) -> Option<usize> {
+        self.width.map(|width| width.columns)
+    }
+
+    /// The column that says which attempt a line is.
+    pub(super) const fn attempt(&self) -> Option<usize> {
+        self.columns.attempt
     }
 
     /// The next line, or `None` at the end. Only a file that cannot be read is an error.
-    pub(super) fn next(&mut self, scale: u8) -> Result<Option<Line>, CliError> {
-        if !std::mem::take(&mut self.is_ahead) && !self.lines.advance()? {
-            return Ok(None);
-        }
-        let line = self.lines.number;
-        Ok(Some(match self.row(scale) {
-            Ok(row) => Line::Good(row),
-            Err(reason) => Line::Bad { line, reason },
-        }))
+    pub(super) fn next(&mut self, ledgers: &Ledgers) -> Result<Option<Line>, CliError> {
+        let found = match self.ahead.take() {
+            Some(found) => found,
+            None => self.records.advance()?,
+        };
+        let line = self.records.record_line();
+        Ok(match found {
+            Found::End => None,
+            Found::Stop { line, reason } => Some(Line::Stop { line, reason }),
+            Found::Bad(reason) => {
+                let kept = self.keeps.then(|| Kept::raw(self.records.raw()));
+                Some(Line::Bad { line, reason, kept })
+            }
+            Found::Record => Some(self.row(ledgers, line)),
+        })
     }
 
-    fn row(&mut self, scale: u8) -> Result<Row, String> {
-        let record = self.lines.split(self.delimiter)?;
-        let line = self.lines.number;
+    fn row(&mut self, ledgers: &Ledgers, line: u64) -> Line {
+        let record = self.records.record();
         let first = Width { columns: record.len(), line, is_header: false };
-        self.width.get_or_insert(first).check(record.len())?;
-        parse(&self.columns, &record, line, scale)
+        let width = *self.width.get_or_insert(first);
+        let read = width.check(record.len()).and_then(|()| {
+            for condition in &self.columns.conditions {
+                if !condition.holds(record)? {
+                    return Ok(None);
+                }
+            }
+            self.reader.read(&self.columns, record, ledgers).map(Some)
+        });
+        match read {
+            Ok(None) => Line::LeftOut,
+            Ok(Some(mut row)) => {
+                row.line = line;
+                row.size = self.records.raw().len();
+                row.kept = self.keeps.then(|| Kept::fields(record, row.attempt));
+                Line::Good(row)
+            }
+            Err(reason) => {
+                let attempt = read_attempt(self.columns.attempt, record).unwrap_or_default();
+                let kept = self.keeps.then(|| Kept::fields(record, attempt));
+                Line::Bad { line, reason, kept }
+            }
+        }
     }
 }
 
-/// The lines of the file as an editor numbers them.
-struct PhysicalLines {
-    input: BufReader<Box<dyn Read>>,
-    file_name: String,
-    size: u64,
-    /// Bytes read so far.
-    position: u64,
-    /// Of the line that was read last, from 1.
-    number: u64,
-    /// The line that was read last, without its end.
-    text: Vec<u8>,
+/// What every line is read with.
+struct RowReader {
+    mark: Option<DecimalMark>,
+    date_order: DateOrder,
+    code: u16,
+    /// The account of the whole file.
+    own: String,
 }
 
-impl PhysicalLines {
-    fn new(input: Box<dyn Read>, file_name: String, size: u64) -> Self {
-        let input = BufReader::new(input);
-        Self { input, file_name, size, position: 0, number: 0, text: Vec::new() }
+impl RowReader {
+    fn new(args: &ImportArgs) -> Self {
+        let (mark, date_order, code) = (args.decimal.decimal, args.date_order, args.code);
+        Self { mark, date_order, code, own: args.own().unwrap_or_default().to_owned() }
     }
 
-    /// Goes to the next line that is not empty; `false` at the end of the file.
-    fn advance(&mut self) -> Result<bool, CliError> {
-        loop {
-            let size = self.read_line().map_err(|source| CliError::File {
-                what: format!("cannot read {}", self.file_name),
-                source,
-            })?;
-            if size == 0 {
-                return Ok(false);
+    fn read(&self, columns: &Columns, record: &Record, ledgers: &Ledgers) -> Result<Row, String> {
+        let ledger = match &columns.currency {
+            Some(column) => ledgers.find(&column.text(record)?)?,
+            None => ledgers.default()?,
+        };
+        let scale = ledgers.all()[ledger].scale;
+        let amount = self.amount(columns, record, scale)?;
+        let own = self.own.clone();
+        let (from, to, own) = match &columns.parties {
+            Parties::Both { from, to } => (from.text(record)?, to.text(record)?, None),
+            Parties::Paid { to } => (own, to.text(record)?, Some(Side::From)),
+            Parties::Paying { from } => (from.text(record)?, own, Some(Side::To)),
+            Parties::Other(other) if amount.negative => {
+                (own, other.text(record)?, Some(Side::From))
             }
-            self.position += size;
-            self.number += 1;
-            if self.number == 1 && self.text.starts_with(BYTE_ORDER_MARK) {
-                self.text.drain(..BYTE_ORDER_MARK.len());
+            Parties::Other(other) => (other.text(record)?, own, Some(Side::To)),
+        };
+        self.check(columns, record)?;
+        let id = columns.id.text(record)?;
+        for name in [&from, &to, &id] {
+            normal_form(name).map_err(|error| error.to_string())?;
+        }
+        Ok(Row {
+            line: 0,
+            ledger,
+            from,
+            to,
+            own,
+            amount: amount.magnitude,
+            id,
+            attempt: read_attempt(columns.attempt, record)?,
+            code: code(columns.code.as_ref(), record, self.code)?,
+            user_data_128: optional(&columns.user_data_128, record, |text| {
+                parse_number(text).or_else(|| names::transfer_id(text).ok())
+            })?,
+            user_data_64: optional(&columns.user_data_64, record, |text| {
+                parse_number(text).and_then(|number| u64::try_from(number).ok())
+            })?,
+            user_data_32: optional(&columns.user_data_32, record, |text| {
+                parse_number(text).and_then(|number| u32::try_from(number).ok())
+            })?,
+            size: 0,
+            kept: None,
+        })
+    }
+
+    /// Below zero only in a statement.
+    fn amount(&self, columns: &Columns, record: &Record, scale: u8) -> Result<Signed, String> {
+        let said = |error: money::MoneyError| error.to_string();
+        let unsigned = |text: &str| money::parse(text, scale, self.mark).map_err(said);
+        match &columns.amount {
+            AmountColumns::One(column) => {
+                let text = column.text(record)?;
+                if matches!(columns.parties, Parties::Other(_)) {
+                    money::parse_signed(&text, scale, self.mark).map_err(said)
+                } else {
+                    Ok(Signed::difference(unsigned(&text)?, 0))
+                }
             }
-            if !self.text.is_empty() {
-                return Ok(true);
+            AmountColumns::InAndOut(incoming, outgoing) => {
+                let read = |column: &Column| match column.optional_text(record)?.as_str() {
+                    "" => Ok(0),
+                    text => unsigned(text),
+                };
+                match (read(incoming)?, read(outgoing)?) {
+                    (amount @ 1.., 0) => Ok(Signed::difference(amount, 0)),
+                    (0, amount @ 1..) => Ok(Signed::difference(0, amount)),
+                    (0, 0) => Err(format!(
+                        "neither {} nor {} has an amount",
+                        incoming.label(),
+                        outgoing.label()
+                    )),
+                    _ => Err(format!(
+                        "{} and {} both have an amount",
+                        incoming.label(),
+                        outgoing.label()
+                    )),
+                }
             }
         }
     }
 
-    /// Reads a line, of an overlong one only the beginning; gives its bytes in the file, 0 at the end of it.
-    fn read_line(&mut self) -> std::io::Result<u64> {
-        self.text.clear();
-        // Room for a byte too many, and for the line's end.
-        let limit = LINE_SIZE_MAX as u64 + 2;
-        let mut size = (&mut self.input).take(limit).read_until(b'\n', &mut self.text)?;
-        if self.text.pop_if(|byte| *byte == b'\n').is_some() {
-            self.text.pop_if(|byte| *byte == b'\r');
-        } else if self.text.len() > LINE_SIZE_MAX {
-            size += self.input.skip_until(b'\n')?;
+    /// Looks at what is not sent.
+    fn check(&self, columns: &Columns, record: &Record) -> Result<(), String> {
+        if let Some(column) = &columns.date {
+            let text = column.text(record)?;
+            if !is_date(&text, self.date_order) {
+                return Err(format!("{}: `{text}` is no day of the calendar", column.label()));
+            }
         }
-        Ok(size as u64)
-    }
-
-    fn split(&self, delimiter: u8) -> Result<ByteRecord, String> {
-        if self.text.len() > LINE_SIZE_MAX {
-            return Err(format!("the line is longer than {LINE_SIZE_MAX} bytes"));
+        if let Some(column) = &columns.memo {
+            let text = column.optional_text(record)?;
+            let is_odd = |letter: char| letter.is_control() && !"\n\r\t".contains(letter);
+            if text.contains(is_odd) {
+                return Err(format!("{} contains control characters", column.label()));
+            }
         }
-        split(&self.text, delimiter, self.number)
+        Ok(())
     }
 }
 
-fn parse(columns: &Columns, record: &ByteRecord, line: u64, scale: u8) -> Result<Row, String> {
-    let amount = columns.amount.text(record)?;
-    let amount = money::parse(&amount, scale).map_err(|error| error.to_string())?;
-    Ok(Row {
-        line,
-        from: columns.from.text(record)?,
-        to: columns.to.text(record)?,
-        amount,
-        id: columns.id.text(record)?,
-        user_data_128: optional(&columns.user_data_128, record, |text| {
-            parse_number(text).or_else(|| mizan_client::names::transfer_id(text).ok())
-        })?,
-        user_data_64: optional(&columns.user_data_64, record, |text| {
-            parse_number(text).and_then(|number| u64::try_from(number).ok())
-        })?,
-        user_data_32: optional(&columns.user_data_32, record, |text| {
-            parse_number(text).and_then(|number| u32::try_from(number).ok())
-        })?,
-    })
+fn code(column: Option<&Column>, record: &Record, default: u16) -> Result<u16, String> {
+    let Some(column) = column else { return Ok(default) };
+    let text = column.text(record)?;
+    let code = plain_number(&text).and_then(|number| u16::try_from(number).ok());
+    code.filter(|code| *code != 0)
+        .ok_or_else(|| format!("{}: `{text}` is no code from 1 to 65535", column.label()))
+}
+
+fn read_attempt(column: Option<usize>, record: &Record) -> Result<u32, String> {
+    let Some(index) = column else { return Ok(0) };
+    let text = String::from_utf8_lossy(record.get(index).unwrap_or_default());
+    plain_number(&text)
+        .filter(|number| *number < u32::MAX)
+        .ok_or_else(|| format!("column {}: `{text}` is not the number of an attempt", index + 1))
+}
+
+/// Digits and nothing else.
+fn plain_number(text: &str) -> Option<u32> {
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_plain)
 }
 
 fn optional<T: Default>(
     column: &Option<Column>,
-    record: &ByteRecord,
+    record: &Record,
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<T, String> {
     let Some(column) = column else { return Ok(T::default()) };
@@ -245,7 +366,8 @@ fn optional<T: Default>(
     })
 }
 
-fn delimiter(args: &ImportArgs) -> Result<u8, CliError> {
+/// What stands between columns.
+pub(super) fn delimiter(args: &ImportArgs) -> Result<u8, CliError> {
     let extension = args.file.extension().and_then(|extension| extension.to_str());
     let is_tabbed = extension.is_some_and(|extension| {
         ["tsv", "tab"].iter().any(|known| extension.eq_ignore_ascii_case(known))
@@ -263,164 +385,5 @@ fn delimiter(args: &ImportArgs) -> Result<u8, CliError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::args::{Args, Verb};
-    use clap::Parser;
-
-    fn open(flags: &str, text: impl Into<Vec<u8>>) -> Result<Rows, CliError> {
-        let line = format!("mizan import file.csv --currency USD {flags}");
-        let args = Args::try_parse_from(line.split_whitespace()).expect("parses");
-        let Verb::Import(args) = args.verb else { panic!("not an import") };
-        let input = Box::new(std::io::Cursor::new(text.into()));
-        Rows::read(input, &args, "file.csv".to_owned(), 0)
-    }
-
-    fn lines(flags: &str, text: impl Into<Vec<u8>>) -> Vec<Line> {
-        let mut rows = open(flags, text).expect("opens");
-        std::iter::from_fn(|| rows.next(2).expect("reads")).collect()
-    }
-
-    fn bad(line: &Line) -> (u64, &str) {
-        match line {
-            Line::Good(row) => panic!("{row:?} is good"),
-            Line::Bad { line, reason } => (*line, reason),
-        }
-    }
-
-    const BY_NUMBER: &str = "--id-column 1 --from-column 2 --to-column 3,4 --amount-column 5";
-    const BY_NAME: &str = "--id-column id --from-column from --to-column to --amount-column amount";
-
-    fn good(line: &Line) -> &Row {
-        match line {
-            Line::Good(row) => row,
-            Line::Bad { line, reason } => panic!("line {line}: {reason}"),
-        }
-    }
-
-    #[test]
-    fn a_file_without_a_header_is_read_from_its_first_line() {
-        let found = lines(BY_NUMBER, "1,9,YZ,77,245.20\n2,9,ST,78,\"1,000.00\"\n");
-        assert_eq!(found.len(), 2);
-        let first = good(&found[0]);
-        assert_eq!((first.line, first.from.as_str(), first.to.as_str()), (1, "9", "YZ/77"));
-        assert_eq!((first.amount, good(&found[1]).amount), (24_520, 100_000));
-    }
-
-    #[test]
-    fn columns_given_by_name_make_the_first_line_a_header() {
-        let found = lines(BY_NAME, "amount,id,to,from\n 5 , a , b , c \n");
-        let row = good(&found[0]);
-        assert_eq!((row.line, row.id.as_str(), row.from.as_str()), (2, "a", "c"));
-        assert_eq!(found.len(), 1);
-    }
-
-    #[test]
-    fn a_header_that_is_not_announced_is_a_bad_line_and_not_silently_skipped() {
-        let found = lines(BY_NUMBER, "id,from,bank,to,amount\n1,9,YZ,77,1\n");
-        assert!(matches!(&found[0], Line::Bad { line: 1, .. }), "{found:?}");
-        assert_eq!(good(&found[1]).amount, 100);
-    }
-
-    #[test]
-    fn bad_lines_carry_number_and_reason_and_the_others_go_on() {
-        let text = "id,from,to,amount\n1,a,b,1.005\n2,a,b,-1\n3,a,,1\n4,a\n5,a,b,1\n";
-        let found = lines(BY_NAME, text);
-        let reasons: Vec<(u64, &str)> = found
-            .iter()
-            .filter_map(|line| match line {
-                Line::Bad { line, reason } => Some((*line, reason.as_str())),
-                Line::Good(_) => None,
-            })
-            .collect();
-        assert_eq!(reasons.len(), 4);
-        assert!(reasons[0].0 == 2 && reasons[0].1.contains("more than 2 decimal places"));
-        assert!(reasons[1].0 == 3 && reasons[1].1.contains("negative"));
-        assert_eq!(reasons[2], (4, "column 3 (to) is empty"));
-        let short = "the line has 2 columns, the header 4; no column may be left away";
-        assert_eq!(reasons[3], (5, short));
-        assert_eq!(good(&found[4]).id, "5");
-    }
-
-    #[test]
-    fn an_amount_that_its_own_comma_splits_is_a_bad_line_and_not_a_thousandth() {
-        let found = lines(BY_NAME, "id,from,to,amount\n1,a,b,1,000.00\n2,a,b,\"1,000.00\"\n");
-        let reason =
-            "the line has 5 columns, the header 4; quote amounts that contain the delimiter";
-        assert_eq!(bad(&found[0]), (2, reason));
-        assert_eq!(good(&found[1]).amount, 100_000);
-        let found = lines(BY_NUMBER, "1,a,YZ,b,1\n2,a,YZ,b,1,000.00\n");
-        assert_eq!(good(&found[0]).amount, 100);
-        assert!(bad(&found[1]).1.starts_with("the line has 6 columns, the first line 5; quote"));
-    }
-
-    #[test]
-    fn a_quote_that_is_not_closed_costs_its_own_line_only() {
-        let text = "id,from,to,amount\n1,\"a,b,1\n\n2,a,b,2\n3,a,b,\"3";
-        let found = lines(BY_NAME, text);
-        assert_eq!(found.len(), 3);
-        assert_eq!(bad(&found[0]), (2, "a quote opened in line 2 is not closed"));
-        assert_eq!((good(&found[1]).line, good(&found[1]).amount), (4, 200));
-        assert_eq!(bad(&found[2]), (5, "a quote opened in line 5 is not closed"));
-    }
-
-    #[test]
-    fn a_mark_before_the_first_line_and_other_line_ends_do_not_matter() {
-        let found = lines(BY_NAME, "\u{FEFF}id,from,to,amount\r\n\r\n1,a,b,1\r\n2,a,b,2");
-        assert_eq!((good(&found[0]).line, good(&found[0]).amount), (3, 100));
-        assert_eq!((good(&found[1]).line, good(&found[1]).amount), (4, 200));
-        assert_eq!(found.len(), 2);
-    }
-
-    #[test]
-    fn an_overlong_line_is_a_bad_line_and_the_next_one_is_read() {
-        for (length, is_good) in
-            [(LINE_SIZE_MAX, true), (LINE_SIZE_MAX + 1, false), (3 << 20, false)]
-        {
-            let line = "1".repeat(length - 6) + ",a,b,1";
-            let found = lines(BY_NAME, format!("id,from,to,amount\n{line}\n2,a,b,2\n"));
-            assert_eq!(matches!(found[0], Line::Good(_)), is_good, "{length}");
-            assert_eq!((found.len(), good(&found[1]).line), (2, 3));
-        }
-    }
-
-    #[test]
-    fn an_empty_file_and_an_ambiguous_header_are_usage_errors_that_say_so() {
-        for (text, reason) in [
-            ("", "the file is empty"),
-            ("\n\r\n", "the file is empty"),
-            ("id,from,to,amount,amount\n", "columns 4 and 5 both `amount`"),
-            ("id,from,to,\"amount\n", "a quote opened in line 1 is not closed"),
-        ] {
-            let Err(error) = open(BY_NAME, text) else { panic!("{text:?} opens") };
-            assert!(matches!(&error, CliError::Usage(_)));
-            assert!(error.to_string().contains(reason), "{text:?}: {error}");
-        }
-        assert!(open(BY_NUMBER, "").is_err());
-    }
-
-    #[test]
-    fn user_data_is_a_number_and_128_bits_may_be_a_hashed_text() {
-        let flags = format!("{BY_NAME} --user-data-128-column kind --user-data-32-column n");
-        let found = lines(&flags, "id,from,to,amount,kind,n\n1,a,b,1,HH,7\n2,a,b,1,9,x\n");
-        let row = good(&found[0]);
-        assert_eq!(Ok(row.user_data_128), mizan_client::names::transfer_id("HH"));
-        assert_eq!(row.user_data_32, 7);
-        assert!(matches!(&found[1], Line::Bad { reason, .. } if reason.contains("32 bits")));
-    }
-
-    #[test]
-    fn the_delimiter_follows_the_extension_unless_it_is_given() {
-        let with = |file: &str, flags: &str| {
-            let line = format!("mizan import {file} --currency USD {BY_NUMBER} {flags}");
-            let args = Args::try_parse_from(line.split_whitespace()).expect("parses");
-            let Verb::Import(args) = args.verb else { panic!("not an import") };
-            delimiter(&args)
-        };
-        assert_eq!(with("a.csv", "").expect("comma"), b',');
-        assert_eq!(with("a.TSV", "").expect("tab"), b'\t');
-        assert_eq!(with("a.txt", "--delimiter ;").expect("given"), b';');
-        assert_eq!(with("a.csv", "--delimiter tab").expect("given"), b'\t');
-        assert!(with("a.csv", "--delimiter ;;").is_err());
-    }
-}
+#[path = "rows_tests.rs"]
+mod tests;

@@ -4,13 +4,15 @@
 //! refused for a missing account spends its id, and could not be imported by the next attempt.
 
 use super::Talk;
+use super::ledgers::Ledgers;
+use super::rejects::Kept;
 use super::report::Tally;
-use super::rows::Row;
+use super::rows::{Row, Side};
 use crate::args::ImportArgs;
 use crate::error::CliError;
 use crate::exit;
 use crate::movement::describe;
-use crate::names::Ledger;
+use crate::names::{self, Ledger};
 use mizan_client::names::NameError;
 use mizan_client::{Client, ClientError, Completion, Outcome, Reply, RequestId};
 use mizan_wire::{
@@ -28,9 +30,7 @@ const POLL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What an import does with every row.
 pub(super) struct Plan {
-    ledger: u32,
-    code: u16,
-    namespace: String,
+    ledgers: Vec<PlanOfLedger>,
     from_prefix: String,
     to_prefix: String,
     creates_accounts: bool,
@@ -38,51 +38,86 @@ pub(super) struct Plan {
     account_flags: u16,
 }
 
+/// What depends on the row's ledger.
+struct PlanOfLedger {
+    number: u32,
+    namespace: String,
+    /// The account that was given for the whole file.
+    own: Option<u128>,
+}
+
 impl Plan {
-    pub(super) fn new(args: &ImportArgs, ledger: &Ledger) -> Self {
-        let namespace = args.id_namespace.clone();
+    /// # Errors
+    /// The account of the whole file is no account.
+    pub(super) fn new(args: &ImportArgs, ledgers: &Ledgers) -> Result<Self, CliError> {
         let account_flags =
             if args.no_overdraft { AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS } else { 0 };
-        Self {
-            ledger: ledger.number,
-            code: args.code,
-            namespace: namespace.unwrap_or_else(|| format!("ledger-{}", ledger.number)),
-            from_prefix: args.from_prefix.clone(),
-            to_prefix: args.to_prefix.clone(),
+        let is_statement = args.account.is_some();
+        let prefix = |text: &String| {
+            if is_statement { args.other_prefix.clone() } else { text.clone() }
+        };
+        let of_ledger = |ledger: &Ledger| {
+            let number = ledger.number;
+            let namespace = args.id_namespace.clone();
+            let own = args.own().map(|text| names::account_id(number, text)).transpose()?;
+            let namespace = namespace.unwrap_or_else(|| format!("ledger-{number}"));
+            Ok::<_, CliError>(PlanOfLedger { number, namespace, own })
+        };
+        Ok(Self {
+            ledgers: ledgers.all().iter().map(of_ledger).collect::<Result<_, _>>()?,
+            from_prefix: prefix(&args.from_prefix),
+            to_prefix: prefix(&args.to_prefix),
             creates_accounts: args.create_accounts,
             account_code: args.account_code,
             account_flags,
-        }
+        })
     }
 
     fn transfer(&self, row: &Row) -> Result<Transfer, NameError> {
-        let account = |prefix: &str, name: &str| {
-            mizan_client::names::account_id(self.ledger, &format!("{prefix}{name}"))
+        let plan = &self.ledgers[row.ledger];
+        let account = |side: Side, prefix: &str, name: &str| match plan.own {
+            Some(id) if row.own == Some(side) => Ok(id),
+            _ => mizan_client::names::account_id(plan.number, &format!("{prefix}{name}")),
         };
-        let id = format!("{}/{}", self.namespace, row.id);
+        let id = mizan_client::names::transfer_id(&format!("{}/{}", plan.namespace, row.id))?;
         Ok(Transfer {
-            id: mizan_client::names::transfer_id(&id)?,
-            debit_account_id: account(&self.from_prefix, &row.from)?,
-            credit_account_id: account(&self.to_prefix, &row.to)?,
+            id: attempt_id(id, row.attempt),
+            debit_account_id: account(Side::From, &self.from_prefix, &row.from)?,
+            credit_account_id: account(Side::To, &self.to_prefix, &row.to)?,
             amount: row.amount,
             user_data_128: row.user_data_128,
             user_data_64: row.user_data_64,
             user_data_32: row.user_data_32,
-            ledger: self.ledger,
-            code: self.code,
+            ledger: plan.number,
+            code: row.code,
             ..Transfer::default()
         })
     }
 
-    fn account(&self, id: u128) -> Account {
-        let (ledger, code, flags) = (self.ledger, self.account_code, self.account_flags);
+    fn account(&self, (id, ledger): (u128, u32)) -> Account {
+        let (code, flags) = (self.account_code, self.account_flags);
         Account { id, ledger, code, flags, ..Account::default() }
     }
 }
 
+/// The id of a line's attempt: the first has the line's own.
+fn attempt_id(id: u128, attempt: u32) -> u128 {
+    match attempt {
+        0 => id,
+        _ => names::own_transfer_id(&format!("attempt {attempt} of {}", names::id_text(id))),
+    }
+}
+
+/// A line that was sent.
+struct Sent {
+    line: u64,
+    ledger: usize,
+    kept: Option<Kept>,
+}
+
 /// Transfers of one request, with their lines.
 struct Batch {
-    lines: Vec<u64>,
+    lines: Vec<Sent>,
     transfers: Vec<Transfer>,
 }
 
@@ -100,11 +135,11 @@ pub(super) struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    pub(super) fn new(client: &'a mut Client, plan: &'a Plan) -> Self {
+    pub(super) fn new(client: &'a mut Client, plan: &'a Plan, tally: Tally) -> Self {
         Self {
             client,
             plan,
-            tally: Tally::default(),
+            tally,
             in_flight: HashMap::new(),
             known: HashSet::new(),
             unusable: HashMap::new(),
@@ -117,32 +152,29 @@ impl<'a> Sender<'a> {
     }
 
     /// Sends rows; their results are counted by later calls.
-    pub(super) fn send(&mut self, rows: &[Row], talk: &mut Talk<'_>) -> Result<(), CliError> {
-        let mut all: Vec<(&Row, Transfer)> = Vec::with_capacity(rows.len());
+    pub(super) fn send(&mut self, rows: Vec<Row>, talk: &mut Talk<'_>) -> Result<(), CliError> {
+        let mut all: Vec<(Row, Transfer)> = Vec::with_capacity(rows.len());
         for row in rows {
-            match self.plan.transfer(row) {
+            match self.plan.transfer(&row) {
                 Ok(transfer) => all.push((row, transfer)),
-                Err(error) => {
-                    self.tally.bad += 1;
-                    talk.line(&mut self.tally, row.line, &error.to_string())?;
-                }
+                Err(error) => self.bad(&row, &error.to_string(), talk)?,
             }
         }
         self.settle_accounts(all.iter().map(|(_, transfer)| transfer), talk)?;
-        let mut lines = Vec::with_capacity(rows.len());
-        let mut transfers = Vec::with_capacity(rows.len());
+        let mut lines = Vec::with_capacity(all.len());
+        let mut transfers = Vec::with_capacity(all.len());
         for (row, transfer) in all {
-            if let Some(reason) = self.unusable_account(row, &transfer) {
-                self.tally.bad += 1;
-                talk.line(&mut self.tally, row.line, &reason)?;
+            if let Some(reason) = self.unusable_account(&row, &transfer) {
+                self.bad(&row, &reason, talk)?;
             } else {
-                lines.push(row.line);
+                lines.push(Sent { line: row.line, ledger: row.ledger, kept: row.kept });
                 transfers.push(transfer);
             }
         }
         let size_max = self.client.events_max().max(1) as usize;
-        for (lines, transfers) in std::iter::zip(lines.chunks(size_max), transfers.chunks(size_max))
-        {
+        while !transfers.is_empty() {
+            let rest = size_max.min(transfers.len());
+            let (more_lines, more) = (lines.split_off(rest), transfers.split_off(rest));
             while self.in_flight.len() >= IN_FLIGHT_MAX {
                 self.wait(talk)?;
             }
@@ -150,10 +182,16 @@ impl<'a> Sender<'a> {
                 return self.finish(talk);
             }
             let id = self.submit(Operation::CreateTransfers, transfers.as_bytes(), talk)?;
-            let batch = Batch { lines: lines.to_vec(), transfers: transfers.to_vec() };
-            self.in_flight.insert(id, batch);
+            self.in_flight.insert(id, Batch { lines, transfers });
+            (lines, transfers) = (more_lines, more);
         }
         Ok(())
+    }
+
+    /// Counts a row that cannot be sent.
+    fn bad(&mut self, row: &Row, reason: &str, talk: &mut Talk<'_>) -> Result<(), CliError> {
+        self.tally.bad += 1;
+        talk.reject(&mut self.tally, row.line, reason, row.kept.as_ref(), false)
     }
 
     /// Waits until everything in flight is counted.
@@ -176,25 +214,30 @@ impl<'a> Sender<'a> {
             for id in [transfer.debit_account_id, transfer.credit_account_id] {
                 let is_settled = self.known.contains(&id) || self.unusable.contains_key(&id);
                 if !is_settled && seen.insert(id) {
-                    unsettled.push(id);
+                    unsettled.push((id, transfer.ledger));
                 }
             }
         }
         let size_max = self.client.events_max().max(1) as usize;
-        for ids in unsettled.chunks(size_max) {
+        for accounts in unsettled.chunks(size_max) {
             if self.plan.creates_accounts {
-                self.create_accounts(ids, talk)?;
+                self.create_accounts(accounts, talk)?;
             } else {
-                self.look_accounts_up(ids, talk)?;
+                let ids: Vec<u128> = accounts.iter().map(|(id, _)| *id).collect();
+                self.look_accounts_up(&ids, talk)?;
             }
         }
         Ok(())
     }
 
-    fn create_accounts(&mut self, ids: &[u128], talk: &mut Talk<'_>) -> Result<(), CliError> {
-        let accounts: Vec<Account> = ids.iter().map(|id| self.plan.account(*id)).collect();
+    fn create_accounts(
+        &mut self,
+        wanted: &[(u128, u32)],
+        talk: &mut Talk<'_>,
+    ) -> Result<(), CliError> {
+        let accounts: Vec<Account> = wanted.iter().map(|pair| self.plan.account(*pair)).collect();
         let reply = self.ask(Operation::CreateAccounts, accounts.as_bytes(), talk)?;
-        for (id, result) in std::iter::zip(ids, reply.create_results()) {
+        for ((id, _), result) in std::iter::zip(wanted, reply.create_results()) {
             match CreateAccountStatus::from_number(result.status) {
                 Some(CreateAccountStatus::Created) => {
                     self.tally.accounts_created += 1;
@@ -304,19 +347,30 @@ impl<'a> Sender<'a> {
             }
         };
         let lines = std::iter::zip(batch.lines, batch.transfers);
-        for ((line, transfer), result) in std::iter::zip(lines, reply.create_results()) {
+        for ((sent, transfer), result) in std::iter::zip(lines, reply.create_results()) {
+            let known = CreateTransferStatus::from_number(result.status);
+            let sums = &mut self.tally.sums[sent.ledger];
             if result.status == CREATED {
-                self.tally.imported.add(transfer.amount);
-            } else if result.status == CreateTransferStatus::Exists.number() {
-                self.tally.already_there.add(transfer.amount);
+                sums.imported.add(transfer.amount);
+            } else if known == Some(CreateTransferStatus::Exists) {
+                sums.already_there.add(transfer.amount);
             } else {
                 let (name, meaning) = describe(result.status);
-                talk.line(&mut self.tally, line, &format!("refused ({name}): {meaning}"))?;
+                let is_spent = known.is_some_and(is_spent);
+                self.tally.spent += u64::from(is_spent);
+                let reason = format!("refused ({name}): {meaning}");
+                let kept = sent.kept.as_ref();
+                talk.reject(&mut self.tally, sent.line, &reason, kept, is_spent)?;
                 *self.tally.refused.entry(name).or_default() += 1;
             }
         }
         Ok(())
     }
+}
+
+/// Whether a refused transfer's id can never be paid: another attempt needs another one.
+const fn is_spent(status: CreateTransferStatus) -> bool {
+    status.is_transient() || matches!(status, CreateTransferStatus::IdAlreadyFailed)
 }
 
 /// Whether an account can be used although it was not created now: other flags or user data do not matter.
@@ -341,5 +395,32 @@ fn reply_of(completion: Completion) -> Result<Reply, CliError> {
         Outcome::Unknown => {
             Err(CliError::failed(exit::UNREACHABLE, ClientError::Unknown.to_string()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_have_ids_of_their_own_that_never_change() {
+        let id = names::own_transfer_id("ledger-1/r-2");
+        assert_eq!(attempt_id(id, 0), id);
+        // Anybody can derive them: that is what keeps an attempt from being paid twice.
+        let first = mizan_client::names::transfer_id(&format!("attempt 1 of {id:#x}"));
+        let first = first.expect("a name");
+        assert_eq!(attempt_id(id, 1), first);
+        assert_ne!(attempt_id(id, 2), first);
+    }
+
+    #[test]
+    fn an_id_counts_as_spent_exactly_if_the_engine_spends_it_or_has_spent_it() {
+        for status in CreateTransferStatus::PRECEDENCE {
+            let expected = status.is_transient() || status.name() == "id_already_failed";
+            assert_eq!(is_spent(*status), expected, "{}", status.name());
+        }
+        assert!(!is_spent(CreateTransferStatus::ExistsWithDifferentAmount));
+        assert!(!is_spent(CreateTransferStatus::AccountsMustBeDifferent));
+        assert!(is_spent(CreateTransferStatus::ExceedsCredits));
     }
 }

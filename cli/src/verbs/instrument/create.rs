@@ -95,11 +95,12 @@ fn terms(markets: &Markets, args: &CreateInstrumentArgs) -> Result<CreateInstrum
         ..CreateInstrument::default()
     };
     let market = Market::new(&record, ledgers);
+    let mark = args.decimal.decimal;
     let ticks = |text: &Option<String>, default| {
-        text.as_deref().map_or(Ok(default), |text| market.ticks(text))
+        text.as_deref().map_or(Ok(default), |text| market.ticks(text, mark))
     };
     let lots = |text: &Option<String>, default| {
-        text.as_deref().map_or(Ok(default), |text| market.lots(text))
+        text.as_deref().map_or(Ok(default), |text| market.lots(text, mark))
     };
     let price_max_ticks = ticks(&args.max_price, DEFAULT_MAX)?;
     Ok(CreateInstrument {
@@ -138,8 +139,8 @@ fn units(
     /// Decimal places of a typed tick.
     const SCALE: u8 = 18;
     let usage = |text: String| CliError::Usage(text);
-    let lot = money::parse(&args.lot, base.scale)?;
-    let tick = money::parse(&args.tick, SCALE)?;
+    let lot = money::parse(&args.lot, base.scale, args.decimal.decimal)?;
+    let tick = money::parse(&args.tick, SCALE, args.decimal.decimal)?;
     let product = || {
         // tick * lot, in quote units: 10^18 of the tick, 10^scale of the lot, 10^scale of the quote ledger.
         let above = tick.checked_mul(lot)?.checked_mul(10u128.checked_pow(quote.scale.into())?)?;
@@ -161,7 +162,7 @@ fn units(
 }
 
 fn flat_fee(args: &CreateInstrumentArgs, quote: &Ledger) -> Result<u64, CliError> {
-    let fee = money::parse(&args.taker_fee_flat, quote.scale)?;
+    let fee = money::parse(&args.taker_fee_flat, quote.scale, args.decimal.decimal)?;
     u64::try_from(fee).map_err(|_| CliError::Usage("the flat fee is larger than 64 bits".into()))
 }
 
@@ -172,7 +173,8 @@ fn notional_max(
     quote_per_tick_lot: u64,
 ) -> Result<u128, CliError> {
     let Some(text) = &args.max_notional else { return Ok(0) };
-    let found = money::parse(text, quote.scale)? / u128::from(quote_per_tick_lot);
+    let found =
+        money::parse(text, quote.scale, args.decimal.decimal)? / u128::from(quote_per_tick_lot);
     if found == 0 {
         return Err(CliError::Usage(format!(
             "--max-notional {text} is less than one tick times one lot"

@@ -69,17 +69,18 @@ fn amended(
     let is_waiting = view.state == OrderState::Dormant as u8;
     let price = price_word(&args.price).map_err(Typed::Wrong)?;
     let (client_order_id, order_number) = name.parts();
+    let mark = args.decimal.decimal;
     Ok(AmendOrderEvent {
         account_id,
         client_order_id,
         order_number,
-        price: price.map_or(Ok(view.price), |text| market.ticks(text))?,
+        price: price.map_or(Ok(view.price), |text| market.ticks(text, mark))?,
         stop_price: match &args.stop {
-            Some(text) => market.ticks(text)?,
+            Some(text) => market.ticks(text, mark)?,
             None if is_waiting => view.stop_price,
             None => 0,
         },
-        quantity: market.lots(&args.quantity)?,
+        quantity: market.lots(&args.quantity, mark)?,
     })
 }
 

@@ -84,17 +84,18 @@ fn order(
     let kind = kind(args, price.is_some()).map_err(Typed::Wrong)?;
     let (time_in_force, expires_ns) = lifetime(args, kind).map_err(Typed::Wrong)?;
     let flags = if args.post_only { OrderFlags::POST_ONLY } else { 0 };
+    let mark = args.decimal.decimal;
     let budget = args.budget.as_deref().map_or(Ok(0), |text| {
-        money::parse(text, market.quote.scale).map_err(|error| Typed::Wrong(error.into()))
+        money::parse(text, market.quote.scale, mark).map_err(|error| Typed::Wrong(error.into()))
     });
-    let ticks = |text: Option<&str>| text.map_or(Ok(0), |text| market.ticks(text));
+    let ticks = |text: Option<&str>| text.map_or(Ok(0), |text| market.ticks(text, mark));
     Ok(SubmitOrder {
         quote_account_id: trader.quote_id,
         base_account_id: trader.base_id,
         budget: budget?,
         price: ticks(price)?,
         stop_price: ticks(args.stop.as_deref())?,
-        quantity: market.lots(&args.quantity)?,
+        quantity: market.lots(&args.quantity, mark)?,
         expires_ns,
         user_data_64: args.user_data,
         instrument: market.record.id,
@@ -114,7 +115,7 @@ fn reserves(market: &Market, side: Side, args: &EnterOrderArgs) -> Option<String
         return None;
     }
     let record = &market.record;
-    let lots = market.lots(&args.quantity).ok()?;
+    let lots = market.lots(&args.quantity, args.decimal.decimal).ok()?;
     let quantity = market.quantity_with_unit(lots);
     let is_protected = args.market && record.protection_ticks < record.price_max_ticks;
     let rule = if !is_protected {
@@ -221,12 +222,14 @@ const fn side_word(side: Side) -> &'static str {
 
 /// What was asked for, in words.
 fn asked(market: &Market, side: Side, args: &EnterOrderArgs) -> String {
-    let what = market.lots(&args.quantity).map_or_else(
+    let what = market.lots(&args.quantity, args.decimal.decimal).map_or_else(
         |_| format!("{} {}", args.quantity, market.base.currency),
         |lots| market.quantity_with_unit(lots),
     );
     let price = |text: &str| {
-        market.ticks(text).map_or_else(|_| text.to_owned(), |ticks| market.price_with_unit(ticks))
+        market
+            .ticks(text, args.decimal.decimal)
+            .map_or_else(|_| text.to_owned(), |ticks| market.price_with_unit(ticks))
     };
     let limit = match price_word(&args.price) {
         Ok(Some(text)) => format!(" at {}", price(text)),
