@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::checksum::is_zero;
-use crate::constants::{FRAME_HEADER_SIZE, FRAME_LOCAL_SIZE, SEGMENT_HEADER_SIZE};
+use crate::constants::{FRAME_HEADER_SIZE, FRAME_LOCAL_SIZE, PAGE_SIZE, SEGMENT_HEADER_SIZE};
 use crate::error::{JournalError, Result};
 use crate::frame::{
     Chain, FoundHeader, Position, align_frame, align_page, judge_frame, judge_header,
@@ -16,10 +16,17 @@ use crate::layout::{RawFrameHeader, kind};
 use crate::segment::{Catalog, HeaderState, SegmentFile, SegmentHeader, read_header, segment_name};
 use crate::storage::Storage;
 
-/// Bytes read at once at the least: many small frames, or a large one's header.
-const READ_SIZE_MIN: usize = 64 << 10;
+/// Bytes of a call's first read at the least: the rest of a page and the next one, where a group begins. Every further
+/// read is at least twice the one before, up to [`READ_SIZE`], so that one small frame costs two pages and many cost
+/// few reads.
+const READ_SIZE_FIRST: usize = 2 * PAGE_SIZE as usize;
+/// Bytes read at once, if a frame is not larger.
+const READ_SIZE: usize = 64 << 10;
 
 /// Reads the frames of a journal that is being written, in order, from any sequence.
+///
+/// It goes on cheaply only from where its last call ended: whoever sends several peers what each of them lacks has one
+/// reader for each.
 pub struct LogReader<S: Storage> {
     storage: Arc<S>,
     cluster: u128,
@@ -28,6 +35,9 @@ pub struct LogReader<S: Storage> {
     buffer: Vec<u8>,
     /// Segment, offset of the buffer's first byte, and bytes of it, while it holds what was read in the same call.
     window: Option<(u64, u64, usize)>,
+    /// Bytes of the next read at the least.
+    read_size: usize,
+    bytes_read: u64,
 }
 
 /// The end of a frame that was read.
@@ -42,7 +52,28 @@ impl<S: Storage> LogReader<S> {
     /// A reader of the journal in `storage`.
     #[must_use]
     pub fn new(storage: Arc<S>, cluster: u128, segment_size: u64) -> Self {
-        Self { storage, cluster, segment_size, place: None, buffer: Vec::new(), window: None }
+        Self {
+            storage,
+            cluster,
+            segment_size,
+            place: None,
+            buffer: Vec::new(),
+            window: None,
+            read_size: READ_SIZE_FIRST,
+            bytes_read: 0,
+        }
+    }
+
+    /// A reader of the same journal with a place of its own.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::new(Arc::clone(&self.storage), self.cluster, self.segment_size)
+    }
+
+    /// Bytes of segments read since it was made.
+    #[must_use]
+    pub const fn bytes_read(&self) -> u64 {
+        self.bytes_read
     }
 
     /// Appends frames to `out` as they are sent (the shared half of the header, then the payload), from the first one
@@ -54,7 +85,8 @@ impl<S: Storage> LogReader<S> {
     /// # Errors
     /// `MissingSegment`: the frames are not kept any more. `LogUnreadable`: a frame is damaged. `Io`.
     ///
-    /// Cost: where it goes on from its last call, one read of the frames; else a read of the segment up to there.
+    /// Cost: where it goes on from its last call, one read of the frames; else also of the headers before them in their
+    /// segment.
     pub fn read_after(
         &mut self,
         after: u64,
@@ -67,6 +99,7 @@ impl<S: Storage> LogReader<S> {
         }
         // What lay behind the log's end in an earlier call may have been written since.
         self.window = None;
+        self.read_size = READ_SIZE_FIRST;
         let mut place = match self.place {
             Some(place) if place.chain.next_sequence == after + 1 => place,
             _ => self.find(after)?,
@@ -82,11 +115,12 @@ impl<S: Storage> LogReader<S> {
             if next.chain.next_sequence - 1 > up_to {
                 break;
             }
-            if !skipped && out.len() > begin && out.len() - begin + size > size_max {
-                break;
-            }
-            let frame = self.judged(&place, offset, &header)?;
             if !skipped {
+                if out.len() > begin && out.len() - begin + size > size_max {
+                    break;
+                }
+                // It names the hash of the frame before, which that one's header has, too: so what was skipped is not read.
+                let frame = self.judged(&place, offset, &header)?;
                 out.extend_from_slice(&frame[FRAME_LOCAL_SIZE..]);
             }
             place = next;
@@ -189,11 +223,10 @@ impl<S: Storage> LogReader<S> {
     }
 
     fn bytes(&mut self, segment: u64, offset: u64, length: usize) -> Result<&[u8]> {
+        let end = offset + length as u64;
         let from = match self.window {
             Some((of, start, filled))
-                if of == segment
-                    && start <= offset
-                    && offset + length as u64 <= start + filled as u64 =>
+                if of == segment && start <= offset && end <= start + filled as u64 =>
             {
                 (offset - start) as usize
             }
@@ -205,18 +238,32 @@ impl<S: Storage> LogReader<S> {
         Ok(&self.buffer[from..from + length])
     }
 
+    /// Makes the window begin at `offset`; what it holds of that is kept, and not read again.
     fn fill(&mut self, segment: u64, offset: u64, length: usize) -> Result<()> {
         let name = segment_name(segment);
         let rest = usize::try_from(self.segment_size - offset).unwrap_or(usize::MAX);
-        let wanted = length.max(READ_SIZE_MIN.min(rest));
+        let held = match self.window {
+            Some((of, start, filled))
+                if of == segment && (start..start + filled as u64).contains(&offset) =>
+            {
+                let from = (offset - start) as usize;
+                self.buffer.copy_within(from..filled, 0);
+                filled - from
+            }
+            _ => 0,
+        };
+        self.window = None;
+        let wanted = length.max((held + self.read_size).min(rest));
+        self.read_size = (2 * self.read_size).min(READ_SIZE);
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }
         let read = self
             .storage
-            .read(&name, offset, &mut self.buffer[..wanted])
+            .read(&name, offset + held as u64, &mut self.buffer[held..wanted])
             .map_err(|error| JournalError::io("read", &name, error))?;
-        self.buffer[read..wanted].fill(0);
+        self.bytes_read += read as u64;
+        self.buffer[held + read..wanted].fill(0);
         self.window = Some((segment, offset, wanted));
         Ok(())
     }

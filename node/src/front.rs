@@ -192,7 +192,8 @@ impl Front {
                 if let Some(cluster) = &parts.cluster_state
                     && release.waits_for_round(entry.header)
                 {
-                    cluster.want_reads(entry.header.position);
+                    // One round for all that has come, answered or not: it begins after this.
+                    cluster.want_reads(parts.ingress.published());
                 }
                 break;
             }

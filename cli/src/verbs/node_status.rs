@@ -244,6 +244,11 @@ impl Seen {
             .limits
             .iter()
             .map(|limit| (limit.name.to_owned(), json!({ "used": limit.used, "max": limit.max })));
+        let streams = json!({
+            "log_read_bytes": cluster.log_read_bytes,
+            "log_sent_bytes": cluster.log_sent_bytes,
+            "read_rounds": cluster.read_rounds,
+        });
         json!({
             "condition": self.condition.name(),
             "phase": status.phase.name(),
@@ -266,6 +271,7 @@ impl Seen {
             "can_take_over": cluster.can_take_over,
             "primary": cluster.primary,
             "primary_sequence": cluster.primary_sequence,
+            "streams": streams,
             "lag_entries": status.lag_behind_primary(),
             "sequences": {
                 "published": sequences.published,

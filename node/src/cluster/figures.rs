@@ -1,6 +1,7 @@
 //! What a node of a cluster shows on its board: the state machine's status in the words of `crate::status`.
 
 use crate::cluster::status::ClusterStatus;
+use crate::cluster::streams::StreamFigures;
 use crate::status::{
     AckPolicy, Alarm as ShownAlarm, Alarms, ClusterCounters, ClusterFigures, NodeRole, PeerFigures,
     Sequences,
@@ -14,6 +15,7 @@ pub(crate) fn show<'a>(
     replica: &Replica,
     view: &ClusterStatus,
     alarms: impl Iterator<Item = &'a Alarm>,
+    streams: &StreamFigures,
     connects: &[u64; NODES_MAX],
 ) {
     let status = replica.status();
@@ -23,6 +25,7 @@ pub(crate) fn show<'a>(
     let is_primary = role == NodeRole::Primary;
     let alarms = alarms
         .fold(Alarms::NONE, |set, alarm| set.with(shown_alarm(alarm), true))
+        .with(ShownAlarm::LogUnreadable, streams.is_unreadable)
         .with(ShownAlarm::SingleCopy, view.min_sync < view.min_sync_base)
         .with(ShownAlarm::AcknowledgementsWait, is_primary && !view.is_ready);
     if !is_primary {
@@ -48,6 +51,9 @@ pub(crate) fn show<'a>(
         primary: if is_primary { Some(view.node) } else { primary.map(|peer| peer.peer) },
         primary_sequence: if is_primary { view.end } else { primary.map_or(0, |peer| peer.end) },
         alarms,
+        log_read_bytes: view.log_read_bytes,
+        log_sent_bytes: view.log_sent_bytes,
+        read_rounds: view.read_rounds,
     });
     for (place, peer) in view.peers.iter().enumerate() {
         let known = replica.peer_status(peer.node);

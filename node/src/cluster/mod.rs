@@ -23,9 +23,11 @@ mod pending;
 mod record;
 mod recovery;
 mod replication;
+mod rounds;
 mod standby;
 mod state;
 mod status;
+mod streams;
 mod worker;
 
 pub use admin::{AdminReply, AdminRequest, AskError, JoinInfo, ask};

@@ -16,8 +16,10 @@ use crate::cluster::links::{LinkEvent, Links};
 use crate::cluster::operator::{Operators, Promotion};
 use crate::cluster::pace::{Delayed, Pace};
 use crate::cluster::pending::{Pending, apply_frame, received_frames};
+use crate::cluster::rounds::ReadRounds;
 use crate::cluster::state::ClusterState;
 use crate::cluster::status::{AlarmView, ClusterStatus};
+use crate::cluster::streams::Streams;
 use crate::cluster::worker::{JournalWorker, ended};
 use crate::commit::SharedJournal;
 use crate::error::NodeError;
@@ -108,7 +110,9 @@ pub(crate) struct Replication<S: Storage> {
     held: Held,
     epoch_writer: Option<EpochWriter>,
     beginning: Option<Beginning>,
+    /// For what this node itself needs of its log.
     reader: LogReader<S>,
+    streams: Streams<S>,
     state: Arc<ClusterState>,
     stopped: Arc<AtomicBool>,
     handover: Sender<Handover<S>>,
@@ -124,8 +128,7 @@ pub(crate) struct Replication<S: Storage> {
     output: EngineOutput,
     frames: Vec<u8>,
     durable: u64,
-    /// Round and ring position of the reads that wait for it.
-    round: Option<(u64, u64)>,
+    rounds: ReadRounds,
     pace: Pace,
     /// Connections made with each peer since the start.
     connects: [u64; NODES_MAX],
@@ -142,6 +145,7 @@ impl<S: Storage> Replication<S> {
             held: Held::default(),
             epoch_writer: None,
             beginning: None,
+            streams: Streams::new(NODES_MAX, || parts.reader.another()),
             reader: parts.reader,
             state: parts.state,
             stopped: parts.stopped,
@@ -157,7 +161,7 @@ impl<S: Storage> Replication<S> {
             output: EngineOutput::new(),
             frames: Vec::new(),
             durable: 0,
-            round: None,
+            rounds: ReadRounds::default(),
             pace: Pace::new(parts.catch_up_rate),
             connects: [0; NODES_MAX],
             now_ns: 0,
@@ -213,7 +217,7 @@ impl<S: Storage> Replication<S> {
             if let Some(end) = self.take_persisted()? {
                 return Ok(end);
             }
-            self.begin_round();
+            self.rounds.begin(&self.state, || self.replica.begin_read_round());
             self.replica.note_clock(Reading::now().realtime_ns);
             self.replica.handle_tick(self.now_ns);
             if let Some(end) = self.carry_out()? {
@@ -304,16 +308,6 @@ impl<S: Storage> Replication<S> {
         Ok(())
     }
 
-    /// Begins a round for the reads that came since the last one.
-    fn begin_round(&mut self) {
-        let wanted = self.state.reads_wanted();
-        if wanted > self.round.map_or(0, |(_, position)| position)
-            && let Some(round) = self.replica.begin_read_round()
-        {
-            self.round = Some((round, wanted));
-        }
-    }
-
     /// Lets go what waited for an epoch once that is durable.
     fn take_persisted(&mut self) -> Result<Option<ReplicationEnd>, NodeError> {
         let Some(epoch) = self.held.epoch() else { return Ok(None) };
@@ -385,11 +379,7 @@ impl<S: Storage> Replication<S> {
             }
             Output::AppendControl { control, epoch } => self.append_control(control, epoch)?,
             Output::Commit(sequence) => self.note_commit(sequence)?,
-            Output::ReadsConfirmed(round) => {
-                if let Some((_, position)) = self.round.filter(|(asked, _)| *asked <= round) {
-                    self.state.confirm_reads(position);
-                }
-            }
+            Output::ReadsConfirmed(round) => self.rounds.confirm(&self.state, round),
             Output::RoleChanged(role) => return self.change_role(role),
             Output::PromotionRefused(refusal) => self.refuse_promotion(&refusal),
             Output::Alarm(alarm) => self.raise(alarm),
@@ -432,14 +422,8 @@ impl<S: Storage> Replication<S> {
         }
         let size_max = self.pace.size_max(peer, size_max);
         let size_max = usize::try_from(size_max).unwrap_or(usize::MAX);
-        match self.reader.read_after(after, up_to, size_max, &mut self.frames) {
-            Ok(last) => self.pace.note(peer, self.frames.len(), last == up_to, self.now_ns),
-            Err(error) => {
-                tracing::error!(
-                    "node {peer} cannot be sent what follows sequence {after}: {error}"
-                );
-                self.frames.clear();
-            }
+        if let Some(last) = self.streams.read(peer, after, up_to, size_max, &mut self.frames) {
+            self.pace.note(peer, self.frames.len(), last == up_to, self.now_ns);
         }
         self.replica.handle_frames_read(peer, after, &self.frames);
         Ok(())

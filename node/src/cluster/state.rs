@@ -23,7 +23,7 @@ pub(crate) struct Appended {
 pub(crate) struct ClusterState {
     /// Highest sequence that as many copies hold as the policy asks.
     commit: AtomicU64,
-    /// Position in the request ring of the last read that waits for a round.
+    /// Position in the request ring up to which reads are to be confirmed: all of them had come when it was stored.
     reads_wanted: AtomicU64,
     /// Position up to which reads are confirmed.
     reads_confirmed: AtomicU64,
@@ -102,11 +102,11 @@ impl ClusterState {
     }
 
     pub(crate) fn reads_wanted(&self) -> u64 {
-        self.reads_wanted.load(Ordering::Acquire)
+        self.reads_wanted.load(Ordering::SeqCst)
     }
 
     pub(crate) fn confirm_reads(&self, position: u64) {
-        self.reads_confirmed.fetch_max(position, Ordering::Release);
+        self.reads_confirmed.fetch_max(position, Ordering::SeqCst);
         self.front.notify();
     }
 
@@ -138,9 +138,12 @@ impl ClusterState {
         self.reads_confirmed.load(Ordering::Acquire)
     }
 
-    /// A read at this position waits for a round.
+    /// A read waits for a round, and nothing has come behind this position. The next round is for all up to there.
     pub(crate) fn want_reads(&self, position: u64) {
-        if self.reads_wanted.fetch_max(position, Ordering::AcqRel) < position {
+        let before = self.reads_wanted.fetch_max(position, Ordering::SeqCst);
+        // While a round is under way the replication thread looks again when that one is confirmed. In the total order
+        // of these accesses either it finds the position then, or the confirmation is found here.
+        if before < position && before <= self.reads_confirmed.load(Ordering::SeqCst) {
             self.wake();
         }
     }

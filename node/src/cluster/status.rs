@@ -69,6 +69,12 @@ pub struct ClusterStatus {
     pub is_ready: bool,
     /// Why not.
     pub not_ready: Option<String>,
+    /// Bytes that this node read from its log for other nodes since it started.
+    pub log_read_bytes: u64,
+    /// Bytes of log that came of it, each as often as it was read for a node.
+    pub log_sent_bytes: u64,
+    /// Rounds begun to confirm reads.
+    pub read_rounds: u64,
     /// Address that clients reach.
     pub clients: String,
     /// Whether the secret is missing although the address can be reached from elsewhere.

@@ -30,11 +30,13 @@ pub enum Alarm {
     DiskAdmitted = 22,
     /// A node names an epoch that no cluster comes to.
     EpochRefused = 23,
+    /// Another node lacks what cannot be read from this node's log.
+    LogUnreadable = 24,
 }
 
 impl Alarm {
     /// All alarms, in the order of their bits.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::JournalSpaceLow,
         Self::JournalStalled,
         Self::ClockHeldBack,
@@ -47,6 +49,7 @@ impl Alarm {
         Self::AcknowledgedSuffix,
         Self::DiskAdmitted,
         Self::EpochRefused,
+        Self::LogUnreadable,
     ];
 
     /// The name in metrics and JSON.
@@ -65,6 +68,7 @@ impl Alarm {
             Self::AcknowledgedSuffix => "acknowledged_suffix",
             Self::DiskAdmitted => "disk_admitted",
             Self::EpochRefused => "epoch_refused",
+            Self::LogUnreadable => "log_unreadable",
         }
     }
 
@@ -107,6 +111,9 @@ impl Alarm {
             }
             Self::EpochRefused => {
                 "a node with the secret names an epoch far above all others and is not heard: look at that node, and who else has the secret"
+            }
+            Self::LogUnreadable => {
+                "another node lacks entries that this node cannot read from its log: look at the disk, verify this node's files and repair them from another node"
             }
         }
     }

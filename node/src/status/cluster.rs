@@ -149,6 +149,12 @@ pub struct ClusterFigures {
     pub primary_sequence: u64,
     /// What somebody has to look at; the node's own alarms are not to be repeated here.
     pub alarms: Alarms,
+    /// Bytes that this node read from its log for other nodes.
+    pub log_read_bytes: u64,
+    /// Bytes of log that came of it, each as often as it was read for a node.
+    pub log_sent_bytes: u64,
+    /// Rounds begun to confirm reads.
+    pub read_rounds: u64,
 }
 
 /// Where another node of the cluster stands, as far as this one knows.
@@ -218,6 +224,9 @@ impl ClusterCounters {
             (word::PRIMARY, figures.primary.map_or(0, |index| u64::from(index) + 1)),
             (word::PRIMARY_SEQUENCE, figures.primary_sequence),
             (word::CLUSTER_ALARMS, figures.alarms.bits()),
+            (word::LOG_READ_BYTES, figures.log_read_bytes),
+            (word::LOG_SENT_BYTES, figures.log_sent_bytes),
+            (word::READ_ROUNDS, figures.read_rounds),
         ] {
             board.set(index, value);
         }

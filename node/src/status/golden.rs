@@ -28,7 +28,7 @@ const GOLDEN: &[(usize, &[u64])] = &[
     (768, &[39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49]),
     (1_024, &[50]),
     (1_216, &[51]),
-    (1_536, &[52, 1, 3, 2, 3, 3, 4, 1, 1, 2, 53, 1 << 16]),
+    (1_536, &[52, 1, 3, 2, 3, 3, 4, 1, 1, 2, 53, 1 << 16, 59, 60, 61]),
     (1_920, &[3, 1, 1, 1, 54, 55, 56, 57, 5_900, 58]),
 ];
 
@@ -147,6 +147,9 @@ fn golden_cluster() -> ClusterFigures {
         can_take_over: true,
         primary: Some(1),
         primary_sequence: 53,
+        log_read_bytes: 59,
+        log_sent_bytes: 60,
+        read_rounds: 61,
         alarms: Alarms::from_bits(1 << 16),
     }
 }

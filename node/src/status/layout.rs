@@ -103,7 +103,7 @@ words! {
 
     ACCOUNTS 96 "accounts" "accounts";
     ACCOUNTS_MAX 97 "accounts_max" "accounts that fit";
-    TRANSFERS 98 "transfers" "transfers and spent ids";
+    TRANSFERS 98 "transfers" "transfers, spent ids, and a place for the end of each open hold";
     TRANSFERS_MAX 99 "transfers_max" "transfers and spent ids that fit";
     HOLDS 100 "holds" "open holds";
     HOLDS_MAX 101 "holds_max" "open holds that fit";
@@ -127,6 +127,9 @@ words! {
     PRIMARY 201 "primary" "place of the primary plus 1; 0 for none known";
     PRIMARY_SEQUENCE 202 "primary_sequence" "last entry of the primary's log, as far as known here";
     CLUSTER_ALARMS 203 "cluster_alarms" "bits of alarms that the cluster's part raised";
+    LOG_READ_BYTES 204 "log_read_bytes" "bytes read from the own log for other nodes";
+    LOG_SENT_BYTES 205 "log_sent_bytes" "bytes of log that came of it, each as often as it was read for a node";
+    READ_ROUNDS 206 "read_rounds" "rounds begun to confirm reads";
 
     PEER 224 "peer" "two times 16 words, one for each other node, see below";
 }

@@ -292,6 +292,21 @@ fn cluster(page: &mut Page, status: &NodeStatus, now: &Moment) {
     ] {
         page.gauge(name, help, value);
     }
+    for (name, help, value) in [
+        (
+            "mizan_log_read_bytes_total",
+            "Bytes read from the own log for other nodes.",
+            cluster.log_read_bytes,
+        ),
+        (
+            "mizan_log_sent_bytes_total",
+            "Bytes of log that came of it, each as often as it was read for a node.",
+            cluster.log_sent_bytes,
+        ),
+        ("mizan_read_rounds_total", "Rounds begun to confirm reads.", cluster.read_rounds),
+    ] {
+        page.counter(name, help, value);
+    }
     peers(page, status, now);
 }
 

@@ -394,6 +394,9 @@ fn cluster(at: Load<'_>) -> ClusterFigures {
         primary: at(word::PRIMARY).checked_sub(1).map(|index| index as u8),
         primary_sequence: at(word::PRIMARY_SEQUENCE),
         alarms: Alarms::from_bits(at(word::CLUSTER_ALARMS)),
+        log_read_bytes: at(word::LOG_READ_BYTES),
+        log_sent_bytes: at(word::LOG_SENT_BYTES),
+        read_rounds: at(word::READ_ROUNDS),
     }
 }
 

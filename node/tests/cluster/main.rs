@@ -8,6 +8,8 @@ mod counters;
 mod disk;
 pub(crate) mod fixture;
 mod grants;
+mod rounds;
+mod streams;
 mod trust;
 
 use fixture::{Cluster, digest_of, transfer, wait_until};
@@ -24,7 +26,7 @@ fn has_all(status: &ClusterStatus, of: &ClusterStatus) -> bool {
 }
 
 /// Waits until the nodes hold the same log, applied, and returns how long it is.
-fn settle(cluster: &Cluster, primary: usize) -> u64 {
+pub(crate) fn settle(cluster: &Cluster, primary: usize) -> u64 {
     wait_until("the nodes agree", || {
         let Some(leading) = cluster.status(primary) else { return false };
         let others = (0..cluster.count()).filter(|node| *node != primary);

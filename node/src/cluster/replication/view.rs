@@ -25,7 +25,8 @@ impl<S: Storage> Replication<S> {
         self.status_ns = self.now_ns;
         let status = self.renewed_status();
         let alarms = self.alarms.iter().map(|(alarm, _)| alarm);
-        figures::show(&self.counters, &self.replica, &status, alarms, &self.connects);
+        let streams = self.streams.figures();
+        figures::show(&self.counters, &self.replica, &status, alarms, &streams, &self.connects);
         if let Seat::Standby { engine, .. } = &self.seat {
             self.counters.set_engine(&engine.status());
         }
@@ -68,7 +69,11 @@ impl<S: Storage> Replication<S> {
                     .then(|| self.now_ns.saturating_sub(peer.last_heard_ns) / 1_000_000),
             });
         }
-        view.alarms = self.alarms.iter().map(|(_, alarm)| alarm.clone()).collect();
+        let streams = self.streams.figures();
+        (view.log_read_bytes, view.log_sent_bytes) = (streams.bytes_read, streams.bytes_sent);
+        view.read_rounds = self.rounds.begun();
+        let raised = self.alarms.iter().map(|(_, alarm)| alarm);
+        view.alarms = raised.chain(self.streams.alarms()).cloned().collect();
         view.not_ready = not_ready(view, role, &self.seat);
         view.is_ready = view.not_ready.is_none();
         view.clone()
