@@ -186,6 +186,47 @@ impl Control {
     }
 }
 
+/// What a log says of who counts, read frame by frame from its start.
+#[derive(Clone, Copy, Debug)]
+pub struct LogRecords {
+    index: u8,
+    config: Config,
+    sequence: Option<u64>,
+    alone: u64,
+}
+
+impl LogRecords {
+    /// Before the first frame of the log of node `index`.
+    #[must_use]
+    pub fn new(index: u8, base_config: Config) -> Self {
+        Self { index, config: base_config, sequence: None, alone: 0 }
+    }
+
+    /// The next frame.
+    pub fn push(&mut self, epoch: u64, last_sequence: u64, control: Option<Control>) {
+        if let Some(control) = control {
+            (self.config, self.sequence) = (control.config, Some(last_sequence));
+        }
+        let is_own =
+            epoch >= u64::from(self.config.node_count) && self.config.owner(epoch) == self.index;
+        if is_own && self.config.min_sync == 1 {
+            self.alone = last_sequence;
+        }
+    }
+
+    /// The last record with the sequence of its entry, if there is one.
+    #[must_use]
+    pub fn last(&self) -> Option<(u64, Config)> {
+        self.sequence.map(|sequence| (sequence, self.config))
+    }
+
+    /// Up to here the node may have acknowledged alone, whatever later records ask for; 0 for nothing.
+    #[must_use]
+    pub fn alone(&self) -> u64 {
+        self.alone
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

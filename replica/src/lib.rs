@@ -26,7 +26,7 @@ mod output;
 mod replica;
 
 pub use arbiter::{Arbiter, ArbiterError, ArbiterRecord, ManualArbiter};
-pub use config::{Config, Control, ControlKind, Policy};
+pub use config::{Config, Control, ControlKind, LogRecords, Policy};
 pub use connection::{Secret, is_sealed_hello, secret_hash};
 pub use error::MessageError;
 pub use log::{FrameEnd, LogIndex};

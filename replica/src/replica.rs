@@ -6,7 +6,7 @@ mod follow;
 mod lead;
 mod promote;
 
-use crate::config::{Config, Control};
+use crate::config::{Config, Control, LogRecords};
 use crate::connection::{Connection, Secret};
 use crate::constants::{
     EPOCH_STEP_MAX, HEARTBEAT_INTERVAL_NS, NODES_MAX, OUTPUTS_MAX, PEER_TIMEOUT_NS,
@@ -53,8 +53,8 @@ pub struct Options {
     pub incarnation: u64,
     /// The record that the cluster was formatted with.
     pub base_config: Config,
-    /// The last record in the log with the sequence of its entry, if there is one.
-    pub log_config: Option<(u64, Config)>,
+    /// What the log says of who counts.
+    pub records: LogRecords,
     /// Highest epoch seen, from the superblock.
     pub highest_epoch: u64,
     /// The log as recovery found it; all of it is durable.
@@ -143,11 +143,8 @@ impl Replica {
     /// A node that has just started: it assumes nothing, and waits for a primary or for the operator.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let (config_sequence, config) = options.log_config.unwrap_or((0, options.base_config));
+        let (config_sequence, config) = options.records.last().unwrap_or((0, options.base_config));
         let end = options.log.last();
-        let led_alone = config.min_sync == 1
-            && end.epoch >= u64::from(config.node_count)
-            && config.owner(end.epoch) == options.index;
         Replica {
             config,
             config_sequence,
@@ -159,7 +156,7 @@ impl Replica {
             applied: 0,
             commit: options.commit.min(end.sequence),
             heard_commit: (0, 0),
-            maybe_acknowledged: if led_alone { end.sequence } else { 0 },
+            maybe_acknowledged: options.records.alone(),
             peers: [const { None }; NODES_MAX],
             state: State::Standby,
             asking: None,

@@ -5,7 +5,7 @@
 
 use mizan_journal::{Hash, SharedHeader};
 use mizan_replica::{
-    Command, Config, Control, FrameEnd, LogIndex, Options, Output, Policy, Replica,
+    Command, Config, Control, FrameEnd, LogIndex, LogRecords, Options, Output, Policy, Replica,
 };
 use std::collections::{BTreeMap, VecDeque};
 use zerocopy::IntoBytes;
@@ -79,7 +79,7 @@ impl Machine {
                 secret: [1; 32],
                 incarnation: 1,
                 base_config: Config::new(node_count, Policy::TwoDisks),
-                log_config: None,
+                records: LogRecords::new(index, Config::new(node_count, Policy::TwoDisks)),
                 highest_epoch: 0,
                 log: LogIndex::default(),
                 commit: 0,

@@ -165,8 +165,12 @@ impl World {
 
     /// An empty disk takes the place of the one that a node had.
     pub(crate) fn new_disk(&mut self, index: u8) -> Result<(), Violation> {
+        #[cfg(feature = "unsafe-faults")]
+        let is_new = self.fault != Some(crate::SimFault::SameDiskTwice);
+        #[cfg(not(feature = "unsafe-faults"))]
+        let is_new = true;
         let place = &mut self.places[usize::from(index)];
-        place.incarnation += 1;
+        place.incarnation += u64::from(is_new);
         place.storage = format(index, place.incarnation)
             .map_err(|error| Violation::State(error.to_string()))?;
         place.is_damaged = false;

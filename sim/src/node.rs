@@ -10,7 +10,7 @@ use mizan_journal::{
     FormatOptions, Frame, Hash, Journal, JournalError, OpenOptions, Prepare, RecoveryReport,
     SharedHeader, cut_back,
 };
-use mizan_replica::{Config, Control, FrameEnd, LogIndex, Options, Replica};
+use mizan_replica::{Config, Control, FrameEnd, LogIndex, LogRecords, Options, Replica};
 use mizan_wire::limits::HEADER_SIZE;
 use mizan_wire::{Operation, RequestHeader, SEMANTICS_VERSION};
 use std::collections::VecDeque;
@@ -32,6 +32,8 @@ pub enum SimFault {
     ApplyBeforeCommit,
     /// Epochs are seen and granted, but not written down.
     GrantNotPersisted,
+    /// A disk that replaces another one is given out under the number of the first.
+    SameDiskTwice,
     /// Reads are answered without asking anybody.
     ReadWithoutRound,
     /// A standby does not carry out registrations that evict an idle session.
@@ -213,14 +215,18 @@ impl SimNode {
         let (journal, log, report) = open(&storage)?;
         let commit = report.commit;
         let mut ends = LogIndex::default();
-        log.iter().for_each(|frame| ends.push(frame.end()));
+        let mut records = LogRecords::new(index, base_config);
+        for frame in &log {
+            ends.push(frame.end());
+            records.push(frame.header.epoch, frame.header.last_sequence(), frame.control());
+        }
         let replica = Replica::new(Options {
             index,
             cluster: CLUSTER,
             secret: SECRET,
             incarnation: journal.superblock().incarnation,
             base_config,
-            log_config: log_config(&log),
+            records,
             highest_epoch: journal.superblock().highest_epoch,
             log: ends,
             commit,

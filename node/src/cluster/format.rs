@@ -1,7 +1,8 @@
 //! Formatting the nodes of a cluster: the first one makes it, the others join.
 //!
-//! Invariants: all first disks hold the same first entry, byte for byte; a disk that comes later is empty, has an
-//! incarnation that nobody had before, and counts only after a primary has admitted it.
+//! Invariants: every disk has a random incarnation of its own. Those of the first disks are drawn when the cluster is made,
+//! stand in its record, and are given out once each; these disks hold the same first entry, byte for byte. A disk that
+//! comes later is empty, and counts only after a primary has admitted it.
 
 use crate::cluster::admin::{JoinInfo, from_hex};
 use crate::cluster::record::ClusterRecord;
@@ -9,12 +10,20 @@ use crate::error::NodeError;
 use crate::format::{FormatOptions, Place, genesis_entry, make, random};
 use crate::recover::read_genesis;
 use mizan_journal::{FileStorage, JournalIo};
+use mizan_replica::constants::NODES_MAX;
 use mizan_replica::{Config, Policy, Secret, secret_hash};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Incarnation of a node's first disk.
-const FIRST_INCARNATION: u64 = 1;
+/// A number for a disk that none of `known` has; never 0.
+fn new_incarnation(known: &[u64]) -> Result<u64, NodeError> {
+    loop {
+        let drawn = random::<u64>()?;
+        if drawn != 0 && !known.contains(&drawn) {
+            return Ok(drawn);
+        }
+    }
+}
 
 /// Makes node 0 of a cluster of two or three, which from then on is only started with this secret. Returns the cluster.
 ///
@@ -31,16 +40,23 @@ pub fn format_first(
     }
     let genesis = options.genesis()?;
     mizan_engine::check_genesis(&genesis)?;
+    let mut config = Config::new(nodes, policy);
+    config.incarnations = [0; NODES_MAX];
+    for at in 0..usize::from(nodes) {
+        config.incarnations[at] = new_incarnation(&config.incarnations)?;
+    }
     let record = ClusterRecord {
         node: 0,
-        config: Config::new(nodes, policy),
+        config,
+        // All but this one.
+        to_give: ((1 << nodes) - 1) & !1,
         secret_hash: secret.map(|secret| secret_hash(genesis.cluster, secret)),
     };
     let place = Place {
         journal_io: options.journal_io,
         segment_size: options.segment_size,
         node: 0,
-        incarnation: FIRST_INCARNATION,
+        incarnation: config.incarnations[0],
         record: record.encode(),
     };
     let storage = create(&options.data, options.journal_io)?;
@@ -71,9 +87,9 @@ pub fn format_join(
         None => None,
     };
     let incarnation = match &first_entry {
-        Some(_) => FIRST_INCARNATION,
-        // Never one that a disk of this node had: what that one promised is not known here. 48 bits number the disk.
-        None => (random::<u64>()? >> 16).max(FIRST_INCARNATION + 1),
+        Some(_) => known.config.incarnations[usize::from(known.node)],
+        // Never one that a disk of this node had: what that one promised is not known here.
+        None => new_incarnation(&known.config.incarnations)?,
     };
     let disk = Place {
         journal_io,

@@ -118,7 +118,7 @@ fn recover<S: Storage>(
     secret: Secret,
     progress: &mut dyn FnMut(RecoveryProgress),
 ) -> Result<Recovered<S>, NodeError> {
-    let mut replay = LogReplay::new(genesis, progress)?;
+    let mut replay = LogReplay::new(genesis, record, progress)?;
     let options = journal_options(superblock);
     let (journal, report) = Journal::open_locked(Arc::clone(storage), lock, &options, &mut replay)?;
     let (engine, learned) = replay.finish();
@@ -128,7 +128,7 @@ fn recover<S: Storage>(
         secret,
         incarnation: superblock.incarnation,
         base_config: record.config,
-        log_config: learned.config,
+        records: learned.records,
         highest_epoch: superblock.highest_epoch,
         log: learned.log,
         commit: learned.commit,

@@ -3,6 +3,7 @@
 use crate::cluster::admin::{AdminReply, AdminRequest, JoinInfo, nonce, to_hex};
 use crate::cluster::record::ClusterRecord;
 use crate::cluster::status::ClusterStatus;
+use crate::error::NodeError;
 use mizan_journal::{LogReader, SHARED_HEADER_SIZE, Storage};
 use mizan_replica::admin::{AdminChannel, AdminError};
 use mizan_replica::{Replica, Secret};
@@ -30,13 +31,11 @@ pub(crate) struct Operators {
     secret: Secret,
     channels: BTreeMap<usize, AdminChannel>,
     facts: JoinFacts,
-    /// Numbers whose first disk was given out since the start.
-    given: Vec<u8>,
 }
 
 impl Operators {
     pub(crate) fn new(secret: Secret, facts: JoinFacts) -> Self {
-        Self { secret, channels: BTreeMap::new(), facts, given: Vec::new() }
+        Self { secret, channels: BTreeMap::new(), facts }
     }
 
     /// Takes a message: nothing to do, the hello to send back, or a request.
@@ -70,22 +69,22 @@ impl Operators {
         self.channels.get_mut(&at)?.send(&body)
     }
 
-    /// What a new disk needs. While no epoch was begun, it is a node's first disk and counts at once; later it has to
-    /// be admitted.
+    /// What a new disk needs. A node's first disk counts at once. Only the disk that made the cluster gives it out, before
+    /// it has seen an epoch, and once: `persist` makes that durable first. Every other disk has to be admitted.
     pub(crate) fn join<S: Storage>(
         &mut self,
         wanted: Option<u8>,
         status: &ClusterStatus,
         replica: &Replica,
         reader: &mut LogReader<S>,
+        persist: impl FnOnce(Vec<u8>) -> Result<(), NodeError>,
     ) -> AdminReply {
         let refuse = |name: &str, text: String| AdminReply::Refused { name: name.to_owned(), text };
         let is_fresh = status.epoch < u64::from(status.nodes) && status.end == 1;
-        let is_taken = |number: u8| {
-            number == status.node
-                || replica.peer_status(number).is_connected
-                || (is_fresh && self.given.contains(&number))
-        };
+        let is_taken =
+            |number: u8| number == status.node || replica.peer_status(number).is_connected;
+        let to_give = self.facts.record.to_give;
+        let is_first = |number: u8| is_fresh && to_give & (1 << number) != 0;
         let number = match wanted {
             Some(number) if number >= status.nodes => {
                 return refuse(
@@ -96,25 +95,31 @@ impl Operators {
             Some(number) if is_taken(number) => {
                 return refuse(
                     "taken",
-                    format!(
-                        "node {number} runs, or its first disk was already given out; stop it first, or take another number"
-                    ),
+                    format!("node {number} runs; stop it first, or take another number"),
                 );
             }
             Some(number) => number,
-            None => match (0..status.nodes).find(|number| !is_taken(*number)) {
+            None => match (0..status.nodes).find(|number| {
+                // While disks are being made one after the other, nobody gets the number of one that waits to be started.
+                !is_taken(*number) && (!is_fresh || is_first(*number))
+            }) {
                 Some(number) => number,
                 None => {
                     return refuse(
                         "full",
-                        "every node of the cluster runs; to replace a disk stop its node, and name it with --node".to_owned(),
+                        "every node of the cluster runs or has its disk; to replace a disk stop its node, and name it with --node".to_owned(),
                     );
                 }
             },
         };
-        let first_entry = if is_fresh { first_entry(reader) } else { None };
-        if is_fresh {
-            self.given.push(number);
+        let first_entry = if is_first(number) { first_entry(reader) } else { None };
+        if first_entry.is_some() {
+            // A disk of this incarnation was made from here on, whether or not the answer arrives.
+            let record = ClusterRecord { to_give: to_give & !(1 << number), ..self.facts.record };
+            if let Err(error) = persist(record.encode()) {
+                return refuse("not-persisted", error.to_string());
+            }
+            self.facts.record = record;
         }
         AdminReply::Join(Box::new(JoinInfo {
             cluster: format!("{:#x}", self.facts.cluster),
@@ -122,7 +127,9 @@ impl Operators {
             is_first_disk: first_entry.is_some(),
             genesis: to_hex(&self.facts.genesis),
             first_entry,
-            record: to_hex(&ClusterRecord { node: number, ..self.facts.record }.encode()),
+            record: to_hex(
+                &ClusterRecord { node: number, to_give: 0, ..self.facts.record }.encode(),
+            ),
             segment_size: self.facts.segment_size,
         }))
     }

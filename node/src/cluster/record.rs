@@ -9,6 +9,8 @@
 //! | 7 | 1 | policy: 1 `disk`, 3 `two-disks` |
 //! | 8 | 24 | incarnations of the first disks, 8 bytes each |
 //! | 32 | 32 | keyed BLAKE3 of `mizan cluster secret 1` and the cluster (16 bytes) under the secret; zeros for none |
+//! | 64 | 1 | bits of the nodes whose first disk this one has still to give out |
+//! | 65 | 7 | zeros |
 //!
 //! An empty record is a node of its own.
 
@@ -20,7 +22,8 @@ const MAGIC: [u8; 4] = *b"MZCL";
 const VERSION: u8 = 2;
 const HASH_AT: usize = 8 + 8 * NODES_MAX;
 const HASH_SIZE: usize = 32;
-const RECORD_SIZE: usize = HASH_AT + HASH_SIZE;
+const TO_GIVE_AT: usize = HASH_AT + HASH_SIZE;
+const RECORD_SIZE: usize = TO_GIVE_AT + 8;
 
 /// Who a node is in its cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,6 +34,8 @@ pub struct ClusterRecord {
     pub config: Config,
     /// Tells the cluster's secret from others; `None` if the cluster was formatted without one.
     pub secret_hash: Option<[u8; HASH_SIZE]>,
+    /// Bits of the nodes whose first disk this one has still to give out: none but on the disk that made the cluster.
+    pub to_give: u8,
 }
 
 /// The policy's name, as options and status write it.
@@ -56,6 +61,7 @@ impl ClusterRecord {
         bytes.extend([VERSION, self.node, self.config.node_count, self.config.policy as u8]);
         bytes.extend(self.config.incarnations.iter().flat_map(|number| number.to_le_bytes()));
         bytes.extend(self.secret_hash.unwrap_or_default());
+        bytes.extend([self.to_give, 0, 0, 0, 0, 0, 0, 0]);
         bytes
     }
 
@@ -127,9 +133,13 @@ impl ClusterRecord {
             *incarnation = u64::from_le_bytes(word.try_into().expect("invariant: eight bytes"));
         }
         let hash: [u8; HASH_SIZE] =
-            bytes[HASH_AT..].try_into().expect("invariant: the length was checked");
+            bytes[HASH_AT..TO_GIVE_AT].try_into().expect("invariant: the length was checked");
         let secret_hash = (hash != [0; HASH_SIZE]).then_some(hash);
-        Ok(Some(Self { node, config, secret_hash }))
+        let (to_give, reserved) = (bytes[TO_GIVE_AT], &bytes[TO_GIVE_AT + 1..]);
+        if to_give >> nodes != 0 || reserved.iter().any(|byte| *byte != 0) {
+            return Err(refuse("reserved bits that are not zero"));
+        }
+        Ok(Some(Self { node, config, secret_hash, to_give }))
     }
 }
 
@@ -138,7 +148,12 @@ mod tests {
     use super::*;
 
     fn record() -> ClusterRecord {
-        ClusterRecord { node: 1, config: Config::new(2, Policy::Disk), secret_hash: None }
+        ClusterRecord {
+            node: 1,
+            config: Config::new(2, Policy::Disk),
+            secret_hash: None,
+            to_give: 2,
+        }
     }
 
     #[test]
@@ -146,7 +161,7 @@ mod tests {
         let mut config = Config::new(3, Policy::TwoDisks);
         config.incarnations = [1, 0x0102_0304_0506_0708, 3];
         let hash = std::array::from_fn(|at| at as u8 + 100);
-        let record = ClusterRecord { node: 2, config, secret_hash: Some(hash) };
+        let record = ClusterRecord { node: 2, config, secret_hash: Some(hash), to_give: 6 };
         let bytes = record.encode();
         assert_eq!(
             bytes[..HASH_AT],
@@ -155,10 +170,11 @@ mod tests {
                 3, 0, 0, 0, 0, 0, 0, 0
             ]
         );
-        assert_eq!(bytes[HASH_AT..], hash);
+        assert_eq!(bytes[HASH_AT..TO_GIVE_AT], hash);
+        assert_eq!(bytes[TO_GIVE_AT..], [6, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(ClusterRecord::decode("d", &bytes).unwrap(), Some(record));
         let without = ClusterRecord { secret_hash: None, ..record };
-        assert_eq!(without.encode()[HASH_AT..], [0; HASH_SIZE]);
+        assert_eq!(without.encode()[HASH_AT..TO_GIVE_AT], [0; HASH_SIZE]);
         assert_eq!(ClusterRecord::decode("d", &without.encode()).unwrap(), Some(without));
         assert_eq!(ClusterRecord::decode("d", &[]).unwrap(), None);
     }
@@ -167,8 +183,19 @@ mod tests {
     fn a_record_outside_its_limits_is_refused() {
         let good = record().encode();
         assert!(ClusterRecord::decode("d", &good[..good.len() - 1]).is_err());
-        for (at, value) in [(0, 0), (4, 1), (4, 3), (5, 2), (6, 1), (6, 4), (7, 0), (7, 2), (7, 4)]
-        {
+        for (at, value) in [
+            (0, 0),
+            (4, 1),
+            (4, 3),
+            (5, 2),
+            (6, 1),
+            (6, 4),
+            (7, 0),
+            (7, 2),
+            (7, 4),
+            (64, 4),
+            (65, 1),
+        ] {
             let mut bytes = good.clone();
             bytes[at] = value;
             assert!(ClusterRecord::decode("d", &bytes).is_err(), "{at} {value}");

@@ -2,11 +2,12 @@
 //! the ends of its epochs, and the last config record.
 
 use crate::cluster::pending::Pending;
+use crate::cluster::record::ClusterRecord;
 use crate::error::NodeError;
 use crate::recover::{RecoveryProgress, Replay};
 use mizan_engine::{Engine, Output};
 use mizan_journal::{Frame, RecoveryVisitor, VisitorError};
-use mizan_replica::{Config, Control, FrameEnd, LogIndex};
+use mizan_replica::{Control, FrameEnd, LogIndex, LogRecords};
 use mizan_wire::Genesis;
 
 /// See the module.
@@ -16,10 +17,9 @@ pub(crate) struct LogReplay<'p> {
 }
 
 /// What the log says beside the state.
-#[derive(Default)]
 pub(crate) struct Learned {
     pub(crate) log: LogIndex,
-    pub(crate) config: Option<(u64, Config)>,
+    pub(crate) records: LogRecords,
     pub(crate) commit: u64,
     pub(crate) pending: Pending,
     output: Output,
@@ -28,9 +28,19 @@ pub(crate) struct Learned {
 impl<'p> LogReplay<'p> {
     pub(crate) fn new(
         genesis: &Genesis,
+        record: &ClusterRecord,
         progress: &'p mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
-        Ok(Self { replay: Replay::new(genesis, progress)?, learned: Learned::default() })
+        Ok(Self {
+            replay: Replay::new(genesis, progress)?,
+            learned: Learned {
+                log: LogIndex::default(),
+                records: LogRecords::new(record.node, record.config),
+                commit: 0,
+                pending: Pending::default(),
+                output: Output::default(),
+            },
+        })
     }
 
     pub(crate) fn finish(self) -> (Engine, Learned) {
@@ -43,9 +53,8 @@ impl RecoveryVisitor for LogReplay<'_> {
         let learned = &mut self.learned;
         let last = frame.last_sequence();
         learned.log.push(FrameEnd { epoch: frame.epoch, sequence: last, hash: frame.hash });
-        if let Some(control) = Control::from_payload(frame.count, frame.payload) {
-            learned.config = Some((last, control.config));
-        }
+        let control = Control::from_payload(frame.count, frame.payload);
+        learned.records.push(frame.epoch, last, control);
         learned.pending.push(frame.sequence, frame.count, frame.payload);
         if frame.commit > learned.commit {
             learned.commit = frame.commit;

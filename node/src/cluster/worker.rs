@@ -30,6 +30,11 @@ enum Job {
     },
     /// An epoch is asked for: the state says which.
     Epoch,
+    /// The cluster's record of the superblock.
+    Record {
+        record: Vec<u8>,
+        done: Sender<()>,
+    },
     Control {
         entry: Box<RequestHeader>,
         epoch: u64,
@@ -95,6 +100,17 @@ impl<S: Storage> JournalWorker<S> {
         self.state.epoch_wanted.fetch_max(epoch, Ordering::AcqRel);
         // If the thread is gone, `finish` says why, and the epoch is never called persisted.
         let _ = self.jobs.send(Job::Epoch);
+    }
+
+    /// Replaces the cluster's record; returns when that is durable. Only for a log that takes no frames yet: it waits
+    /// for what was asked for before.
+    ///
+    /// # Errors
+    /// The thread has ended.
+    pub(crate) fn note_record(&self, record: Vec<u8>) -> Result<(), NodeError> {
+        let (done, is_done) = bounded(1);
+        self.jobs.send(Job::Record { record, done }).map_err(|_| ended())?;
+        is_done.recv().map_err(|_| ended())
     }
 
     /// Whether this epoch, which was asked for, is persisted.
@@ -191,6 +207,10 @@ impl<S: Storage> Work<'_, S> {
         match job {
             Job::Append { frames, commit } => self.append(&frames, commit)?,
             Job::Epoch => {}
+            Job::Record { record, done } => {
+                self.journal.set_config(&record)?;
+                let _ = done.send(());
+            }
             Job::Control { entry, epoch, done } => {
                 if let Some(end) = self.begin_epoch(&entry, epoch)? {
                     self.state.durable.store(end.sequence, Ordering::Release);

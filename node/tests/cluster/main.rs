@@ -7,6 +7,7 @@ mod adverse;
 mod counters;
 mod disk;
 pub(crate) mod fixture;
+mod founders;
 mod grants;
 mod rounds;
 mod streams;

@@ -109,3 +109,35 @@ fn where_a_promotion_needs_every_node_the_primary_alone_admits_a_new_disk() {
         assert_eq!(net.commit(0), net.end(0), "{policy:?}");
     }
 }
+
+#[test]
+fn a_record_that_asks_for_two_copies_again_does_not_forget_what_was_acknowledged_alone() {
+    let mut net = Net::new(2);
+    net.promote(0, false, None);
+    net.write(0, b"shared");
+    net.disconnect(0, 1);
+    let shared = net.end(1);
+    let now_ns = net.now_ns;
+    net.node(0).replica.handle_admin(Command::Detach, now_ns).unwrap();
+    net.run();
+    net.write(0, b"acknowledged alone");
+    let alone = net.end(0);
+    assert_eq!(net.commit(0), alone);
+    net.connect(0, 1);
+    net.run();
+    net.pass(300);
+    assert_eq!(net.node(0).replica.status().config.min_sync, 2);
+    // The other disk forgets what it was sent, and its node is promoted by its older record.
+    let frames_lost = net.nodes[1].log.iter().filter(|(head, _)| head.sequence > shared).count();
+    net.restart(1, 1, frames_lost);
+    net.dead = vec![0];
+    net.promote(1, true, None);
+    net.pass(400);
+    assert!(matches!(net.role(1), Role::Primary(_)));
+    net.dead.clear();
+    net.restart(0, 1, 0);
+    net.connect_all();
+    net.pass(200);
+    assert_eq!(net.node(0).alarms, [Alarm::AcknowledgedSuffix { shared, commit: alone }]);
+    assert!(net.node(0).cuts.is_empty());
+}

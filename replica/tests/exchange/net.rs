@@ -2,8 +2,8 @@
 
 use mizan_journal::{Hash, SharedHeader};
 use mizan_replica::{
-    Alarm, Command, Config, Control, FrameEnd, LogIndex, Options, Output, Policy, Refusal, Replica,
-    Role,
+    Alarm, Command, Config, Control, FrameEnd, LogIndex, LogRecords, Options, Output, Policy,
+    Refusal, Replica, Role,
 };
 use std::collections::VecDeque;
 use zerocopy::IntoBytes;
@@ -286,12 +286,11 @@ pub(crate) fn node_at(
         frames.push((header, payload));
     }
     let mut log = LogIndex::default();
-    let mut log_config = None;
+    let mut records = LogRecords::new(index, base_config);
     for (header, payload) in &frames {
         let (epoch, sequence) = (header.epoch, header.last_sequence());
         log.push(FrameEnd { epoch, sequence, hash: header.frame_hash(payload) });
-        let control = Control::from_payload(header.count, payload);
-        log_config = control.map(|control| (sequence, control.config)).or(log_config);
+        records.push(epoch, sequence, Control::from_payload(header.count, payload));
     }
     let replica = Replica::new(Options {
         index,
@@ -299,7 +298,7 @@ pub(crate) fn node_at(
         secret: SECRET,
         incarnation,
         base_config,
-        log_config,
+        records,
         highest_epoch,
         log,
         commit: 0,

@@ -1,9 +1,10 @@
 //! What operators ask of the thread.
 
-use super::Replication;
+use super::{Replication, Seat};
 use crate::clock::Reading;
 use crate::cluster::admin::{AdminReply, AdminRequest};
 use crate::cluster::operator::Promotion;
+use crate::error::NodeError;
 use mizan_journal::Storage;
 use mizan_replica::{Command, FrameEnd, Refusal};
 
@@ -26,7 +27,12 @@ impl<S: Storage> Replication<S> {
             AdminRequest::Detach { node } => Some(self.detach(node)),
             AdminRequest::Join { node } => {
                 let (status, replica) = (self.renewed_status(), &self.replica);
-                Some(self.operators.join(node, &status, replica, &mut self.reader))
+                let seat = &self.seat;
+                let persist = |record| match seat {
+                    Seat::Standby { worker, .. } => worker.note_record(record),
+                    _ => Err(NodeError::Options("this node is no standby".to_owned())),
+                };
+                Some(self.operators.join(node, &status, replica, &mut self.reader, persist))
             }
         };
         if let Some(reply) = reply {
