@@ -104,7 +104,7 @@ words! {
     ACCOUNTS 96 "accounts" "accounts";
     ACCOUNTS_MAX 97 "accounts_max" "accounts that fit";
     TRANSFERS 98 "transfers" "transfers, spent ids, and a place for the end of each open hold";
-    TRANSFERS_MAX 99 "transfers_max" "transfers and spent ids that fit";
+    TRANSFERS_MAX 99 "transfers_max" "of these, that fit";
     HOLDS 100 "holds" "open holds";
     HOLDS_MAX 101 "holds_max" "open holds that fit";
     SESSIONS 102 "sessions" "sessions";
