@@ -263,7 +263,13 @@ impl Connection {
                         Stage::Farewell
                     })
                 }
-                Stage::Farewell => pass_over(&mut self.stream).map(|()| Stage::Farewell),
+                // One piece in a turn: between turns the deadline is looked at, and others have theirs.
+                Stage::Farewell => {
+                    return match pass_over(&mut self.stream) {
+                        Ok(()) => true,
+                        Err(error) => error.kind() == ErrorKind::WouldBlock,
+                    };
+                }
             };
             match next {
                 Ok(stage) => self.stage = stage,
@@ -454,6 +460,23 @@ mod tests {
         // Waits for the other side; a listener that kept the connection would make this an error.
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_client_that_goes_on_sending_after_its_answer_gets_one_turn_at_a_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut connection = Connection::new(stream, deadline).unwrap();
+        connection.stage = Stage::Farewell;
+        client.write_all(&[b'x'; 16 << 10]).unwrap();
+        let is_there = |connection: &Connection| {
+            connection.stream.peek(&mut [0; 4 << 10]).is_ok_and(|count| count == 4 << 10)
+        };
+        while !is_there(&connection) {}
+        assert!(connection.advance(&|_| unreachable!("it was answered")));
+        assert!(is_there(&connection), "all was read in one turn");
     }
 
     #[test]
