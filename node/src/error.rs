@@ -87,6 +87,18 @@ pub enum NodeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// There is no memory for the limits that were fixed at format.
+    #[error(
+        "the node's limits take about {} MiB of memory, and {} MiB are there; stop what holds the rest, give the process more (ulimit -v, MemoryMax=), or use a larger machine",
+        .needed >> 20,
+        .available >> 20
+    )]
+    Memory {
+        /// Bytes that the limits take.
+        needed: u64,
+        /// Bytes that the system says are there; a limit of the process may leave it fewer.
+        available: u64,
+    },
     /// An option is outside its limits.
     #[error("{0}")]
     Options(String),
@@ -149,7 +161,11 @@ impl NodeError {
             Self::Io { source, .. } | Self::Gateway(GatewayError::Listen { source, .. }) => {
                 io_failure(source.kind())
             }
-            Self::Fenced | Self::Gateway(_) | Self::Stage(_) | Self::Ring(_) => Failure::Resource,
+            Self::Fenced
+            | Self::Gateway(_)
+            | Self::Stage(_)
+            | Self::Ring(_)
+            | Self::Memory { .. } => Failure::Resource,
         }
     }
 }

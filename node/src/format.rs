@@ -102,6 +102,13 @@ impl FormatOptions {
 
     pub(crate) fn genesis(&self) -> Result<Genesis, NodeError> {
         let drawn: u128 = random()?;
+        let (cluster, hash_seed) = (self.cluster.unwrap_or(drawn | 1), random::<u64>()?);
+        Ok(Genesis { cluster, hash_seed, ..self.limits() })
+    }
+
+    /// The genesis record but for what is drawn at random.
+    #[must_use]
+    pub fn limits(&self) -> Genesis {
         let without = Genesis::default();
         let trading = self.trading.map_or(without, |limits| Genesis {
             instrument_count_max: limits.instrument_count_max,
@@ -111,9 +118,7 @@ impl FormatOptions {
             report_count_max: limits.report_count_max,
             ..without
         });
-        Ok(Genesis {
-            cluster: self.cluster.unwrap_or(drawn | 1),
-            hash_seed: random::<u64>()?,
+        Genesis {
             account_count_max: self.account_count_max,
             transfer_count_max: self.transfer_count_max,
             hold_count_max: self.hold_count_max.min(self.transfer_count_max),
@@ -126,7 +131,7 @@ impl FormatOptions {
             window_requests: self.window_requests,
             window_bytes: self.window_bytes,
             ..trading
-        })
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod front;
 mod ingress;
 mod journal_stage;
 mod layout;
+mod memory;
 mod mirror;
 mod node;
 pub mod offline;
@@ -37,6 +38,7 @@ pub use format::{
     DIGEST_INTERVAL_MIN, FormatOptions, TradingLimits, format, format_storage, is_formatted,
 };
 pub use layout::{Layout, StopHandle};
+pub use memory::{memory_estimate, memory_of_machine, replies_size_max};
 pub use node::{Node, NodeOptions};
 pub use recover::{EntryError, RecoveryProgress, for_each_entry, read_genesis};
 

@@ -99,6 +99,7 @@ impl<'p> Replay<'p> {
         genesis: &Genesis,
         progress: &'p mut dyn FnMut(RecoveryProgress),
     ) -> Result<Self, NodeError> {
+        crate::memory::check(genesis)?;
         Ok(Self { engine: Engine::new(genesis)?, output: Output::new(), progress })
     }
 

@@ -42,6 +42,33 @@ fn exit_codes_tell_a_script_what_to_do() {
 }
 
 #[test]
+fn limits_that_the_machine_has_no_memory_for_are_refused_at_format_and_at_the_start() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let data = directory.path().join("node");
+    let data = data.to_str().expect("temporary paths are UTF-8");
+    let most = "2147483648";
+    let format = [
+        "format",
+        "--data",
+        data,
+        "--accounts",
+        most,
+        "--transfers",
+        most,
+        "--segment-size",
+        "2MiB",
+    ];
+    let refused = mizan(&format);
+    assert_eq!(code(&refused), RESOURCE, "{}", said(&refused));
+    assert!(said(&refused).contains("--for-another-machine"), "{}", said(&refused));
+    let formatted = mizan(&[&format[..], &["--for-another-machine"]].concat());
+    assert_eq!(code(&formatted), 0, "{}", said(&formatted));
+    let started = mizan(&["start", "--data", data, "--listen", "127.0.0.1:0"]);
+    assert_eq!(code(&started), RESOURCE, "{}", said(&started));
+    assert!(said(&started).contains("of memory, and"), "{}", said(&started));
+}
+
+#[test]
 fn a_host_that_nobody_knows_is_unreachable_and_an_address_without_a_port_is_usage() {
     // The name is reserved for this: no resolver may know it.
     let unknown = mizan(&["ledgers", "--address", "nowhere.invalid:7117"]);

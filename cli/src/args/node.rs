@@ -223,6 +223,9 @@ pub struct FormatArgs {
     /// Bytes of a session's stored replies: 256KiB
     #[arg(long, value_name = "SIZE", help_heading = "Limits, fixed at format")]
     pub window_bytes: Option<String>,
+    /// Formats although this machine has less memory than the limits take
+    #[arg(long, help_heading = "Limits, fixed at format")]
+    pub for_another_machine: bool,
     /// Log entries between two digests
     #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
     pub digest_interval: Option<String>,

@@ -17,19 +17,12 @@ use crate::output::Table;
 use crate::secret;
 use crate::verbs::cluster::{ask_to_join, secret_of};
 use mizan_journal::JournalIo;
-use mizan_node::FormatOptions;
 use mizan_node::cluster::{Policy, Secret, format_first, policy_from_name};
+use mizan_node::{FormatOptions, memory_estimate, memory_of_machine, replies_size_max};
+use mizan_wire::Genesis;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Bytes of memory that an account takes at the most, all in.
-const ACCOUNT_SIZE_MAX: u64 = 140;
-/// Bytes of memory that a transfer takes: its record and its place in a table of ids that is at most half full.
-const TRANSFER_SIZE_MAX: u64 = 128 + 24;
-/// Bytes of memory that an open hold takes: its record and its place in the queue of expiries.
-const HOLD_SIZE_MAX: u64 = 80;
-/// Bytes of memory that a node takes besides: rings, receive buffers, mapped segments.
-const BASE_SIZE: u64 = 164 << 20;
 /// Bytes that a transfer takes in the journal if it comes in a large batch.
 const JOURNAL_SIZE_PER_TRANSFER: u64 = 128;
 /// Bytes that a group takes in the journal at the least.
@@ -44,6 +37,7 @@ pub fn run(context: &mut Context, args: &FormatArgs) -> Result<u8, CliError> {
         return format_join(context, args, join);
     }
     let options = options(&context.settings, args)?;
+    check_memory(&options.limits(), args.for_another_machine)?;
     let cluster = match args.nodes {
         None => mizan_node::format(&options),
         Some(nodes) => {
@@ -171,19 +165,24 @@ fn narrow(key: Key, number: u64) -> Result<u32, CliError> {
         .map_err(|_| CliError::Usage(format!("{} is {number}: at most {}", key.name(), u32::MAX)))
 }
 
-/// Bytes of memory that a full node takes, about.
-fn memory_estimate(options: &FormatOptions) -> u64 {
-    let of = |count: u64, size: u64| count.saturating_mul(size);
-    of(options.account_count_max, ACCOUNT_SIZE_MAX)
-        .saturating_add(of(options.transfer_count_max, TRANSFER_SIZE_MAX))
-        .saturating_add(of(options.hold_count_max, HOLD_SIZE_MAX))
-        .saturating_add(
-            options
-                .trading
-                .as_ref()
-                .map_or(0, |limits| trading::memory_estimate(limits, options.account_count_max)),
-        )
-        .saturating_add(BASE_SIZE)
+/// Refuses limits that this machine could not start a node with, unless it is formatted for another one.
+fn check_memory(limits: &Genesis, for_another_machine: bool) -> Result<(), CliError> {
+    if mizan_engine::check_genesis(limits).is_err() {
+        // Limits that no machine could live by: the node says which.
+        return Ok(());
+    }
+    let needed = memory_estimate(limits);
+    match memory_of_machine() {
+        Some(found) if needed > found && !for_another_machine => Err(CliError::failed(
+            exit::RESOURCE,
+            format!(
+                "the limits take about {} of memory, and this machine has {}: give smaller limits, or --for-another-machine if the node will run elsewhere",
+                size_text(needed),
+                size_text(found)
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Bytes of journal for as many transfers as fit, about.
@@ -220,7 +219,8 @@ fn table(options: &FormatOptions, cluster: u128) -> Table {
     }
     trading::rows(options.trading.as_ref()).into_iter().for_each(|pair| table.row(row(pair)));
     for pair in [
-        ("memory when full, about", size_text(memory_estimate(options))),
+        ("memory, about", size_text(memory_estimate(&options.limits()))),
+        ("stored replies besides, at most", size_text(replies_size_max(&options.limits()))),
         ("journal when full, in large batches", size_text(disk_estimate(options))),
         ("journal when full, one at a time", size_text(disk_estimate_of_singles(options))),
         ("and for each million events in vain", size_text(1_000_000 * JOURNAL_SIZE_PER_TRANSFER)),
@@ -247,7 +247,8 @@ fn as_json(options: &FormatOptions, cluster: u128) -> Value {
         "segment_size": options.segment_size,
         "journal_io": options.journal_io.name(),
         "trading": trading::as_json(options.trading.as_ref()),
-        "memory_estimate_bytes": memory_estimate(options),
+        "memory_estimate_bytes": memory_estimate(&options.limits()),
+        "replies_size_max_bytes": replies_size_max(&options.limits()),
         "disk_estimate_bytes": disk_estimate(options),
     })
 }

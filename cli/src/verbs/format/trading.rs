@@ -10,17 +10,6 @@ use mizan_node::TradingLimits;
 use mizan_wire::Genesis;
 use serde_json::{Value, json};
 
-/// Bytes of memory that an order takes that is remembered: its record and its place in a table of ids.
-const ORDER_SIZE: u64 = 272 + 24;
-/// Bytes of memory that the place of an open order takes in its book and in the queues of the engine.
-const OPEN_ORDER_SIZE: u64 = 176;
-/// Bytes of memory that a price level takes.
-const LEVEL_SIZE: u64 = 100;
-/// Bytes of memory that an execution report takes.
-const REPORT_SIZE: u64 = 128;
-/// Bytes of memory that trading takes for each account.
-const TRADER_SIZE: u64 = 76;
-
 /// What was asked for; `None` for a node without trading.
 pub(super) fn limits(
     settings: &Settings,
@@ -63,19 +52,6 @@ pub(super) fn limits(
         book_level_count_max: count(Key::FormatBookLevels, &args.book_levels, levels_default)?,
         report_count_max: number(Key::FormatReports, &args.reports, default.report_count_max)?,
     }))
-}
-
-/// Bytes of memory that trading takes, about.
-pub(super) fn memory_estimate(limits: &TradingLimits, account_count_max: u64) -> u64 {
-    [
-        (limits.order_count_max, ORDER_SIZE),
-        (limits.open_order_count_max.into(), OPEN_ORDER_SIZE),
-        (limits.book_level_count_max.into(), LEVEL_SIZE),
-        (limits.report_count_max, REPORT_SIZE),
-        (account_count_max, TRADER_SIZE),
-    ]
-    .into_iter()
-    .fold(0, |sum, (count, size)| sum.saturating_add(count.saturating_mul(size)))
 }
 
 /// The limits in a genesis record; `None` for a node without trading.
