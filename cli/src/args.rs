@@ -10,6 +10,7 @@ mod drill;
 mod import;
 mod ledger;
 mod node;
+mod sessions;
 mod sim;
 mod trading;
 
@@ -27,6 +28,7 @@ pub use node::{
     InspectWhat, StartArgs, VerifyArgs,
 };
 
+pub use sessions::{CloseSessionsArgs, ListSessionsArgs, SessionsArgs, SessionsVerb};
 pub use sim::{PolicyArg, SimArgs};
 pub use trading::{
     AmendOrderArgs, BookArgs, CancelOrderArgs, CloseInstrumentArgs, CreateInstrumentArgs,
@@ -113,6 +115,8 @@ pub enum Verb {
     Repl(ReplArgs),
     /// Shows a node's role, progress, limits and latency, or the state of its files
     Status(StatusArgs),
+    /// Lists the sessions of clients, and closes them
+    Sessions(SessionsArgs),
     /// Measures transfers per second and their latency
     Bench(BenchArgs),
     /// Prepares a directory for a node and fixes its limits

@@ -22,6 +22,7 @@ mod node_status;
 pub mod order;
 pub mod repl;
 pub mod reports;
+pub mod sessions;
 pub mod sim;
 pub mod start;
 pub mod status;
@@ -30,7 +31,7 @@ pub mod trial_balance;
 pub mod verify;
 
 use crate::Context;
-use crate::args::{AccountsVerb, InstrumentVerb, LedgerVerb, OrderVerb, Verb};
+use crate::args::{AccountsVerb, InstrumentVerb, LedgerVerb, OrderVerb, SessionsVerb, Verb};
 use crate::error::CliError;
 use mizan_wire::orders::Side;
 
@@ -75,6 +76,10 @@ pub fn dispatch(context: &mut Context, verb: &Verb) -> Result<u8, CliError> {
         Verb::ImportOrders(args) => import_orders::run(context, args),
         Verb::Repl(args) => repl::run(context, args),
         Verb::Status(args) => status::run(context, args),
+        Verb::Sessions(args) => match &args.verb {
+            SessionsVerb::List(args) => sessions::run_list(context, args),
+            SessionsVerb::Close(args) => sessions::run_close(context, args),
+        },
         Verb::Bench(args) => bench::run(context, args),
         Verb::Format(args) => format::run(context, args),
         Verb::Start(args) => start::run(context, args),

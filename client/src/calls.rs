@@ -4,15 +4,22 @@ use crate::ClientError;
 use crate::client::{Client, PendingPing};
 use crate::config::after;
 use crate::reply::{Completion, Outcome, Reply, RequestId};
+use mizan_wire::limits::BODY_SIZE_MAX;
 use mizan_wire::{
-    Account, CreateCode, CreateLedger, CreateResult, EngineStatus, Operation, Transfer,
-    TrialBalanceRow,
+    Account, CreateCode, CreateLedger, CreateResult, EngineStatus, Operation, SessionKey,
+    SessionRecord, SessionsQuery, Transfer, TrialBalanceRow,
 };
 use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
 /// The longest sleep within a blocking call; deadlines and sockets end it earlier.
 const ROUND_MAX: Duration = Duration::from_secs(1);
+
+/// Sessions that a reply holds.
+const SESSIONS_PER_PAGE: usize = BODY_SIZE_MAX / size_of::<SessionRecord>();
+
+/// Sessions that no node has more of.
+const SESSIONS_MAX: usize = 1 << 16;
 
 /// The answer to a ping.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -123,6 +130,43 @@ impl Client {
         let reply = self.call(Operation::GetEngineStatus, &[])?;
         let missing = || ClientError::Protocol("an engine's status without a record".to_owned());
         reply.engine_status().ok_or_else(missing)
+    }
+
+    /// All sessions, by number, in as many requests as that takes.
+    ///
+    /// # Errors
+    /// See above.
+    pub fn sessions(&mut self) -> Result<Vec<SessionRecord>, ClientError> {
+        let mut all: Vec<SessionRecord> = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |last| last.session);
+            let query = SessionsQuery { after, reserved: 0 };
+            let page = self.call(Operation::GetSessions, query.as_bytes())?.sessions();
+            // A node that does not go on in its list would be asked for ever.
+            if !page.is_sorted_by(|one, next| one.session < next.session)
+                || page.first().is_some_and(|first| first.session <= after)
+                || all.len() + page.len() > SESSIONS_MAX
+            {
+                let text = "a list of sessions is out of order, or longer than can be".to_owned();
+                return Err(ClientError::Protocol(text));
+            }
+            let is_whole = page.len() < SESSIONS_PER_PAGE;
+            all.extend(page);
+            if is_whole {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Ends sessions of others; one result per session, in order. An empty list asks nothing.
+    ///
+    /// # Errors
+    /// See above.
+    pub fn close_sessions(
+        &mut self,
+        keys: &[SessionKey],
+    ) -> Result<Vec<CreateResult>, ClientError> {
+        self.create(Operation::CloseSessions, keys.as_bytes())
     }
 
     /// Sends one request, however it is made, and waits for its reply.

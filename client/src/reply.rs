@@ -4,7 +4,7 @@ use bytes::Bytes;
 use mizan_wire::trading::{CreateInstrument, DepthRecord, ExecutionReport, OrderResult, OrderView};
 use mizan_wire::{
     Account, CreateCode, CreateLedger, CreateResult, EngineStatus, Operation, RequestStatus,
-    ResultException, Transfer, TrialBalanceRow, expand_results,
+    ResultException, SessionRecord, Transfer, TrialBalanceRow, expand_results,
 };
 use zerocopy::FromBytes;
 
@@ -108,6 +108,12 @@ impl Reply {
     #[must_use]
     pub fn trial_balance(&self) -> Vec<TrialBalanceRow> {
         self.records_of(Operation::TrialBalance)
+    }
+
+    /// The sessions, by number.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionRecord> {
+        self.records_of(Operation::GetSessions)
     }
 
     /// The engine's status, if that was asked for.

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::error::ApplyError;
 use crate::output::Output;
 use crate::reads::{size_invalid, sizes_fit, sizes_of_repetition_fit};
+use crate::refusal::Refusal;
 use crate::registry::{self, register_code, register_ledger};
 use crate::resolved::Resolved;
 use crate::sessions::{Admission, StoredReply};
@@ -16,7 +17,7 @@ use mizan_wire::limits::{TICK_ACTIONS_MAX, TIMESTAMP_MAX};
 use mizan_wire::trading::OrderResult;
 use mizan_wire::{
     CreateCode, CreateLedger, DigestRecord, Operation, RequestHeader, RequestStatus,
-    ResultException,
+    ResultException, SessionKey,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -75,6 +76,11 @@ impl Engine {
                 self.close_session(&entry, output);
                 (Effect::None, first)
             }
+            Operation::ConnectionLost => {
+                let mut copies = Vec::new();
+                self.sessions.lose(events_of(entry.body, &mut copies), first);
+                (Effect::None, first)
+            }
             Operation::Tick => self.tick(&entry, output),
             Operation::Digest => {
                 self.compare_digest(&entry)?;
@@ -108,13 +114,13 @@ impl Engine {
         if !fits {
             return Err(size_invalid(header, sequence, body));
         }
-        // A session alone knows what it has executed.
-        let may_be_repeated = header.client != 0 && operation != Operation::Register;
-        if header.flags != 0 && !(header.is_repeated() && may_be_repeated) {
+        if header.unknown_flags(operation) != 0 {
             return Err(ApplyError::FlagsInvalid { sequence, flags: header.flags });
         }
-        let is_internal =
-            matches!(operation, Operation::Tick | Operation::Digest | Operation::Genesis);
+        let is_internal = matches!(
+            operation,
+            Operation::Tick | Operation::Digest | Operation::Genesis | Operation::ConnectionLost
+        );
         if is_internal && header.client != 0 {
             return Err(ApplyError::InternalOperation { sequence, operation: header.operation });
         }
@@ -140,6 +146,7 @@ impl Engine {
                 let timed = self.ledger.holds.count() + self.trading.due_count();
                 timed.min(TICK_ACTIONS_MAX as usize) as u64
             }
+            Operation::ConnectionLost => 1,
             // Every event and every transfer that trades may derive.
             _ if operation.is_trading() => {
                 u64::from(header.event_count) + self.ledger.transfers.room()
@@ -270,7 +277,7 @@ impl Engine {
     }
 
     fn execute(&mut self, entry: &Entry<'_>, numbers: Numbers, resolved: &Resolved<'_>) {
-        let Self { ledger, codes, scratch, trading, .. } = self;
+        let Self { ledger, codes, scratch, trading, sessions, .. } = self;
         ledger.sequence = entry.sequence;
         let exceptions = &mut scratch.exceptions;
         match entry.operation {
@@ -300,6 +307,14 @@ impl Engine {
                 let events = events_of(entry.body, &mut scratch.instruments);
                 registry::execute(events, numbers.first, exceptions, |event, number| {
                     trading.create_instrument(ledger, event, number)
+                });
+            }
+            Operation::CloseSessions => {
+                let mut copies = Vec::new();
+                let events: &[SessionKey] = events_of(entry.body, &mut copies);
+                let client = entry.header.client;
+                registry::execute(events, numbers.first, exceptions, |event, _| {
+                    sessions.close_other(event, client).map_err(Refusal::new)
                 });
             }
             _ => unreachable!("invariant: all other operations are handled before"),

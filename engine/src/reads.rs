@@ -5,8 +5,11 @@ use crate::error::ApplyError;
 use crate::id_table::{IdHash, IdTable};
 use crate::limits::{LOOK_AHEAD_IDS, LOOK_AHEAD_RECORDS};
 use crate::output::Output;
-use mizan_wire::{DigestRecord, Genesis, Operation, RequestHeader, RequestStatus};
-use zerocopy::IntoBytes;
+use mizan_wire::limits::BODY_SIZE_MAX;
+use mizan_wire::{
+    DigestRecord, Genesis, Operation, RequestHeader, RequestStatus, SessionRecord, SessionsQuery,
+};
+use zerocopy::{FromBytes, IntoBytes};
 
 const ID_SIZE: usize = size_of::<u128>();
 
@@ -47,6 +50,14 @@ impl Engine {
             Operation::TrialBalance => {
                 let rows = self.ledger.ledgers.ascending().map(crate::ledgers::Ledger::row);
                 rows.for_each(|row| output.push(row.as_bytes()));
+            }
+            Operation::GetSessions => {
+                let query = SessionsQuery::read_from_bytes(body)
+                    .expect("invariant: the body's size was checked");
+                let count_max = BODY_SIZE_MAX / size_of::<SessionRecord>();
+                for record in self.sessions.list(query.after, count_max) {
+                    output.push(record.as_bytes());
+                }
             }
             Operation::GetEngineStatus => output.push(self.status().as_bytes()),
             _ => {

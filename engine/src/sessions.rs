@@ -5,11 +5,16 @@
 //! Invariants: a session's numbers have no gaps; a request is executed once; a stored reply is dropped only when its
 //! client has said that it arrived, or when the session ends; what is stored is bounded in replies and in bytes.
 //!
-//! What is absent: connections, authentication, and any reply's body other than the results of a write.
+//! A full table makes room at the cost of clients that are not there; which ones those are, entries of the log say.
+//!
+//! What is absent: connections themselves, authentication, and any reply's body other than the results of a write.
 
 use crate::id_table::IdTable;
 use mizan_memory::reserve_touched;
-use mizan_wire::{Genesis, RegisterRecord, RequestHeader, RequestStatus};
+use mizan_wire::limits::SESSION_LOST_GRACE_NS;
+use mizan_wire::{
+    Genesis, RegisterRecord, RequestFlags, RequestHeader, RequestStatus, SessionKey, SessionRecord,
+};
 use std::collections::VecDeque;
 
 /// The reply to an executed write.
@@ -42,11 +47,26 @@ struct Session {
     /// Replies up to this request have arrived.
     mark: u64,
     last_activity: u64,
+    /// When its connection was lost; 0 while it has one.
+    lost_at: u64,
     replies_size: u64,
     replies: VecDeque<StoredReply>,
 }
 
 impl Session {
+    fn record(&self) -> SessionRecord {
+        SessionRecord {
+            client: self.client,
+            session: self.number,
+            request_last: self.request_last,
+            last_activity: self.last_activity,
+            lost_at: self.lost_at,
+            reply_bytes: self.replies_size,
+            reply_count: self.replies.len() as u32,
+            reserved: 0,
+        }
+    }
+
     fn drop_received(&mut self, replies_received: u64) {
         self.mark = self.mark.max(replies_received.min(self.request_last));
         while self.replies.front().is_some_and(|reply| reply.request <= self.mark) {
@@ -73,6 +93,8 @@ pub(crate) struct Sessions {
     places: Vec<Session>,
     free: Vec<u32>,
     count_max: usize,
+    /// Of these, places that are kept for operators.
+    operator_count: usize,
     idle_ns: u64,
     window_requests: usize,
     window_size: u64,
@@ -86,6 +108,7 @@ impl Sessions {
             places: Vec::with_capacity(count_max),
             free: reserve_touched(count_max),
             count_max,
+            operator_count: genesis.operator_session_count() as usize,
             idle_ns: genesis.session_idle_ns,
             window_requests: genesis.window_requests as usize,
             window_size: genesis.window_bytes.into(),
@@ -124,6 +147,7 @@ impl Sessions {
                 return Err(RequestStatus::SessionUnknown);
             }
             session.last_activity = now;
+            session.lost_at = 0;
             return Ok(RegisterRecord {
                 session: session.number,
                 request_last: session.request_last,
@@ -134,8 +158,10 @@ impl Sessions {
         if header.session != 0 {
             return Err(RequestStatus::SessionUnknown);
         }
-        if self.count() == self.count_max {
-            self.evict_idle(now)?;
+        let is_operator = header.flags & RequestFlags::OPERATOR != 0;
+        let kept = if is_operator { 0 } else { self.operator_count };
+        if self.count() + kept >= self.count_max {
+            self.make_room(now)?;
         }
         self.open(Session { client, number: sequence, last_activity: now, ..Session::default() });
         Ok(RegisterRecord { session: sequence, ..RegisterRecord::default() })
@@ -156,17 +182,81 @@ impl Sessions {
         self.table.insert(hash, place);
     }
 
-    /// Makes room by ending the session that was idle for longest, if that is long enough.
-    fn evict_idle(&mut self, now: u64) -> Result<(), RequestStatus> {
+    /// Makes room by ending the session that can best be missed. First come those whose connection is gone and whose
+    /// client has all its replies; then those whose connection has been gone for some time; then those that are idle for
+    /// as long as was fixed at format. Of one sort, the longest goes first.
+    ///
+    /// Cost: a look at every session.
+    fn make_room(&mut self, now: u64) -> Result<(), RequestStatus> {
+        let grace_ns = self.idle_ns.min(SESSION_LOST_GRACE_NS);
+        let rank = |session: &Session| {
+            let since = |time: u64| now.saturating_sub(time);
+            let is_lost = session.lost_at != 0;
+            if is_lost && session.replies.is_empty() {
+                Some((0, session.lost_at, session.number))
+            } else if is_lost && since(session.lost_at) >= grace_ns {
+                Some((1, session.lost_at, session.number))
+            } else if since(session.last_activity) >= self.idle_ns {
+                Some((2, session.last_activity, session.number))
+            } else {
+                None
+            }
+        };
         let numbered = (0u32..).zip(&self.places).filter(|(_, session)| session.client != 0);
-        let (place, idlest) = numbered
-            .min_by_key(|(_, session)| (session.last_activity, session.number))
-            .expect("invariant: a full table has sessions");
-        if now.saturating_sub(idlest.last_activity) < self.idle_ns {
-            return Err(RequestStatus::SessionsFull);
+        let ranked = numbered.filter_map(|(place, session)| Some((rank(session)?, place)));
+        let (_, place) = ranked.min().ok_or(RequestStatus::SessionsFull)?;
+        self.close(place);
+        Ok(())
+    }
+
+    /// Notes that sessions have lost their connection. Those that do not exist any more are passed over.
+    pub(crate) fn lose(&mut self, keys: &[SessionKey], now: u64) {
+        for key in keys {
+            if key.client == 0 && key.session == SessionKey::EVERY_SESSION {
+                let open = self.places.iter_mut().filter(|session| session.client != 0);
+                open.filter(|session| session.lost_at == 0)
+                    .for_each(|session| session.lost_at = now);
+            } else if let Some(place) = self.find(key.client) {
+                let session = &mut self.places[place as usize];
+                if key.session == 0 || key.session == session.number {
+                    session.lost_at = now;
+                }
+            }
+        }
+    }
+
+    /// Ends a session at an operator's wish; not the one of `client`, by which the wish came.
+    ///
+    /// # Errors
+    /// The refusal; nothing has changed.
+    pub(crate) fn close_other(
+        &mut self,
+        key: &SessionKey,
+        client: u128,
+    ) -> Result<(), RequestStatus> {
+        let place = self.find(key.client).ok_or(RequestStatus::SessionUnknown)?;
+        if self.places[place as usize].number != key.session {
+            return Err(RequestStatus::SessionUnknown);
+        }
+        if key.client == client {
+            return Err(RequestStatus::SessionIsOwn);
         }
         self.close(place);
         Ok(())
+    }
+
+    /// The sessions with a number above `after`, ascending, as many as asked for.
+    ///
+    /// Cost: a look at every session, and the sorting of those that are shown.
+    pub(crate) fn list(&self, after: u64, count_max: usize) -> Vec<SessionRecord> {
+        let is_shown = |session: &&Session| session.client != 0 && session.number > after;
+        let mut shown: Vec<&Session> = self.places.iter().filter(is_shown).collect();
+        if shown.len() > count_max {
+            shown.select_nth_unstable_by_key(count_max, |session| session.number);
+            shown.truncate(count_max);
+        }
+        shown.sort_unstable_by_key(|session| session.number);
+        shown.into_iter().map(Session::record).collect()
     }
 
     /// Ends a session and forgets its replies.

@@ -5,8 +5,10 @@ mod common;
 use common::*;
 use mizan_engine::{ApplyError, Resolved};
 use mizan_wire::frame::{REPLY_COMPACT, REPLY_REPLAYED};
+use mizan_wire::limits::{NS_PER_S, SESSION_LOST_GRACE_NS};
 use mizan_wire::{
-    DigestRecord, Genesis, Operation, RegisterRecord, RequestHeader, RequestStatus, Transfer,
+    DigestRecord, Genesis, Operation, RegisterRecord, RequestFlags, RequestHeader, RequestStatus,
+    ResultException, SessionKey, SessionRecord, SessionsQuery, Transfer,
 };
 use zerocopy::IntoBytes;
 
@@ -251,4 +253,99 @@ fn a_digest_in_the_log_is_compared_with_the_remembered_one() {
     assert_eq!(log.engine.digest_due(), Some(due));
     log.apply(&header, due.as_bytes()).unwrap();
     assert_eq!((log.engine.digest_due(), log.engine.sequence()), (None, 6));
+}
+
+/// A log with as many sessions as fit, of the clients from 1 on.
+fn full(session_count_max: u32) -> Log {
+    let genesis =
+        Genesis { session_count_max, session_idle_ns: 3_600 * NS_PER_S, ..small_genesis() };
+    let mut log = Log::with(&genesis);
+    let places = session_count_max - genesis.operator_session_count();
+    for client in 1..=places {
+        log.register(client.into(), 0).unwrap();
+    }
+    log
+}
+
+fn lose(log: &mut Log, keys: &[SessionKey]) {
+    let header = log.header(Operation::ConnectionLost, keys.len(), size_of_val(keys));
+    log.apply(&header, keys.as_bytes()).unwrap();
+}
+
+fn key(client: u128, session: u64) -> SessionKey {
+    SessionKey { client, session, reserved: 0 }
+}
+
+#[test]
+fn sessions_without_a_connection_and_with_all_replies_make_room_at_once() {
+    let mut log = full(8);
+    assert_eq!(log.register(100, 0), Err(RequestStatus::SessionsFull));
+    // Another session's number is none of the client's.
+    lose(&mut log, &[key(3, 999), key(99, 0)]);
+    assert_eq!(log.register(100, 0), Err(RequestStatus::SessionsFull));
+    lose(&mut log, &[key(5, 0)]);
+    lose(&mut log, &[key(3, 4)]);
+    assert_eq!(log.register(100, 0).map(|record| record.resumed), Ok(0));
+    assert_eq!(log.register(101, 0).map(|record| record.resumed), Ok(0));
+    assert_eq!(log.register(102, 0), Err(RequestStatus::SessionsFull));
+    // Who was lost for longest went first, and who is connected is still there.
+    for (client, resumed) in [(1, 1), (2, 1), (4, 1), (100, 1), (101, 1)] {
+        assert_eq!(log.register(client, 0).map(|record| record.resumed), Ok(resumed), "{client}");
+    }
+    // Who comes back is no longer without a connection.
+    lose(&mut log, &[key(1, 0)]);
+    log.register(1, 0).unwrap();
+    assert_eq!(log.register(102, 0), Err(RequestStatus::SessionsFull));
+    lose(&mut log, &[key(0, SessionKey::EVERY_SESSION)]);
+    for client in 200..208 {
+        assert_eq!(log.register(client, 0).map(|record| record.resumed), Ok(0), "{client}");
+    }
+    assert_eq!(log.register(300, 0), Err(RequestStatus::SessionsFull));
+}
+
+#[test]
+fn a_session_with_replies_to_be_asked_for_again_waits_for_its_client_for_a_minute() {
+    let genesis = Genesis { session_count_max: 1, ..small_genesis() };
+    let genesis = Genesis { session_idle_ns: 3_600 * NS_PER_S, ..genesis };
+    let mut client = Client::new(&genesis);
+    assert_eq!(client.send(1, 0, &[transfer(1, 1, 2, 5)]), RequestStatus::Ok);
+    lose(&mut client.log, &[key(77, client.session)]);
+    assert_eq!(client.log.register(5, 0), Err(RequestStatus::SessionsFull));
+    client.log.clock_ns = client.log.engine.timestamp() + SESSION_LOST_GRACE_NS - 10;
+    assert_eq!(client.log.register(5, 0), Err(RequestStatus::SessionsFull));
+    client.log.clock_ns += 10;
+    assert_eq!(client.log.register(5, 0).map(|record| record.resumed), Ok(0));
+    assert_eq!(client.send(2, 0, &[transfer(2, 1, 2, 5)]), RequestStatus::SessionUnknown);
+}
+
+#[test]
+fn the_last_places_are_kept_for_operators_who_can_close_sessions() {
+    let mut log = full(32);
+    assert_eq!(log.register(100, 0), Err(RequestStatus::SessionsFull));
+    let flags = RequestFlags::OPERATOR;
+    let header = RequestHeader { client: 200, flags, ..log.header(Operation::Register, 0, 0) };
+    log.apply(&header, &[]).unwrap();
+    assert_eq!(log.output.status, RequestStatus::Ok);
+    let session = log.records::<RegisterRecord>()[0].session;
+    let query = SessionsQuery { after: 29, reserved: 0 };
+    let header = log.header(Operation::GetSessions, 1, 16);
+    log.engine.read(&header, query.as_bytes(), &mut log.output).unwrap();
+    let listed = log.records::<SessionRecord>();
+    let numbers: Vec<(u128, u64)> = listed.iter().map(|one| (one.client, one.session)).collect();
+    assert_eq!(numbers, [(29, 30), (30, 31), (200, session)]);
+    let keys = [key(29, 30), key(30, 29), key(200, session), key(7, 8)];
+    let header = RequestHeader {
+        client: 200,
+        session,
+        request: 1,
+        ..log.header(Operation::CloseSessions, keys.len(), size_of_val(&keys))
+    };
+    log.apply(&header, keys.as_bytes()).unwrap();
+    let refused: Vec<(u32, u32)> =
+        log.records::<ResultException>().iter().map(|one| (one.index, one.status)).collect();
+    let (unknown, own) = (RequestStatus::SessionUnknown as u32, RequestStatus::SessionIsOwn as u32);
+    assert_eq!(refused, [(1, unknown), (2, own)]);
+    // One of the two places that came free stays kept.
+    assert_eq!(log.register(100, 0).map(|record| record.resumed), Ok(0));
+    assert_eq!(log.register(101, 0), Err(RequestStatus::SessionsFull));
 }

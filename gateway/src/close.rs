@@ -255,6 +255,9 @@ impl Common {
         if self.sessions.get(&connection.client) == Some(&connection.token) {
             self.sessions.remove(&connection.client);
             self.disconnects.lose(connection.client);
+            if !connection.is_sessionless {
+                self.losses.lose(connection.client, connection.session);
+            }
         }
         self.leave_fresh(connection);
         self.idle.set(slot, &mut connection.idle_since, None);

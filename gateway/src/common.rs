@@ -5,6 +5,7 @@ use crate::config::{GatewayConfig, SPARE_BYTES_MAX, SPARES_MAX, nanoseconds};
 use crate::connection::{Connection, InFlight};
 use crate::disconnect::Disconnects;
 use crate::interface::{Accepting, GatewayCounters, NodeView};
+use crate::losses::Losses;
 use crate::outbox::Outbox;
 use crate::slots::Token;
 use mizan_wire::RequestStatus;
@@ -49,6 +50,8 @@ pub(crate) struct Common {
     pub(crate) taken_over: Vec<Token>,
     /// Orders that end with a connection.
     pub(crate) disconnects: Disconnects,
+    /// Sessions without a connection that the log does not know of yet.
+    pub(crate) losses: Losses,
     /// Connections to be read, in turn.
     pub(crate) ready: VecDeque<u32>,
     /// Connections with something to send.
@@ -93,6 +96,7 @@ impl Common {
             sessions: HashMap::new(),
             taken_over: Vec::new(),
             disconnects: Disconnects::default(),
+            losses: Losses::default(),
             ready: VecDeque::new(),
             dirty: Vec::new(),
             fresh: AgeQueue::default(),

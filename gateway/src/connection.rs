@@ -82,6 +82,8 @@ pub(crate) struct Connection {
     pub(crate) is_extra: bool,
     /// Has one of the operators' places.
     pub(crate) is_operator: bool,
+    /// The engine keeps no session of this client.
+    pub(crate) is_sessionless: bool,
     /// Waits for a receive buffer.
     pub(crate) waits_for_buffer: bool,
     pub(crate) is_in_ready: bool,
@@ -129,6 +131,7 @@ impl Connection {
             is_local: false,
             is_extra: false,
             is_operator: false,
+            is_sessionless: false,
             waits_for_buffer: false,
             is_in_ready: false,
             is_in_dirty: false,

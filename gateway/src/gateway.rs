@@ -118,20 +118,29 @@ impl Gateway {
         self.common.disconnects.lose_all();
     }
 
+    /// To be called before the first poll of a node that has sessions from before it, and when a node becomes the primary:
+    /// they have no connection.
+    pub fn lose_all_sessions(&mut self) {
+        self.common.losses.lose_all();
+    }
+
     /// The node's own mass cancel, the oldest that has no result yet, has this one.
     pub fn note_mass_cancel(&mut self, result: &OrderResult) {
         self.common.disconnects.go_on(result);
     }
 
-    /// Submits the cancels of lost sessions, if the node takes writes; says whether there was one.
+    /// Submits what lost sessions entail, if the node takes writes; says whether there was something.
     fn cancel_lost(&mut self, sink: &mut impl RequestSink) -> bool {
         let common = &mut self.common;
-        if !common.disconnects.is_due() || common.refusal(false).is_some() {
+        let is_due = common.disconnects.is_due() || common.losses.is_due();
+        if !is_due || common.refusal(false).is_some() {
             return false;
         }
-        let count = common.disconnects.submit(sink);
-        common.counters.disconnect_cancels += count;
-        count > 0
+        let cancels = common.disconnects.submit(sink);
+        let losses = common.losses.submit(sink);
+        common.counters.disconnect_cancels += cancels;
+        common.counters.connection_losses += losses;
+        cancels + losses > 0
     }
 
     /// Requests at the sink whose reply has not come.

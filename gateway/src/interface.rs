@@ -120,6 +120,8 @@ pub struct GatewayCounters {
     pub requests: u64,
     /// Mass cancels submitted for sessions without a connection.
     pub disconnect_cancels: u64,
+    /// Entries submitted that tell of sessions without a connection.
+    pub connection_losses: u64,
     /// Requests refused without being sequenced.
     pub requests_refused: u64,
     /// By status: replies, hello's replies and last frames that said anything but ok, and slow readers.
@@ -160,7 +162,8 @@ pub(crate) fn reply_size_max(operation: Operation, event_count: u32) -> usize {
         | Operation::GetInstruments
         | Operation::GetOpenOrders
         | Operation::GetExecutionReports
-        | Operation::GetDepth => BODY_SIZE_MAX,
+        | Operation::GetDepth
+        | Operation::GetSessions => BODY_SIZE_MAX,
         Operation::GetEngineStatus => operation.result_size(),
         _ => event_count as usize * operation.result_size(),
     };

@@ -25,6 +25,7 @@ mod error;
 mod gateway;
 mod intake;
 mod interface;
+mod losses;
 mod outbox;
 mod pool;
 mod refusals;

@@ -97,6 +97,8 @@ fn answer(connection: &mut Connection, common: &mut Common, reply: &OutgoingRepl
         ..Reply::default()
     };
     common.counters.replies += 1;
+    // The log has its end; that the connection follows is no news.
+    connection.is_sessionless |= reply.operation == Operation::CloseSession && reply.status == 0;
     if reply.status != 0 {
         common.counters.refusals.note(reply.status);
     }
@@ -130,6 +132,8 @@ fn finish_hello(
     }
     let status = RequestStatus::from_number(reply.status).unwrap_or(RequestStatus::SessionUnknown);
     if status != RequestStatus::Ok {
+        // There is no session then that could lose its connection.
+        connection.is_sessionless = status == RequestStatus::SessionsFull;
         common.counters.hellos_refused += 1;
         common.push_hello_reply(connection, status, &RegisterRecord::default());
         return Some(Farewell::Said);

@@ -13,7 +13,7 @@ use crate::interface::{RequestSink, Submission, reply_size_max};
 use mizan_wire::frame::MAGIC;
 use mizan_wire::frame::{HELLO_OPERATOR, HELLO_READ_ONLY, Header, Hello, PROTOCOL, Request};
 use mizan_wire::limits::HEADER_SIZE;
-use mizan_wire::{Operation, RegisterRecord, RequestHeader, RequestStatus, Status};
+use mizan_wire::{Operation, RegisterRecord, RequestFlags, RequestHeader, RequestStatus, Status};
 
 /// Why a connection is not read on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -301,6 +301,9 @@ impl<S: RequestSink> Taking<'_, S> {
             protocol: PROTOCOL,
             ..RequestHeader::default()
         };
+        if is_operator(self.connection, hello) {
+            entry.flags = RequestFlags::OPERATOR;
+        }
         entry.request_checksum = entry.identity(mizan_wire::checksum(&[]));
         match self.submit(&entry, &[]) {
             Submission::Accepted => {
@@ -351,6 +354,7 @@ impl<S: RequestSink> Taking<'_, S> {
     /// A session lives on one connection. The older one loses it now, before the engine sees the newer hello, so that
     /// nothing of the older follows the hello in the order, and the number in its reply is final.
     fn take_session_over(&mut self, client: u128) {
+        self.common.losses.regain(client);
         let older = self.common.sessions.insert(client, self.connection.token);
         self.common.taken_over.extend(older);
     }

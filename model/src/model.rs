@@ -16,7 +16,8 @@ use mizan_wire::limits::{TICK_ACTIONS_MAX, TIMESTAMP_MAX};
 use mizan_wire::trading::CreateInstrument;
 use mizan_wire::{
     Account, CREATED, CreateResult, DigestRecord, EngineStatus, Genesis, Operation, RequestHeader,
-    RequestStatus, ResultException, SEMANTICS_VERSION, Transfer, TrialBalanceRow,
+    RequestStatus, ResultException, SEMANTICS_VERSION, SessionKey, SessionsQuery, Transfer,
+    TrialBalanceRow,
 };
 use std::collections::BTreeSet;
 use zerocopy::{FromBytes, IntoBytes};
@@ -45,6 +46,7 @@ enum Action {
     Digest { at_sequence: u64 },
     Tick { due: Vec<Due> },
     Register,
+    Lose,
     Close,
     Create,
     Trade,
@@ -137,6 +139,10 @@ impl Model {
             Operation::GetCodes => reply.with_records(&reads::get_codes(ledger)),
             Operation::TrialBalance => reply.with_records(&reads::trial_balance(ledger)),
             Operation::GetEngineStatus => reply.with_records(&[self.status()]),
+            Operation::GetSessions => {
+                let query = records::<SessionsQuery>(body)[0];
+                reply.with_records(&self.sessions.list(query.after))
+            }
             _ if operation.is_read() => self.trading.answer(ledger, operation, body, reply),
             _ => return Err(self.misplaced(header)),
         })
@@ -146,13 +152,7 @@ impl Model {
     fn check_entry(&self, header: &RequestHeader, body: &[u8]) -> Result<Operation, LogError> {
         let last = self.sequence;
         let operation = header.operation().ok_or_else(|| self.misplaced(header))?;
-        let is_internal =
-            matches!(operation, Operation::Genesis | Operation::Digest | Operation::Tick);
-        let is_of_session = header.client != 0
-            && !is_internal
-            && !operation.is_read()
-            && operation != Operation::Register;
-        if header.flags != 0 && !(header.is_repeated() && is_of_session) {
+        if header.unknown_flags(operation) != 0 {
             return Err(LogError::FlagsInvalid { last, flags: header.flags });
         }
         let (count_min, count_max) = operation.event_count_range();
@@ -190,8 +190,10 @@ impl Model {
         if (operation == Operation::Genesis) != (sequence == 1) {
             return Err(LogError::GenesisMisplaced { sequence });
         }
-        let is_internal =
-            matches!(operation, Operation::Genesis | Operation::Digest | Operation::Tick);
+        let is_internal = matches!(
+            operation,
+            Operation::Genesis | Operation::Digest | Operation::Tick | Operation::ConnectionLost
+        );
         if is_internal && header.client != 0 {
             return Err(self.misplaced(header));
         }
@@ -204,6 +206,7 @@ impl Model {
             Operation::Digest => self.plan_digest(sequence, body)?,
             Operation::Tick => Action::Tick { due: self.due(first) },
             Operation::Register => Action::Register,
+            Operation::ConnectionLost => Action::Lose,
             Operation::CloseSession => self.plan_write(header, operation, Action::Close),
             // Internal writes have no session.
             _ if header.client == 0 => creates(operation),
@@ -290,6 +293,10 @@ impl Model {
             }
             Action::Tick { due } => self.execute_tick(&due, first, empty),
             Action::Register => self.execute_register(header, sequence, first, empty),
+            Action::Lose => {
+                self.sessions.lose(&records(body), first);
+                (empty, Traces::default())
+            }
             Action::Close => {
                 self.sessions.close(header.client);
                 (empty, Traces::default())
@@ -409,6 +416,15 @@ impl Model {
             Operation::CreateLedgers => registry::create_ledgers(ledger, &records(body), first),
             Operation::CreateInstruments => {
                 create_instruments(&mut self.trading, ledger, body, first)
+            }
+            Operation::CloseSessions => {
+                let numbered = (first..).zip(records::<SessionKey>(body));
+                let close = |(timestamp, key): (u64, SessionKey)| CreateResult {
+                    timestamp,
+                    status: self.sessions.close_other(&key, header.client),
+                    reserved: 0,
+                };
+                numbered.map(close).collect()
             }
             _ => registry::create_codes(ledger, &records(body), first),
         };

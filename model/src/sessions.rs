@@ -3,7 +3,11 @@
 //! Invariant: the stored replies of a session are those of the requests after its mark (`replies_received`) up to its
 //! last one, without gaps.
 
-use mizan_wire::{Genesis, Operation, RegisterRecord, RequestHeader, RequestStatus};
+use mizan_wire::limits::{BODY_SIZE_MAX, SESSION_LOST_GRACE_NS};
+use mizan_wire::{
+    CREATED, Genesis, Operation, RegisterRecord, RequestFlags, RequestHeader, RequestStatus,
+    SessionKey, SessionRecord, Status,
+};
 use std::collections::BTreeMap;
 
 /// What an executed request left behind, so that a repetition gets the same reply.
@@ -28,6 +32,8 @@ struct Session {
     /// By request number.
     replies: BTreeMap<u64, StoredReply>,
     last_activity: u64,
+    /// When the connection was lost, if it is.
+    lost_at: Option<u64>,
 }
 
 /// What a session has to say to a write.
@@ -83,13 +89,16 @@ impl Sessions {
                 return Err(RequestStatus::SessionUnknown);
             }
             session.last_activity = first;
+            session.lost_at = None;
             let (session, request_last) = (session.number, session.request_last);
             return Ok(RegisterRecord { session, request_last, resumed: 1, ..Default::default() });
         }
         if header.session != 0 {
             return Err(RequestStatus::SessionUnknown);
         }
-        if self.count() >= self.genesis.session_count_max {
+        let is_operator = header.flags & RequestFlags::OPERATOR != 0;
+        let kept = if is_operator { 0 } else { self.genesis.operator_session_count() };
+        if self.count() >= self.genesis.session_count_max - kept {
             self.evict(first)?;
         }
         let session = Session {
@@ -98,21 +107,78 @@ impl Sessions {
             replies_received: 0,
             replies: BTreeMap::new(),
             last_activity: first,
+            lost_at: None,
         };
         self.sessions.insert(header.client, session);
         Ok(RegisterRecord { session: sequence, ..Default::default() })
     }
 
+    /// The first sort of sessions that has any gives up the one of which this has been so for longest.
     fn evict(&mut self, now: u64) -> Result<(), RequestStatus> {
-        let idlest =
-            self.sessions.iter().min_by_key(|(_, session)| (session.last_activity, session.number));
-        let (client, session) = idlest.expect("invariant: sessions are full, so there is one");
-        if now - session.last_activity < self.genesis.session_idle_ns {
-            return Err(RequestStatus::SessionsFull);
+        let idle_ns = self.genesis.session_idle_ns;
+        let grace_ns = idle_ns.min(SESSION_LOST_GRACE_NS);
+        let lost = |session: &Session| session.lost_at;
+        let answered = |session: &Session| lost(session).filter(|_| session.replies.is_empty());
+        let forsaken = |session: &Session| lost(session).filter(|at| now - at >= grace_ns);
+        let idle = |session: &Session| Some(session.last_activity).filter(|at| now - at >= idle_ns);
+        let sorts: [&dyn Fn(&Session) -> Option<u64>; 3] = [&answered, &forsaken, &idle];
+        for since in sorts {
+            let of_sort = self.sessions.iter().filter(|(_, session)| since(session).is_some());
+            let oldest = of_sort.min_by_key(|(_, session)| (since(session), session.number));
+            if let Some((client, _)) = oldest {
+                let client = *client;
+                self.sessions.remove(&client);
+                return Ok(());
+            }
         }
-        let client = *client;
-        self.sessions.remove(&client);
-        Ok(())
+        Err(RequestStatus::SessionsFull)
+    }
+
+    /// Notes which sessions have no connection any more.
+    pub(crate) fn lose(&mut self, keys: &[SessionKey], now: u64) {
+        for key in keys {
+            let is_every = key.client == 0 && key.session == SessionKey::EVERY_SESSION;
+            for (client, session) in &mut self.sessions {
+                let is_meant =
+                    *client == key.client && (key.session == 0 || key.session == session.number);
+                if is_meant || (is_every && session.lost_at.is_none()) {
+                    session.lost_at = Some(now);
+                }
+            }
+        }
+    }
+
+    /// Ends a session of another client than the one that asks; the status of the result.
+    pub(crate) fn close_other(&mut self, key: &SessionKey, client: u128) -> u32 {
+        match self.sessions.get(&key.client) {
+            Some(session) if session.number == key.session => {}
+            _ => return RequestStatus::SessionUnknown.number(),
+        }
+        if key.client == client {
+            return RequestStatus::SessionIsOwn.number();
+        }
+        self.sessions.remove(&key.client);
+        CREATED
+    }
+
+    /// The sessions above a number, ascending.
+    pub(crate) fn list(&self, after: u64) -> Vec<SessionRecord> {
+        let shown = self.sessions.iter().filter(|(_, session)| session.number > after);
+        let mut records: Vec<SessionRecord> = shown
+            .map(|(client, session)| SessionRecord {
+                client: *client,
+                session: session.number,
+                request_last: session.request_last,
+                last_activity: session.last_activity,
+                lost_at: session.lost_at.unwrap_or(0),
+                reply_bytes: session.replies.values().map(|reply| reply.body.len() as u64).sum(),
+                reply_count: session.replies.len() as u32,
+                reserved: 0,
+            })
+            .collect();
+        records.sort_by_key(|record| record.session);
+        records.truncate(BODY_SIZE_MAX / size_of::<SessionRecord>());
+        records
     }
 
     /// What becomes of a client's write. Changes nothing.

@@ -405,6 +405,9 @@ impl<S: Storage> Assembly<'_, S> {
         if self.engine.status().open_order_count > 0 {
             self.gateway.cancel_orders_of_all_sessions();
         }
+        if self.engine.status().session_count > 0 {
+            self.gateway.lose_all_sessions();
+        }
         let (wanted, found) =
             (self.options.gateway.connection_count_max, self.gateway.connection_count_max());
         if found < wanted {

@@ -8,7 +8,7 @@ use mizan_tests::binary::{NodeProcess, format_small};
 use mizan_tests::ledger::{LedgerView, client, create_accounts, pay, reader};
 use mizan_tests::raw::{Answer, RawConnection, hello_frame, reader_hello_frame, request_frame};
 use mizan_wire::limits::{FRAME_SIZE_MAX, HEADER_SIZE};
-use mizan_wire::{Operation, checksum};
+use mizan_wire::{EngineStatus, Operation, checksum};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::cell::RefCell;
@@ -187,6 +187,11 @@ fn session(node: &NodeProcess) -> (u64, u64) {
     (hello.session, hello.request_last + 1)
 }
 
+/// The status but for what the node's own entries change: it notes when connections of earlier cases are gone.
+fn counts(status: &EngineStatus) -> EngineStatus {
+    EngineStatus { sequence: 0, timestamp: 0, digest: 0, ..*status }
+}
+
 fn count_answers(answers: &[Answer], seen: &mut BTreeMap<String, u64>) {
     for (index, answer) in answers.iter().enumerate() {
         let name = match answer {
@@ -233,7 +238,7 @@ fn arbitrary_bytes_change_nothing_and_get_a_numbered_answer_or_a_close() {
         let before = last.replace((view.clone(), status));
         prop_assert_eq!(before.0, view, "the ledger has changed");
         if !may_write {
-            prop_assert_eq!(before.1, status, "a reader has written");
+            prop_assert_eq!(counts(&before.1), counts(&status), "a reader has written");
         }
         Ok(())
     });

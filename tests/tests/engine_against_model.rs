@@ -10,6 +10,7 @@ mod ledger_cases {
     pub(crate) mod plan;
     pub(crate) mod reply;
     pub(crate) mod requests;
+    mod sessions;
     pub(crate) mod world;
 }
 

@@ -238,6 +238,31 @@ fn a_full_session_table_refuses_newcomers_until_a_session_is_closed() {
 }
 
 #[test]
+fn sessions_whose_connections_are_gone_keep_nobody_out() {
+    let mut setup = Setup::new(&["--sessions", "8"]);
+    let crash = |address, from: u128| {
+        for number in 0..40 {
+            let mut raw = RawConnection::connect(address);
+            wait_until("there is a place", || {
+                let is_open = raw.hello(from + number).status == RequestStatus::Ok.number();
+                if !is_open {
+                    raw = RawConnection::connect(address);
+                }
+                is_open
+            });
+        }
+    };
+    // Clients that say hello and are gone, more than there are places.
+    crash(setup.address(), 0x100);
+    client(setup.address()).close().expect("a newcomer finds a place");
+    // A restart leaves none of the sessions a connection.
+    setup.node.kill9();
+    setup.node = NodeProcess::start(&setup.data(), "127.0.0.1:0");
+    crash(setup.address(), 0x200);
+    client(setup.address()).close().expect("a newcomer finds a place");
+}
+
+#[test]
 fn stored_replies_survive_kill_9_and_are_repeated_to_the_same_client() {
     let mut setup = Setup::new(&[]);
     create_accounts(&mut client(setup.address()), 2);

@@ -22,6 +22,7 @@ mod operation;
 mod registry;
 mod request;
 mod result;
+mod session;
 mod status;
 mod status_tables;
 mod transfer;
@@ -36,6 +37,7 @@ pub use request::{
     DigestRecord, Genesis, RegisterRecord, RequestFlags, RequestHeader, SEMANTICS_VERSION,
 };
 pub use result::{CreateResult, ResultException, expand_results};
+pub use session::{SessionKey, SessionRecord, SessionsQuery};
 pub use status::{Explanation, Status, explain};
 pub use status_tables::{CreateAccountStatus, CreateTransferStatus, RegistryStatus, RequestStatus};
 pub use transfer::{Transfer, TransferFlags};

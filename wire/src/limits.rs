@@ -27,6 +27,15 @@ pub const LOOKS_MAX: u32 = 32_768;
 pub const SWEEP_ENDS_MAX: u32 = EVENTS_MAX;
 /// Open orders that they look at, at the most.
 pub const SWEEP_LOOKS_MAX: u32 = LOOKS_MAX;
+/// Sessions that one request closes, or one entry tells about, at the most.
+pub const SESSIONS_PER_REQUEST_MAX: u32 = 1_024;
+/// A session without a connection that has replies to be asked for again keeps its place for so long, in nanoseconds of
+/// log time, where others need one: time enough to connect to another node.
+pub const SESSION_LOST_GRACE_NS: u64 = 60 * NS_PER_S;
+/// Of the places for sessions, one in so many is kept for operators...
+pub const SESSIONS_PER_OPERATOR_PLACE: u32 = 16;
+/// ... and this is the most that are kept.
+pub const OPERATOR_SESSION_COUNT_MAX: u32 = 16;
 /// Timestamps lie in `1..=TIMESTAMP_MAX` (nanoseconds since 1970).
 pub const TIMESTAMP_MAX: u64 = (1 << 63) - 1;
 /// Nanoseconds in a second: timeouts are given in seconds, timestamps in nanoseconds.

@@ -1,6 +1,6 @@
 //! What a request asks for.
 
-use crate::limits::EVENTS_MAX;
+use crate::limits::{EVENTS_MAX, SESSIONS_PER_REQUEST_MAX};
 
 /// An operation; numbers below 256 are those of the field's established ledger protocol.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Hash)]
@@ -54,6 +54,10 @@ pub enum Operation {
     GetExecutionReports = 274,
     /// The price levels of one side of a book. Read.
     GetDepth = 275,
+    /// The sessions that are open, from a number on. Read.
+    GetSessions = 370,
+    /// Ends sessions of others, and forgets their stored replies.
+    CloseSessions = 371,
     /// Lets time pass: performs what is due. Internal.
     Tick = 512,
     /// Compares the state's digest at an earlier sequence. Internal.
@@ -62,11 +66,13 @@ pub enum Operation {
     Genesis = 514,
     /// Fills the end of the ring; never journaled. Internal.
     Padding = 515,
+    /// Sessions have lost their connection. Internal.
+    ConnectionLost = 518,
 }
 
 impl Operation {
     /// All operations, in the order of their numbers.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::LookupAccounts,
         Self::LookupTransfers,
         Self::CreateAccounts,
@@ -91,15 +97,18 @@ impl Operation {
         Self::GetOpenOrders,
         Self::GetExecutionReports,
         Self::GetDepth,
+        Self::GetSessions,
+        Self::CloseSessions,
         Self::Tick,
         Self::Digest,
         Self::Genesis,
         Self::Padding,
+        Self::ConnectionLost,
     ];
 
     /// Operations by their numbers: every stage asks for each request.
-    const BY_NUMBER: [Option<Self>; Self::Padding as usize + 1] = {
-        let mut known = [None; Self::Padding as usize + 1];
+    const BY_NUMBER: [Option<Self>; Self::ConnectionLost as usize + 1] = {
+        let mut known = [None; Self::ConnectionLost as usize + 1];
         let mut index = 0;
         while index < Self::ALL.len() {
             known[Self::ALL[index] as usize] = Some(Self::ALL[index]);
@@ -154,6 +163,9 @@ impl Operation {
             Self::Digest => "digest",
             Self::Genesis => "genesis",
             Self::Padding => "padding",
+            Self::GetSessions => "get_sessions",
+            Self::CloseSessions => "close_sessions",
+            Self::ConnectionLost => "connection_lost",
         }
     }
 
@@ -173,13 +185,22 @@ impl Operation {
                 | Self::GetOpenOrders
                 | Self::GetExecutionReports
                 | Self::GetDepth
+                | Self::GetSessions
         )
     }
 
     /// Whether a client may send it in a request frame.
     #[must_use]
     pub const fn is_for_clients(self) -> bool {
-        !matches!(self, Self::Register | Self::Tick | Self::Digest | Self::Genesis | Self::Padding)
+        !matches!(
+            self,
+            Self::Register
+                | Self::Tick
+                | Self::Digest
+                | Self::Genesis
+                | Self::Padding
+                | Self::ConnectionLost
+        )
     }
 
     /// Whether its reply is compact: results that are not "created at its own number".
@@ -192,6 +213,7 @@ impl Operation {
                 | Self::CreateLedgers
                 | Self::CreateCodes
                 | Self::CreateInstruments
+                | Self::CloseSessions
         )
     }
 
@@ -222,7 +244,11 @@ impl Operation {
             Self::CreateInstruments => 256,
             Self::AmendOrders | Self::CancelOrders | Self::MassCancelOrders => 64,
             Self::GetOrders | Self::GetOpenOrders | Self::GetExecutionReports => 32,
-            Self::SetTradingStates | Self::CloseTradingSessions | Self::GetDepth => 16,
+            Self::CloseSessions | Self::ConnectionLost => 32,
+            Self::SetTradingStates
+            | Self::CloseTradingSessions
+            | Self::GetDepth
+            | Self::GetSessions => 16,
             _ => 0,
         }
     }
@@ -240,13 +266,15 @@ impl Operation {
             | Self::CreateTransfers
             | Self::CreateLedgers
             | Self::CreateCodes
-            | Self::CreateInstruments => 16,
+            | Self::CreateInstruments
+            | Self::CloseSessions => 16,
             Self::TrialBalance
             | Self::GetEngineStatus
             | Self::GetInstruments
             | Self::GetOrders
             | Self::GetOpenOrders => 256,
             Self::GetDepth => 32,
+            Self::GetSessions => 64,
             _ if self.is_trading() => 64,
             _ => 0,
         }
@@ -256,7 +284,11 @@ impl Operation {
     #[must_use]
     pub const fn event_count_range(self) -> (u32, u32) {
         match self {
-            Self::GetOpenOrders | Self::GetExecutionReports | Self::GetDepth => (1, 1),
+            Self::GetOpenOrders
+            | Self::GetExecutionReports
+            | Self::GetDepth
+            | Self::GetSessions => (1, 1),
+            Self::CloseSessions | Self::ConnectionLost => (1, SESSIONS_PER_REQUEST_MAX),
             // Events, or their answers, of 256 bytes.
             Self::CreateInstruments | Self::GetOrders => (1, EVENTS_MAX / 2),
             _ if self.event_size() == 0 => (0, 0),

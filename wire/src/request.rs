@@ -71,6 +71,8 @@ impl RequestFlags {
     /// Set by the gateway, never by a client: the write was executed before, and its body is left out. What the header
     /// says of events is that of the whole request.
     pub const REPEATED: u32 = 2;
+    /// Of a [`Operation::Register`] only: the session may take a place that is kept for operators.
+    pub const OPERATOR: u32 = 4;
 }
 
 impl RequestHeader {
@@ -100,6 +102,18 @@ impl RequestHeader {
     #[must_use]
     pub const fn is_repeated(&self) -> bool {
         self.flags == RequestFlags::REPEATED
+    }
+
+    /// The flags that have no meaning for the operation as a log entry. A session alone knows what it has executed.
+    #[must_use]
+    #[inline]
+    pub fn unknown_flags(&self, operation: Operation) -> u32 {
+        let known = match operation {
+            Operation::Register => RequestFlags::OPERATOR,
+            _ if self.client != 0 && !operation.is_read() => RequestFlags::REPEATED,
+            _ => 0,
+        };
+        self.flags & !known
     }
 
     /// The operation, if its number is known.

@@ -90,7 +90,7 @@ mod tests {
         check::<CreateAccountStatus>(30);
         check::<CreateTransferStatus>(72);
         check::<RegistryStatus>(15);
-        check::<RequestStatus>(38);
+        check::<RequestStatus>(39);
         check::<InstrumentStatus>(20);
         check::<OrderStatus>(24);
     }

@@ -207,7 +207,7 @@ statuses! {
     RequestFlagsInvalid = 1015, "request_flags_invalid", "A request flag has no meaning or is not built yet.";
     SessionRequired = 1016, "session_required", "A write needs a session: say hello with a client id and without the read-only flag.";
     SessionUnknown = 1017, "session_unknown", "The session was evicted, closed, or never opened here. Open a new one; look up what became of requests in doubt by their ids.";
-    SessionsFull = 1018, "sessions_full", "The node holds as many sessions as were fixed at format, and none is idle for long enough. Close sessions that are not used.";
+    SessionsFull = 1018, "sessions_full", "All places for sessions are taken by clients that are connected or have just been. Try again later; `mizan sessions` lists and closes them.";
     RequestNumberGap = 1019, "request_number_gap", "A write's number must be the last one plus 1. Resend the missing requests first.";
     ReplyDiscarded = 1020, "reply_discarded", "The request was executed, but the client said before that it had its reply. Look up the results by their ids.";
     RequestMismatch = 1021, "request_mismatch", "Another request was executed under the same number. Nothing was changed: a number belongs to one request.";
@@ -226,4 +226,5 @@ statuses! {
     SequenceNotReached = 1034, "sequence_not_reached", "The read asks for a sequence that this node has not applied yet. Wait, or ask the node that answered before.";
     IdleTimeout = 1035, "idle_timeout", "The connection sent nothing for too long, and is closed. Reconnect when there is something to say; the session goes on.";
     HelloTimeout = 1036, "hello_timeout", "The connection did not say hello in time, and is closed. Reconnect, and send the hello at once.";
+    SessionIsOwn = 1037, "session_is_own", "A request does not close the session that it came by: its reply would have no place. Use close_session.";
 }

@@ -11,12 +11,12 @@ use mizan_wire::frame::{
     Error, HELLO_READ_ONLY, Header, Hello, HelloReply, NodeLimits, Ping, Pong, Reply, Request,
 };
 use mizan_wire::limits::HEADER_SIZE;
-use mizan_wire::{Operation, RegisterRecord, RequestHeader, RequestStatus};
+use mizan_wire::{Operation, RegisterRecord, RequestHeader, RequestStatus, SessionKey};
 use std::collections::{HashMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// How long a test waits for what must happen.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -29,6 +29,8 @@ pub(crate) const EPOCH: u64 = 3;
 pub(crate) struct TestSink {
     pub(crate) room_bytes: usize,
     pub(crate) submitted: Vec<(RequestHeader, Vec<u8>)>,
+    /// What the gateway itself said of sessions without a connection.
+    pub(crate) losses: Vec<SessionKey>,
     /// Requests accepted and not answered, the oldest first.
     pub(crate) waiting: VecDeque<(RequestHeader, Vec<u8>)>,
     /// What to say instead of accepting.
@@ -57,6 +59,12 @@ impl RequestSink for TestSink {
         self.room_taken.set(taken);
         assert_eq!(header.body_size as usize, body.len());
         assert_eq!(header.request_checksum, header.identity(mizan_wire::checksum(body)));
+        if header.operation() == Some(Operation::ConnectionLost) {
+            assert_eq!((header.client, header.origin), (0, 0));
+            let keys = body.chunks_exact(size_of::<SessionKey>());
+            self.losses.extend(keys.map(|key| SessionKey::read_from_bytes(key).expect("a key")));
+            return Submission::Accepted;
+        }
         self.submitted.push((*header, body.to_vec()));
         self.waiting.push_back((*header, body.to_vec()));
         Submission::Accepted
@@ -83,6 +91,7 @@ impl Bed {
         let sink = TestSink {
             room_bytes: 16 << 20,
             submitted: Vec::new(),
+            losses: Vec::new(),
             waiting: VecDeque::new(),
             verdict: None,
             register_status: RequestStatus::Ok,
