@@ -130,11 +130,11 @@ pub(crate) mod tests {
 
     #[test]
     fn another_semantics_version_or_a_used_reserved_field_is_refused() {
-        let version = Genesis { semantics_version: 2, ..small_genesis() };
-        assert_eq!(
-            check_genesis(&version),
-            Err(GenesisError::SemanticsVersion { found: 2, expected: SEMANTICS_VERSION })
-        );
+        for found in [SEMANTICS_VERSION - 1, SEMANTICS_VERSION + 1] {
+            let version = Genesis { semantics_version: found, ..small_genesis() };
+            let expected = GenesisError::SemanticsVersion { found, expected: SEMANTICS_VERSION };
+            assert_eq!(check_genesis(&version), Err(expected));
+        }
         let reserved = Genesis { reserved: [0, 1], ..small_genesis() };
         assert_eq!(check_genesis(&reserved), Err(GenesisError::ReservedNotZero));
     }
