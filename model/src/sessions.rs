@@ -51,6 +51,9 @@ pub(crate) struct Sessions {
     sessions: BTreeMap<u128, Session>,
 }
 
+/// Since when a session may make room; `None` if it may not.
+type Since<'a> = dyn Fn(&Session) -> Option<u64> + 'a;
+
 impl Session {
     /// The mark as it stands once the request has said which replies have arrived.
     fn mark(&self, header: &RequestHeader) -> u64 {
@@ -121,7 +124,7 @@ impl Sessions {
         let answered = |session: &Session| lost(session).filter(|_| session.replies.is_empty());
         let forsaken = |session: &Session| lost(session).filter(|at| now - at >= grace_ns);
         let idle = |session: &Session| Some(session.last_activity).filter(|at| now - at >= idle_ns);
-        let sorts: [&dyn Fn(&Session) -> Option<u64>; 3] = [&answered, &forsaken, &idle];
+        let sorts: [&Since<'_>; 3] = [&answered, &forsaken, &idle];
         for since in sorts {
             let of_sort = self.sessions.iter().filter(|(_, session)| since(session).is_some());
             let oldest = of_sort.min_by_key(|(_, session)| (since(session), session.number));

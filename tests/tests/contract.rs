@@ -314,6 +314,7 @@ fn help_of_every_verb_shows_an_example() {
         let shown = match *verb {
             "accounts" | "ledger" | "instrument" => mizan_ok(&[verb, "create", "--help"]),
             "order" => mizan_ok(&[verb, "buy", "--help"]),
+            "sessions" => mizan_ok(&[verb, "list", "--help"]),
             _ => verb_help,
         };
         assert!(shown.contains(&format!("mizan {verb}")), "{verb}: {shown}");
