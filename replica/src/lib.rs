@@ -20,6 +20,7 @@ mod config;
 mod connection;
 pub mod constants;
 mod error;
+pub mod handshake;
 mod log;
 pub mod message;
 mod output;
@@ -27,8 +28,9 @@ mod replica;
 
 pub use arbiter::{Arbiter, ArbiterError, ArbiterRecord, ManualArbiter};
 pub use config::{Config, Control, ControlKind, LogRecords, Policy};
-pub use connection::{Secret, is_sealed_hello, secret_hash};
+pub use connection::{Secret, secret_hash};
 pub use error::MessageError;
+pub use handshake::{Identity, Session};
 pub use log::{FrameEnd, LogIndex};
 pub use output::{Alarm, Command, Output, PeerStatus, Refusal, Role, Status};
 #[cfg(feature = "unsafe-faults")]

@@ -13,6 +13,7 @@ use crate::constants::{
     SUSPECT_AFTER_NS,
 };
 use crate::error::MessageError;
+use crate::handshake::{Identity, Session};
 use crate::log::{FrameEnd, LogIndex};
 use crate::message::{self, Header, Message, PeerRole};
 use crate::output::{Alarm, Command, Output, Refusal, Role, Status};
@@ -200,27 +201,27 @@ impl Replica {
         }
     }
 
-    /// A connection to a peer is there. `nonce` is 32 fresh random bytes.
-    pub fn handle_connected(&mut self, peer: u8, nonce: [u8; 32], now_ns: u64) {
+    /// Who this node is to its peers.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity {
+            cluster: self.options.cluster,
+            index: self.options.index,
+            node_count: self.config.node_count,
+            incarnation: self.options.incarnation,
+            secret: self.options.secret,
+        }
+    }
+
+    /// A connection to a peer is there, which has proved itself. An older one to it is gone.
+    pub fn handle_connected(&mut self, session: Session, now_ns: u64) {
+        let peer = session.peer();
         if peer == self.options.index || peer >= self.config.node_count {
             return;
         }
         self.handle_disconnected(peer);
-        let hello = Message::Hello {
-            nonce,
-            incarnation: self.options.incarnation,
-            node_count: self.config.node_count,
-        };
-        let header = Header {
-            cluster: self.options.cluster,
-            epoch: self.highest_epoch,
-            counter: 0,
-            from: self.options.index,
-            to: peer,
-        };
-        let (connection, bytes) = Connection::new(&header, &hello, &self.options.secret, now_ns);
         self.peers[usize::from(peer)] = Some(Peer {
-            connection,
+            connection: Connection::new(session, now_ns),
             role: PeerRole::Standby,
             end: FrameEnd::START,
             heard_round: 0,
@@ -229,7 +230,7 @@ impl Replica {
             stream: None,
             clock: None,
         });
-        self.output(Output::Send { peer, bytes });
+        self.send_heartbeat(peer);
     }
 
     /// The connection to a peer is gone.
@@ -273,16 +274,10 @@ impl Replica {
         if (header.from, header.to) != (peer, self.options.index) {
             return Err(MessageError::Address);
         }
-        let secret = self.options.secret;
         let known = self.peers.get_mut(usize::from(peer)).and_then(Option::as_mut);
         let known = known.ok_or(MessageError::NotConnected)?;
-        known.connection.admit(&header, &message, bytes, &secret)?;
+        known.connection.admit(&header, bytes)?;
         known.connection.last_heard_ns = now_ns;
-        if matches!(message, Message::Hello { .. }) {
-            // A hello may be a recording: it only opens the way for messages that prove themselves.
-            self.send_heartbeat(peer);
-            return Ok(());
-        }
         if header.epoch > self.highest_epoch.saturating_add(EPOCH_STEP_MAX) {
             let (found, highest) = (header.epoch, self.highest_epoch);
             self.output(Output::Alarm(Alarm::EpochRefused { peer, epoch: found }));
@@ -311,7 +306,8 @@ impl Replica {
         now_ns: u64,
     ) -> Result<(), MessageError> {
         match message {
-            Message::Hello { .. } => Ok(()),
+            // Hellos belong to the handshake, which is over.
+            Message::Hello { .. } => Err(MessageError::Malformed),
             Message::Heartbeat { role, round, commit, end, clock_reading } => {
                 if let Some(known) = self.peer_mut(peer) {
                     known.clock = (clock_reading > 0).then_some((clock_reading, now_ns));
@@ -487,7 +483,7 @@ impl Replica {
     fn is_admitted(&self, peer: u8) -> bool {
         faulty!(self, SkipAdmission)
             || self.peer(peer).is_some_and(|known| {
-                known.connection.peer_incarnation == self.config.incarnations[usize::from(peer)]
+                known.connection.peer_incarnation() == self.config.incarnations[usize::from(peer)]
             })
     }
 
@@ -504,12 +500,10 @@ impl Replica {
         self.outputs.push_back(output);
     }
 
-    /// Sends to a peer if it has said hello.
+    /// Sends to a peer if it is connected.
     fn send(&mut self, peer: u8, message: &Message<'_>) {
         let (cluster, epoch) = (self.options.cluster, self.highest_epoch);
-        let Some(known) = self.peer_mut(peer).filter(|known| known.connection.is_open()) else {
-            return;
-        };
+        let Some(known) = self.peer_mut(peer) else { return };
         let bytes = known.connection.send(cluster, epoch, message);
         self.output(Output::Send { peer, bytes });
     }

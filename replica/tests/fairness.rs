@@ -4,6 +4,7 @@
 //! real time passes here, so the figures are the same in every run.
 
 use mizan_journal::{Hash, SharedHeader};
+use mizan_replica::handshake::connect;
 use mizan_replica::{
     Command, Config, Control, FrameEnd, LogIndex, LogRecords, Options, Output, Policy, Replica,
 };
@@ -104,8 +105,11 @@ impl Machine {
     }
 
     fn connect(&mut self, one: u8, other: u8, now_ns: u64) {
-        self.nodes[usize::from(one)].replica.handle_connected(other, [one + 7; 32], now_ns);
-        self.nodes[usize::from(other)].replica.handle_connected(one, [other + 9; 32], now_ns);
+        let identities = [one, other].map(|node| self.nodes[usize::from(node)].replica.identity());
+        let nonces = [[one + 7; 32], [other + 9; 32]];
+        let (dialled, accepted) = connect(&identities[0], &identities[1], nonces).unwrap();
+        self.nodes[usize::from(one)].replica.handle_connected(dialled, now_ns);
+        self.nodes[usize::from(other)].replica.handle_connected(accepted, now_ns);
         self.drain(one, now_ns);
         self.drain(other, now_ns);
     }

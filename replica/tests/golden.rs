@@ -1,5 +1,6 @@
 //! The bytes of every message, as the reference page draws them; a change here is another protocol version.
 
+use mizan_replica::handshake::{Greeting, Identity};
 use mizan_replica::message::{HEADER_SIZE, Header, Message, PeerRole, decode};
 use mizan_replica::{FrameEnd, MessageError};
 
@@ -125,5 +126,111 @@ fn arbitrary_bytes_never_panic() {
         if let Ok((header, message)) = decode(&bytes) {
             assert_eq!(message.encode(&header)[32..], bytes[32..], "seed {seed}");
         }
+    }
+}
+
+const GREETING: Greeting = Greeting { cluster: 0x0102, index: 1, nonce: [8; 32] };
+
+fn identity(index: u8) -> Identity {
+    Identity { cluster: 0x0102, index, node_count: 3, incarnation: 6, secret: [7; 32] }
+}
+
+/// A message with its code: over these parts and itself.
+fn sealed(key: [u8; 32], parts: &[&[u8]], mut bytes: Vec<u8>) -> Vec<u8> {
+    let covered = [&parts.concat(), &bytes[32..]].concat();
+    bytes[..32].copy_from_slice(blake3::keyed_hash(&key, &covered).as_bytes());
+    bytes
+}
+
+#[test]
+fn greeting_hello_and_answer_have_the_bytes_that_are_drawn_and_make_the_key() {
+    let greeting = GREETING.encode();
+    let drawn = "4d5a4731".to_owned()
+        + "02010000"
+        + &hex(&0x0102u128.to_le_bytes())
+        + &word(0)
+        + &"08".repeat(32);
+    assert_eq!(hex(&greeting), drawn);
+    assert_eq!(Greeting::decode(&greeting), Ok(GREETING));
+
+    let message = |from, to, nonce| {
+        let header = Header { cluster: 0x0102, epoch: 0, counter: 0, from, to };
+        Message::Hello { nonce, incarnation: 6, node_count: 3 }.encode(&header)
+    };
+    let (dialled, hello) = identity(2).dial(1, &GREETING, [9; 32]).unwrap();
+    let secret = [7; 32];
+    let expected = sealed(secret, &[b"mizan hello 2", &greeting], message(2, 1, [9; 32]));
+    assert_eq!(hello, expected);
+    let (accepted, answer) = identity(1).answer(&GREETING, &hello).unwrap();
+    let parts: [&[u8]; 3] = [b"mizan answer 2", &greeting, &hello];
+    assert_eq!(answer, sealed(secret, &parts, message(1, 2, [8; 32])));
+    let session = dialled.conclude(&answer).unwrap();
+    assert_eq!((session.peer(), accepted.peer()), (1, 2));
+
+    let parts: [&[u8]; 4] = [b"mizan replication connection 2", &greeting, &hello, &answer];
+    let key = *blake3::keyed_hash(&secret, &parts.concat()).as_bytes();
+    let header = Header { cluster: 0x0102, epoch: 3, counter: 1, from: 2, to: 1 };
+    let first = sealed(key, &[], Message::Locate { ends: vec![END] }.encode(&header));
+    assert!(accepted.is_proved_by(&first));
+    let second = Header { counter: 2, ..header };
+    let second = sealed(key, &[], Message::Locate { ends: vec![END] }.encode(&second));
+    assert!(!accepted.is_proved_by(&second), "not the first");
+    assert!(!accepted.is_proved_by(&hello), "a recorded hello");
+    for at in 0..first.len() {
+        let mut changed = first.clone();
+        changed[at] ^= 1;
+        assert!(!accepted.is_proved_by(&changed), "byte {at}");
+    }
+}
+
+#[test]
+fn a_hello_is_for_one_greeting_of_one_node_and_proves_nothing_anywhere_else() {
+    let (dialled, hello) = identity(2).dial(1, &GREETING, [9; 32]).unwrap();
+    let later = Greeting { nonce: [10; 32], ..GREETING };
+    let refused = |listener: Identity, greeting: &Greeting, bytes: &[u8]| {
+        listener.answer(greeting, bytes).err()
+    };
+    let forged = Some(MessageError::Forged);
+    assert_eq!(refused(identity(1), &later, &hello), forged, "a recording");
+    assert_eq!(refused(identity(0), &Greeting { index: 0, ..GREETING }, &hello), forged);
+    let stranger = Identity { secret: [1; 32], ..identity(1) };
+    assert_eq!(refused(stranger, &GREETING, &hello), forged, "another secret");
+    for at in 0..hello.len() {
+        let mut changed = hello.clone();
+        changed[at] ^= 1;
+        assert!(refused(identity(1), &GREETING, &changed).is_some(), "byte {at}");
+        assert!(refused(identity(1), &GREETING, &hello[..at]).is_some(), "cut {at}");
+    }
+    // An answer of another connection, one's own hello thrown back, and an answer with a changed byte.
+    let (_, answer) = identity(1).answer(&GREETING, &hello).unwrap();
+    let (other, _) = identity(2).dial(1, &GREETING, [11; 32]).unwrap();
+    assert_eq!(other.conclude(&answer).err(), forged);
+    assert_eq!(dialled.conclude(&hello).err(), forged);
+    for at in 0..answer.len() {
+        let mut changed = answer.clone();
+        changed[at] ^= 1;
+        assert!(dialled.conclude(&changed).is_err(), "byte {at}");
+    }
+    // Who greets as somebody else is told nothing.
+    let outcome = identity(2).dial(0, &GREETING, [9; 32]);
+    assert_eq!(outcome.err(), Some(MessageError::Address));
+    let foreign = Greeting { cluster: 9, ..GREETING };
+    assert_eq!(identity(2).dial(1, &foreign, [9; 32]).err(), Some(MessageError::Cluster));
+    let mut newer = GREETING.encode();
+    newer[4] = 3;
+    assert_eq!(Greeting::decode(&newer), Err(MessageError::Version(3)));
+    for at in [0, 6, 7, 24, 31] {
+        let mut changed = GREETING.encode();
+        changed[at] ^= 1;
+        assert_eq!(Greeting::decode(&changed), Err(MessageError::Malformed), "byte {at}");
+    }
+}
+
+#[test]
+fn a_hello_says_how_many_nodes_there_are_and_is_from_one_of_them() {
+    let dial = |who: Identity| who.dial(1, &GREETING, [9; 32]).unwrap().1;
+    for who in [Identity { node_count: 2, ..identity(2) }, Identity { index: 7, ..identity(2) }] {
+        let outcome = identity(1).answer(&GREETING, &dial(who));
+        assert_eq!(outcome.err(), Some(MessageError::Address), "node {}", who.index);
     }
 }

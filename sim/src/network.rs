@@ -2,6 +2,7 @@
 
 use crate::oracle::Violation;
 use crate::world::{Event, MS, World};
+use mizan_replica::handshake;
 
 fn pair(one: u8, other: u8) -> (u8, u8) {
     (one.min(other), one.max(other))
@@ -13,19 +14,39 @@ impl World {
         if self.connections.contains_key(&pair(one, other)) || !is_up(one) || !is_up(other) {
             return Ok(());
         }
+        let nonces = [self.nonce(), self.nonce()];
+        // Greeting, hello and answer: one of them that does not get through leaves no connection.
+        let is_cut = [(one, other), (other, one)].iter().any(|way| self.cut.contains_key(way));
+        let is_paused = |node: u8| self.places[usize::from(node)].paused_until_ns > self.now_ns;
+        let is_deaf = is_cut || is_paused(one) || is_paused(other);
+        if is_deaf || (0..3).any(|_| self.random.below(100) < self.loss_percent) {
+            self.after(50 * MS, Event::Connect { one, other });
+            return Ok(());
+        }
+        let (listener, dialler) = pair(one, other);
+        let of = |node: u8| {
+            let node = self.places[usize::from(node)].node.as_ref();
+            node.expect("invariant: both are up").replica.identity()
+        };
+        let sessions = handshake::connect(&of(dialler), &of(listener), nonces);
+        let (dialled, accepted) = sessions.expect("invariant: all nodes share the secret");
         self.connections.insert(pair(one, other), self.next_connection);
         self.next_connection += 1;
-        for (node, peer) in [(one, other), (other, one)] {
-            let mut nonce = [0; 32];
-            nonce[..8].copy_from_slice(&self.random.next_u64().to_le_bytes());
-            nonce[8..16].copy_from_slice(&self.random.next_u64().to_le_bytes());
-            let now_ns = self.now_ns;
+        let now_ns = self.now_ns;
+        for (node, session) in [(dialler, dialled), (listener, accepted)] {
             if let Some(node) = &mut self.places[usize::from(node)].node {
-                node.replica.handle_connected(peer, nonce, now_ns);
+                node.replica.handle_connected(session, now_ns);
             }
         }
         self.drain(one)?;
         self.drain(other)
+    }
+
+    fn nonce(&mut self) -> [u8; 32] {
+        let mut nonce = [0; 32];
+        nonce[..8].copy_from_slice(&self.random.next_u64().to_le_bytes());
+        nonce[8..16].copy_from_slice(&self.random.next_u64().to_le_bytes());
+        nonce
     }
 
     pub(crate) fn disconnect(&mut self, one: u8, other: u8) {

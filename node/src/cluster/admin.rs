@@ -3,14 +3,17 @@
 //! Bodies are JSON under the cluster's secret; see `mizan_replica::admin` for the proof.
 
 use crate::cluster::status::ClusterStatus;
-use mizan_replica::Secret;
 use mizan_replica::admin::{ADMIN_HEADER_SIZE, AdminChannel, AdminError, message_size};
+use mizan_replica::handshake::{GREETING_SIZE, Greeting};
+use mizan_replica::{MessageError, Secret};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 use thiserror::Error;
+
+const NO_NODE: &str = "this is no node's replication address; see --replicate of the node";
 
 /// A question.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -125,7 +128,8 @@ pub fn ask(
     stream.set_read_timeout(Some(timeout)).map_err(io)?;
     stream.set_write_timeout(Some(timeout)).map_err(io)?;
     stream.set_nodelay(true).map_err(io)?;
-    let (mut channel, hello) = AdminChannel::new(true, nonce().map_err(io)?, secret);
+    let greeting = receive_greeting(&mut stream).map_err(io)?;
+    let (mut channel, hello) = AdminChannel::dial(&greeting, nonce().map_err(io)?, secret);
     stream.write_all(&hello).map_err(io)?;
     let answer = receive(&mut stream).map_err(io)?;
     channel.receive(&answer).map_err(protocol)?;
@@ -135,6 +139,23 @@ pub fn ask(
     let reply = receive(&mut stream).map_err(io)?;
     let body = channel.receive(&reply).map_err(protocol)?.unwrap_or_default();
     serde_json::from_slice(&body).map_err(|_| protocol(AdminError::Malformed))
+}
+
+/// What a node says first; one that is still recovering says it when it is done.
+fn receive_greeting(stream: &mut TcpStream) -> std::io::Result<Greeting> {
+    use std::io::{Error, ErrorKind};
+    let mut bytes = [0; GREETING_SIZE];
+    stream.read_exact(&mut bytes).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => Error::new(
+            ErrorKind::TimedOut,
+            "it says nothing: a node that is still recovering answers later, and other addresses than --replicate of a node never do",
+        ),
+        _ => error,
+    })?;
+    Greeting::decode(&bytes).map_err(|error| match error {
+        MessageError::Version(_) => Error::other(error),
+        _ => Error::other(NO_NODE),
+    })
 }
 
 fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
@@ -147,9 +168,7 @@ fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
         }
         return Err(error);
     }
-    let size = message_size(&bytes).ok_or_else(|| {
-        std::io::Error::other("this is no node's replication address; see --replicate of the node")
-    })?;
+    let size = message_size(&bytes).ok_or_else(|| std::io::Error::other(NO_NODE))?;
     bytes.resize(size, 0);
     stream.read_exact(&mut bytes[ADMIN_HEADER_SIZE..])?;
     Ok(bytes)

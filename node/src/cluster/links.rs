@@ -1,18 +1,20 @@
 //! Sockets between nodes, and the operator's: bytes in, whole messages out.
 //!
 //! The node of the higher index dials the lower one, so that two nodes never have two connections for long. Whoever is
-//! accepted says in its first message what it is. Invariants: memory per connection is bounded by the largest message
-//! and the outbox; a peer that does not read is disconnected; a connection that says nothing is closed in time. What is
-//! absent: any judgement of what a message says.
+//! accepted is greeted and proves what it is; see `guests`. Invariants: memory per connection is bounded by the largest
+//! message and the outbox, and by a few kilobytes before it is proved; nobody loses a connection to somebody who has not
+//! proved to be the same peer; a peer that does not read is disconnected; a connection that says nothing is closed in
+//! time. What is absent: any judgement of what a message says.
 
+use crate::cluster::admin::nonce;
+use crate::cluster::guests::{Heard, Refused, UNPROVED_MESSAGE_SIZE_MAX, Who};
 use crate::error::NodeError;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use mizan_replica::admin;
-use mizan_replica::constants::{MESSAGE_SIZE_MAX, NODES_MAX};
-use mizan_replica::message::{self, HEADER_SIZE};
-use mizan_replica::{Secret, is_sealed_hello};
+use mizan_replica::admin::AdminError;
+use mizan_replica::constants::NODES_MAX;
+use mizan_replica::{Identity, MessageError, Session};
 use rustix::buffer::spare_capacity;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
@@ -22,20 +24,27 @@ use std::time::Duration;
 
 /// Bytes that may wait for a peer's socket: a window of frames and the small messages beside it.
 const OUTBOX_SIZE_MAX: usize = 24 << 20;
-/// Connections that have not said what they are, and operators, at the most; the oldest of the former make room.
-const GUESTS_MAX: usize = 16;
-/// A guest that has sent nothing whole for so long is closed.
-const GUEST_TIMEOUT_NS: u64 = 15_000_000_000;
-/// Largest first message of a connection: it can only be a hello.
-const FIRST_MESSAGE_SIZE_MAX: usize = 4096;
+/// Connections that were accepted and have not proved themselves, at the most; the oldest make room.
+const UNPROVED_MAX: usize = 256;
+/// Nobody is closed to make room before it had so much time: a flood of strangers must not push out who is just proving
+/// itself. So no more than 1,280 connections are accepted per second, and the others wait in the listener's queue.
+const UNPROVED_GRACE_NS: u64 = 200_000_000;
+/// Who has not proved itself after this is closed.
+const UNPROVED_TIMEOUT_NS: u64 = 2_000_000_000;
+/// Operators at the most. All of them have proved that they know the secret.
+const OPERATORS_MAX: usize = 16;
+/// An operator that has asked nothing for so long is closed.
+const OPERATOR_TIMEOUT_NS: u64 = 15_000_000_000;
 /// Time between two attempts to reach a peer.
 const DIAL_INTERVAL_NS: u64 = 50_000_000;
-/// An attempt that has not come through after this is given up.
+/// An attempt that has not come through after this, or whose peer has not proved itself then, is given up.
 const DIAL_TIMEOUT_NS: u64 = 1_000_000_000;
 /// Bytes taken from a socket at once.
 const READ_CHUNK: usize = 256 << 10;
 /// Reads from one socket before it is the others' turn.
 const READS_PER_TURN: usize = 16;
+/// Time between two lines about connections that were refused: strangers must not fill the log.
+const COMPLAINT_INTERVAL_NS: u64 = 1_000_000_000;
 
 const LISTENER: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -43,27 +52,27 @@ const FIRST_CONNECTION: usize = 2;
 
 /// What happened on the sockets.
 pub(crate) enum LinkEvent {
-    /// A peer is there; its messages follow. An older connection to it is gone.
-    Connected(u8),
+    /// A peer is there and has proved itself; its messages follow. An older connection to it is gone.
+    Connected(Session),
     /// A whole message of a peer.
     Message(u8, Vec<u8>),
     /// The connection to a peer is gone.
     Disconnected(u8),
-    /// A whole message of an operator's connection.
-    Admin(usize, Vec<u8>),
-    /// An operator's connection is gone.
-    AdminGone(usize),
+    /// What an operator asks, proved.
+    Admin(OperatorId, Vec<u8>),
 }
 
+/// An operator's connection; never that of another one, also when it is gone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Who {
-    Unknown,
-    Peer(u8),
-    Admin,
+pub(crate) struct OperatorId {
+    at: usize,
+    number: u64,
 }
 
 struct Connection {
     stream: TcpStream,
+    /// Counts the connections.
+    number: u64,
     who: Who,
     is_connecting: bool,
     /// To be closed when everything is sent.
@@ -80,10 +89,11 @@ struct Connection {
 impl Connection {
     /// Room for the rest of a large message, and little more, so that it can be handed on as it is; else for small ones.
     fn make_room(&mut self) {
-        let begun = next_message(&self.inbox, self.who).and_then(Result::ok);
+        let chunk = if self.who.is_proved() { READ_CHUNK } else { UNPROVED_MESSAGE_SIZE_MAX };
+        let begun = self.who.next_message(&self.inbox).and_then(Result::ok);
         let rest = begun.map_or(0, |size| size.saturating_sub(self.inbox.len()));
-        if self.inbox.capacity() == self.inbox.len() || rest > READ_CHUNK {
-            self.inbox.reserve_exact(rest.max(READ_CHUNK));
+        if self.inbox.capacity() == self.inbox.len() || rest > chunk {
+            self.inbox.reserve_exact(rest.max(chunk));
         }
     }
 
@@ -99,13 +109,16 @@ impl Connection {
         self.inbox.drain(..size);
         Some(bytes)
     }
+
+    fn push(&mut self, bytes: Vec<u8>) {
+        self.unsent += bytes.len();
+        self.outbox.push_back(bytes);
+    }
 }
 
 /// How to reach the nodes.
 pub(crate) struct LinkOptions {
-    pub(crate) index: u8,
-    pub(crate) listen: SocketAddr,
-    pub(crate) secret: Secret,
+    pub(crate) identity: Identity,
     /// Address of each node by index; the own one is not used.
     pub(crate) addresses: [Option<SocketAddr>; NODES_MAX],
 }
@@ -116,11 +129,18 @@ pub(crate) struct Links {
     poll: Poll,
     events: Events,
     listener: TcpListener,
+    local_addr: SocketAddr,
+    /// Connections may wait in the listener's queue.
+    accept_waits: bool,
     waker: Arc<Waker>,
     connections: Vec<Option<Connection>>,
+    next_number: u64,
     of_peer: [Option<usize>; NODES_MAX],
     dialed_ns: [u64; NODES_MAX],
     found: VecDeque<LinkEvent>,
+    /// When the last line about a refused connection was written, and how many were refused since.
+    complained_ns: u64,
+    complaints: u64,
 }
 
 fn failed(what: &str) -> impl FnOnce(std::io::Error) -> NodeError {
@@ -129,36 +149,48 @@ fn failed(what: &str) -> impl FnOnce(std::io::Error) -> NodeError {
 }
 
 impl Links {
-    /// Binds the listener.
+    /// Binds the listener. Nobody is greeted yet.
     ///
     /// # Errors
     /// An address that cannot be bound.
-    pub(crate) fn bind(options: LinkOptions) -> Result<Self, NodeError> {
+    pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, NodeError> {
+        TcpListener::bind(address).map_err(|error| {
+            NodeError::listen(address, &format!("failed to listen for nodes at {address}"), error)
+        })
+    }
+
+    /// Watches the listener.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn new(mut listener: TcpListener, options: LinkOptions) -> Result<Self, NodeError> {
         let poll = Poll::new().map_err(failed("failed to make a poll"))?;
-        let mut listener = TcpListener::bind(options.listen).map_err(|error| {
-            let what = format!("failed to listen for nodes at {}", options.listen);
-            NodeError::listen(options.listen, &what, error)
-        })?;
         let registry = poll.registry();
         listener
             .register(registry, LISTENER, Interest::READABLE)
             .map_err(failed("failed to watch the listener for nodes"))?;
+        let local_addr = listener.local_addr().map_err(failed("failed to ask for the address"))?;
         let waker = Waker::new(registry, WAKER).map_err(failed("failed to make a waker"))?;
         Ok(Self {
             options,
             poll,
             events: Events::with_capacity(64),
             listener,
+            local_addr,
+            accept_waits: false,
             waker: Arc::new(waker),
             connections: Vec::new(),
+            next_number: 0,
             of_peer: [None; NODES_MAX],
             dialed_ns: [0; NODES_MAX],
             found: VecDeque::new(),
+            complained_ns: 0,
+            complaints: 0,
         })
     }
 
-    pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.listener.local_addr().unwrap_or(self.options.listen)
+    pub(crate) const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
     }
 
     /// Ends a wait from any thread.
@@ -173,6 +205,9 @@ impl Links {
     pub(crate) fn poll(&mut self, timeout: Duration, now_ns: u64) -> Result<(), NodeError> {
         self.dial(now_ns);
         self.close_silent(now_ns);
+        if self.accept_waits {
+            self.accept(now_ns);
+        }
         let timeout = if self.found.is_empty() { timeout } else { Duration::ZERO };
         if let Err(error) = self.poll.poll(&mut self.events, Some(timeout))
             && error.kind() != ErrorKind::Interrupted
@@ -217,22 +252,26 @@ impl Links {
         }
     }
 
-    /// Sends a message on an operator's connection.
-    pub(crate) fn send_admin(&mut self, at: usize, bytes: Vec<u8>) {
-        if self.who(at) == Some(Who::Admin) {
-            self.put(at, bytes);
+    /// Answers an operator; if it is gone, or the answer too long, nothing is sent.
+    pub(crate) fn send_admin(&mut self, operator: OperatorId, body: &[u8]) {
+        let Some(connection) = self.operator(operator) else { return };
+        let Who::Operator(channel) = &mut connection.who else { return };
+        if let Some(bytes) = channel.send(body) {
+            self.put(operator.at, bytes);
         }
     }
 
     /// Closes an operator's connection when everything is sent.
-    pub(crate) fn close_admin(&mut self, at: usize) {
-        if self.who(at) != Some(Who::Admin) {
-            return;
-        }
-        if let Some(connection) = self.connections[at].as_mut() {
+    pub(crate) fn close_admin(&mut self, operator: OperatorId) {
+        if let Some(connection) = self.operator(operator) {
             connection.is_closing = true;
+            self.write(operator.at);
         }
-        self.write(at);
+    }
+
+    fn operator(&mut self, operator: OperatorId) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(operator.at)?.as_mut()?;
+        (connection.number == operator.number).then_some(connection)
     }
 
     /// Ends the connection to a peer; no event follows.
@@ -242,14 +281,9 @@ impl Links {
         }
     }
 
-    fn who(&self, at: usize) -> Option<Who> {
-        Some(self.connections.get(at)?.as_ref()?.who)
-    }
-
     fn put(&mut self, at: usize, bytes: Vec<u8>) {
         let Some(connection) = self.connections[at].as_mut() else { return };
-        connection.unsent += bytes.len();
-        connection.outbox.push_back(bytes);
+        connection.push(bytes);
         if connection.unsent > OUTBOX_SIZE_MAX {
             self.drop_connection(at);
         } else {
@@ -258,23 +292,42 @@ impl Links {
     }
 
     fn accept(&mut self, now_ns: u64) {
-        while let Ok((stream, _)) = self.listener.accept() {
-            let guests = self.connections.iter().flatten();
-            let guests = guests.filter(|guest| !matches!(guest.who, Who::Peer(_))).count();
-            if guests >= GUESTS_MAX && !self.drop_oldest_stranger() {
-                continue;
+        self.accept_waits = true;
+        while self.has_room(now_ns) {
+            match self.listener.accept() {
+                Ok((stream, _)) => self.greet(stream, now_ns),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    // What the system lacks for a moment it may have again: then those who wait are accepted.
+                    self.accept_waits = error.kind() != ErrorKind::WouldBlock;
+                    return;
+                }
             }
-            self.insert(stream, Who::Unknown, false, now_ns);
         }
     }
 
-    /// Makes room for a guest: whoever has said nothing for the longest time goes, so that an operator always gets in.
-    fn drop_oldest_stranger(&mut self) -> bool {
-        let strangers = self.connections.iter().enumerate().filter_map(|(at, connection)| {
-            let connection = connection.as_ref()?;
-            (connection.who == Who::Unknown).then_some((connection.since_ns, at))
+    fn greet(&mut self, stream: TcpStream, now_ns: u64) {
+        let Ok(nonce) = nonce() else { return };
+        let greeting = self.options.identity.greeting(nonce);
+        if let Some(at) = self.insert(stream, Who::Stranger(greeting), false, now_ns) {
+            self.put(at, greeting.encode().to_vec());
+        }
+    }
+
+    /// Whether one more may be accepted. Who has said nothing right goes first, and the oldest of them.
+    fn has_room(&mut self, now_ns: u64) -> bool {
+        let guests = self.connections.iter().enumerate().filter_map(|(at, connection)| {
+            let connection = connection.as_ref().filter(|guest| guest.who.is_unproved_guest())?;
+            let is_stranger = matches!(connection.who, Who::Stranger(_));
+            Some((!is_stranger, connection.since_ns, at))
         });
-        let Some((_, oldest)) = strangers.min() else { return false };
+        let guests: Vec<_> = guests.collect();
+        if guests.len() < UNPROVED_MAX {
+            return true;
+        }
+        let is_old = |since_ns: u64| now_ns.saturating_sub(since_ns) >= UNPROVED_GRACE_NS;
+        let oldest = guests.into_iter().filter(|(_, since_ns, _)| is_old(*since_ns)).min();
+        let Some((_, _, oldest)) = oldest else { return false };
         self.drop_connection(oldest);
         true
     }
@@ -295,8 +348,10 @@ impl Links {
         stream.register(self.poll.registry(), token, interest).ok()?;
         // Acknowledgements are small and each is waited for; a socket that cannot do it is only slower.
         let _ = stream.set_nodelay(true);
+        self.next_number += 1;
         self.connections[at] = Some(Connection {
             stream,
+            number: self.next_number,
             who,
             is_connecting,
             is_closing: false,
@@ -310,7 +365,7 @@ impl Links {
     }
 
     fn dial(&mut self, now_ns: u64) {
-        for peer in 0..self.options.index {
+        for peer in 0..self.options.identity.index {
             let place = usize::from(peer);
             let is_due = now_ns.saturating_sub(self.dialed_ns[place]) >= DIAL_INTERVAL_NS;
             let Some(address) = self.options.addresses[place].filter(|_| is_due) else { continue };
@@ -319,7 +374,7 @@ impl Links {
             }
             self.dialed_ns[place] = now_ns;
             if let Ok(stream) = TcpStream::connect(address) {
-                self.of_peer[place] = self.insert(stream, Who::Peer(peer), true, now_ns);
+                self.of_peer[place] = self.insert(stream, Who::Dialling(peer), true, now_ns);
             }
         }
     }
@@ -328,7 +383,7 @@ impl Links {
         let Some(connection) = self.connections.get_mut(at).and_then(Option::as_mut) else {
             return;
         };
-        let Who::Peer(peer) = connection.who else { return };
+        let Who::Dialling(peer) = connection.who else { return };
         if !connection.is_connecting {
             return;
         }
@@ -337,7 +392,6 @@ impl Links {
             Ok(_) if !failed => {
                 connection.is_connecting = false;
                 connection.since_ns = now_ns;
-                self.found.push_back(LinkEvent::Connected(peer));
             }
             Err(error) if !failed && error.kind() == ErrorKind::NotConnected => {}
             _ => self.disconnect(peer),
@@ -348,12 +402,14 @@ impl Links {
     fn close_silent(&mut self, now_ns: u64) {
         for at in 0..self.connections.len() {
             let Some(connection) = &self.connections[at] else { continue };
-            let age_ns = now_ns.saturating_sub(connection.since_ns);
-            let is_over = match connection.who {
-                Who::Peer(_) => connection.is_connecting && age_ns > DIAL_TIMEOUT_NS,
-                _ => age_ns > GUEST_TIMEOUT_NS,
+            let limit_ns = match connection.who {
+                // The state machine sees to it.
+                Who::Peer(_) => continue,
+                Who::Dialling(_) | Who::Dialled(..) => DIAL_TIMEOUT_NS,
+                Who::Operator(_) => OPERATOR_TIMEOUT_NS,
+                Who::Stranger(_) | Who::Newcomer(_) | Who::Visitor(_) => UNPROVED_TIMEOUT_NS,
             };
-            if is_over {
+            if now_ns.saturating_sub(connection.since_ns) > limit_ns {
                 self.drop_connection(at);
             }
         }
@@ -362,15 +418,16 @@ impl Links {
     /// Ends a connection and tells of it.
     fn drop_connection(&mut self, at: usize) {
         let Some(connection) = self.connections.get_mut(at).and_then(Option::take) else { return };
-        match connection.who {
-            Who::Peer(peer) => {
-                self.of_peer[usize::from(peer)] = None;
-                if !connection.is_connecting {
-                    self.found.push_back(LinkEvent::Disconnected(peer));
-                }
+        self.forget(at, &connection);
+    }
+
+    fn forget(&mut self, at: usize, connection: &Connection) {
+        let Some(peer) = connection.who.peer() else { return };
+        if self.of_peer[usize::from(peer)] == Some(at) {
+            self.of_peer[usize::from(peer)] = None;
+            if matches!(connection.who, Who::Peer(_)) {
+                self.found.push_back(LinkEvent::Disconnected(peer));
             }
-            Who::Admin => self.found.push_back(LinkEvent::AdminGone(at)),
-            Who::Unknown => {}
         }
     }
 
@@ -431,77 +488,90 @@ impl Links {
         }
     }
 
-    /// Takes whole messages from the inbox; false if the bytes are no messages.
+    /// Takes whole messages from the inbox; false if the connection is to be ended.
     fn take_messages(&mut self, at: usize, now_ns: u64) -> bool {
         let Some(mut connection) = self.connections[at].take() else { return true };
         let is_sound = loop {
-            let size = match next_message(&connection.inbox, connection.who) {
+            let size = match connection.who.next_message(&connection.inbox) {
                 Some(Ok(size)) => size,
                 Some(Err(())) => break false,
                 None => break true,
             };
             let Some(bytes) = connection.take_message(size) else { break true };
             connection.since_ns = now_ns;
-            if connection.who == Who::Unknown && !self.introduce(at, &mut connection, &bytes) {
-                break false;
+            match connection.who.hear(&self.options.identity, bytes) {
+                Ok(heard) => {
+                    if !self.take_heard(at, &mut connection, heard) {
+                        break false;
+                    }
+                }
+                Err(refused) => {
+                    self.complain(&refused, now_ns);
+                    break false;
+                }
             }
-            self.found.push_back(match connection.who {
-                Who::Peer(peer) => LinkEvent::Message(peer, bytes),
-                _ => LinkEvent::Admin(at, bytes),
-            });
         };
         self.connections[at] = Some(connection);
+        self.write(at);
         is_sound
     }
 
-    /// Learns from its first message what a connection is. A newer connection of a peer replaces the older one, which
-    /// may be half open.
-    fn introduce(&mut self, at: usize, connection: &mut Connection, bytes: &[u8]) -> bool {
-        if bytes[32..36] == admin::ADMIN_MAGIC {
-            connection.who = Who::Admin;
-            return true;
+    /// False if the connection is to be ended.
+    fn take_heard(&mut self, at: usize, connection: &mut Connection, heard: Heard) -> bool {
+        let operator = OperatorId { at, number: connection.number };
+        match heard {
+            Heard::Answer(bytes) => connection.push(bytes),
+            Heard::Message(peer, bytes) => self.found.push_back(LinkEvent::Message(peer, bytes)),
+            Heard::Made(session) => self.found.push_back(LinkEvent::Connected(session)),
+            Heard::Proved(session, bytes) => {
+                let peer = session.peer();
+                // Proved to be the same peer: the older connection may be half open.
+                if let Some(older) = self.of_peer[usize::from(peer)].replace(at)
+                    && let Some(older) = self.connections[older].take()
+                    && matches!(older.who, Who::Peer(_))
+                {
+                    self.found.push_back(LinkEvent::Disconnected(peer));
+                }
+                self.found.push_back(LinkEvent::Connected(session));
+                self.found.push_back(LinkEvent::Message(peer, bytes));
+            }
+            Heard::FirstQuestion(body) => {
+                let others = self.connections.iter().flatten();
+                let others = others.filter(|guest| matches!(guest.who, Who::Operator(_)));
+                if others.count() >= OPERATORS_MAX {
+                    return false;
+                }
+                self.found.push_back(LinkEvent::Admin(operator, body));
+            }
+            Heard::Question(body) => self.found.push_back(LinkEvent::Admin(operator, body)),
         }
-        // A stranger must not push a peer aside by saying that it is one.
-        if !is_sealed_hello(bytes, &self.options.secret) {
-            return false;
-        }
-        let Ok((header, _)) = message::decode(bytes) else { return false };
-        let peer = header.from;
-        let may_dial = peer > self.options.index && usize::from(peer) < NODES_MAX;
-        if header.to != self.options.index || !may_dial {
-            tracing::warn!(
-                "a node says that it is number {peer} and looks for number {}, but this is number {}: check --peers, which names the other nodes in the order of their numbers",
-                header.to,
-                self.options.index
-            );
-            return false;
-        }
-        if let Some(older) = self.of_peer[usize::from(peer)] {
-            self.drop_connection(older);
-        }
-        self.of_peer[usize::from(peer)] = Some(at);
-        connection.who = Who::Peer(peer);
-        self.found.push_back(LinkEvent::Connected(peer));
         true
     }
-}
 
-/// Size of the message that begins here; `None` while that cannot be told, an error if it can be none.
-fn next_message(bytes: &[u8], who: Who) -> Option<Result<usize, ()>> {
-    let head = bytes.get(..admin::ADMIN_HEADER_SIZE)?;
-    let size = u32::from_le_bytes(*head[36..].first_chunk()?) as usize;
-    let is_admin = head[32..36] == admin::ADMIN_MAGIC;
-    let is_peer = head[32..36] == message::MAGIC.to_le_bytes();
-    let fits = match who {
-        Who::Unknown => size <= FIRST_MESSAGE_SIZE_MAX,
-        Who::Peer(_) => size <= MESSAGE_SIZE_MAX,
-        Who::Admin => size <= admin::ADMIN_MESSAGE_SIZE_MAX,
-    };
-    let is_expected = match who {
-        Who::Unknown => is_admin || is_peer,
-        Who::Peer(_) => is_peer,
-        Who::Admin => is_admin,
-    };
-    let smallest = if is_admin { admin::ADMIN_HEADER_SIZE } else { HEADER_SIZE };
-    Some(if fits && is_expected && size >= smallest { Ok(size) } else { Err(()) })
+    fn complain(&mut self, refused: &Refused, now_ns: u64) {
+        let is_noise = matches!(
+            refused,
+            Refused::Peer(MessageError::Malformed | MessageError::NoHello)
+                | Refused::Admin(AdminError::Malformed)
+        );
+        if is_noise {
+            return;
+        }
+        self.complaints += 1;
+        if now_ns.saturating_sub(self.complained_ns) < COMPLAINT_INTERVAL_NS {
+            return;
+        }
+        self.complained_ns = now_ns;
+        let advice = match refused {
+            Refused::Peer(MessageError::Address | MessageError::Cluster) | Refused::Direction => {
+                "; check --peers, which names the other nodes in the order of their numbers"
+            }
+            _ => "",
+        };
+        let more = std::mem::take(&mut self.complaints) - 1;
+        let own = self.options.identity.index;
+        tracing::warn!(
+            "node {own} refused a connection between nodes or of an operator: {refused}{advice}; {more} more since the last such line"
+        );
+    }
 }

@@ -14,6 +14,7 @@
 mod admin;
 mod figures;
 mod format;
+mod guests;
 mod held;
 mod links;
 mod node;

@@ -193,9 +193,7 @@ impl<S: Storage> ClusterNode<S> {
         let addresses = addresses(&record, cluster)?;
         check_listen(options.gateway.listen)?;
         let secret = cluster.secret.unwrap_or_default();
-        let link_options =
-            LinkOptions { index: record.node, listen: cluster.listen, secret, addresses };
-        let links = Links::bind(link_options)?;
+        let listener = Links::listen(cluster.listen)?;
         let genesis = read_genesis(&place, &superblock.genesis)?;
         reporter.identify(&superblock, options.gateway.listen);
         let counters = reporter.cluster_counters();
@@ -212,6 +210,8 @@ impl<S: Storage> ClusterNode<S> {
         };
         let recovered =
             recover(&storage, lock, &superblock, &record, &genesis, secret, &mut report)?;
+        let identity = recovered.replica.identity();
+        let links = Links::new(listener, LinkOptions { identity, addresses })?;
         let gateway = Gateway::bind(options.gateway.clone())?;
         let (front_signal, stop) = front_signal(&gateway);
         let local_addr = gateway.local_addr();
@@ -264,7 +264,7 @@ impl<S: Storage> ClusterNode<S> {
                 stopped: Arc::clone(&stopped),
                 handover: handover_sender,
                 adopted: adopted_receiver,
-                operators: Operators::new(secret, facts),
+                operators: Operators::new(facts),
                 status,
                 catch_up_rate: cluster.catch_up_rate,
                 counters,

@@ -1,18 +1,17 @@
-//! Operators' connections, and what a new disk is told.
+//! What operators wait for, and what a new disk is told.
 
-use crate::cluster::admin::{AdminReply, AdminRequest, JoinInfo, nonce, to_hex};
+use crate::cluster::admin::{AdminReply, JoinInfo, to_hex};
+use crate::cluster::links::OperatorId;
 use crate::cluster::record::ClusterRecord;
 use crate::cluster::status::ClusterStatus;
 use crate::error::NodeError;
 use mizan_journal::{LogReader, SHARED_HEADER_SIZE, Storage};
-use mizan_replica::admin::{AdminChannel, AdminError};
-use mizan_replica::{Replica, Secret};
-use std::collections::BTreeMap;
+use mizan_replica::Replica;
 
 /// A promotion that an operator waits for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Promotion {
-    pub(crate) operator: usize,
+    pub(crate) operator: OperatorId,
     pub(crate) begun_ns: u64,
 }
 
@@ -28,45 +27,12 @@ pub(crate) struct JoinFacts {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Operators {
-    secret: Secret,
-    channels: BTreeMap<usize, AdminChannel>,
     facts: JoinFacts,
 }
 
 impl Operators {
-    pub(crate) fn new(secret: Secret, facts: JoinFacts) -> Self {
-        Self { secret, channels: BTreeMap::new(), facts }
-    }
-
-    /// Takes a message: nothing to do, the hello to send back, or a request.
-    ///
-    /// # Errors
-    /// The connection is to be closed.
-    pub(crate) fn take(
-        &mut self,
-        at: usize,
-        bytes: &[u8],
-    ) -> Result<Option<Result<Vec<u8>, AdminRequest>>, AdminError> {
-        if let Some(channel) = self.channels.get_mut(&at) {
-            let Some(body) = channel.receive(bytes)? else { return Ok(None) };
-            let request = serde_json::from_slice(&body).map_err(|_| AdminError::Malformed)?;
-            return Ok(Some(Err(request)));
-        }
-        let nonce = nonce().map_err(|_| AdminError::Malformed)?;
-        let (mut channel, hello) = AdminChannel::new(false, nonce, self.secret);
-        channel.receive(bytes)?;
-        self.channels.insert(at, channel);
-        Ok(Some(Ok(hello)))
-    }
-
-    pub(crate) fn forget(&mut self, at: usize) {
-        self.channels.remove(&at);
-    }
-
-    /// The bytes of an answer; `None` if nobody waits for it any more.
-    pub(crate) fn seal(&mut self, at: usize, reply: &AdminReply) -> Option<Vec<u8>> {
-        let body = serde_json::to_vec(reply).ok()?;
-        self.channels.get_mut(&at)?.send(&body)
+    pub(crate) const fn new(facts: JoinFacts) -> Self {
+        Self { facts }
     }
 
     /// What a new disk needs. A node's first disk counts at once. Only the disk that made the cluster gives it out, before

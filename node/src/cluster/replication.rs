@@ -10,7 +10,6 @@ mod commands;
 mod view;
 
 use crate::clock::Reading;
-use crate::cluster::admin::nonce;
 use crate::cluster::held::{EpochWriter, Held, Noted};
 use crate::cluster::links::{LinkEvent, Links};
 use crate::cluster::operator::{Operators, Promotion};
@@ -234,15 +233,12 @@ impl<S: Storage> Replication<S> {
 
     fn take_event(&mut self, event: LinkEvent) -> Result<(), NodeError> {
         match event {
-            LinkEvent::Connected(peer) => {
+            LinkEvent::Connected(session) => {
+                let peer = session.peer();
                 self.pace.begin(peer);
                 self.held.forget_peer(peer);
                 self.connects[usize::from(peer)] += 1;
-                let nonce = nonce().map_err(|source| NodeError::Io {
-                    what: "failed to draw random bytes".to_owned(),
-                    source,
-                })?;
-                self.replica.handle_connected(peer, nonce, self.now_ns);
+                self.replica.handle_connected(session, self.now_ns);
             }
             LinkEvent::Disconnected(peer) => {
                 self.held.forget_peer(peer);
@@ -255,8 +251,7 @@ impl<S: Storage> Replication<S> {
                     tracing::warn!("node {peer}: {error}");
                 }
             }
-            LinkEvent::Admin(at, bytes) => self.take_admin(at, &bytes),
-            LinkEvent::AdminGone(at) => self.operators.forget(at),
+            LinkEvent::Admin(operator, body) => self.take_admin(operator, &body),
         }
         Ok(())
     }

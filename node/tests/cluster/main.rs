@@ -9,6 +9,7 @@ mod disk;
 pub(crate) mod fixture;
 mod founders;
 mod grants;
+mod recordings;
 mod rounds;
 mod streams;
 mod trust;

@@ -35,8 +35,11 @@ fn a_log_is_read_once_for_every_node_that_is_sent_it() {
     let spare = READ_SIZE_SPARE * 2 * entries;
     assert!(seen.log_read_bytes <= seen.log_sent_bytes + spare, "{entries} entries, {seen:?}");
     assert!(seen.alarms.is_empty(), "{seen:?}");
-    let shown = NodeStatus::read(&cluster.data(0)).expect("counters").cluster;
-    assert!(shown.log_read_bytes > 0 && shown.log_sent_bytes > 0, "{shown:?}");
+    // The file follows a moment later.
+    wait_until("the counters show it", || {
+        let shown = NodeStatus::read(&cluster.data(0)).map(|shown| shown.cluster);
+        shown.is_ok_and(|shown| shown.log_read_bytes > 0 && shown.log_sent_bytes > 0)
+    });
     cluster.stop_all();
 }
 

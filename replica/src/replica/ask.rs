@@ -88,7 +88,7 @@ impl Replica {
         end: FrameEnd,
     ) {
         let Some(known) = self.peer(peer) else { return };
-        let incarnation = known.connection.peer_incarnation;
+        let incarnation = known.connection.peer_incarnation();
         if let Some(ballot) = self.asking.as_mut().filter(|ballot| ballot.epoch == epoch) {
             let (granted, is_outsider) = (would_grant, !is_admitted);
             ballot.answers[usize::from(peer)] =

@@ -267,7 +267,7 @@ impl Replica {
         let mut config = self.config;
         for peer in 0..self.config.node_count {
             let Some(known) = self.peer_mut(peer) else { continue };
-            let incarnation = known.connection.peer_incarnation;
+            let incarnation = known.connection.peer_incarnation();
             let asked_round = known.admission_round;
             if self.is_admitted(peer) || !self.stream(peer).is_some_and(has_caught_up) {
                 continue;
@@ -301,7 +301,7 @@ impl Replica {
         let stream = known.stream.as_ref();
         PeerStatus {
             peer,
-            is_connected: known.connection.is_proved,
+            is_connected: known.connection.is_proved(),
             is_admitted,
             is_primary: known.role == PeerRole::Primary,
             is_following: stream.is_some_and(|stream| stream.is_ready),

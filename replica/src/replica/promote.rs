@@ -123,7 +123,7 @@ impl Replica {
         end: FrameEnd,
     ) {
         let Some(known) = self.peer(peer) else { return };
-        let incarnation = known.connection.peer_incarnation;
+        let incarnation = known.connection.peer_incarnation();
         if let State::Candidate(candidacy) = &mut self.state
             && candidacy.ballot.epoch == epoch
         {
@@ -162,7 +162,7 @@ impl Replica {
                 && self.peer(peer).is_some_and(|known| {
                     // A connection that was only made says nothing of who is at the other end.
                     let silent_ns = now_ns.saturating_sub(known.connection.last_heard_ns);
-                    known.connection.is_proved && silent_ns < ALIVE_WITHIN_NS
+                    known.connection.is_proved() && silent_ns < ALIVE_WITHIN_NS
                 })
         };
         let is_enough = self.has_enough_grants(ballot) || ballot.accept_loss_after.is_some();

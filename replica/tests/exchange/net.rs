@@ -1,6 +1,7 @@
 //! A few state machines and a network that loses nothing unless told so.
 
 use mizan_journal::{Hash, SharedHeader};
+use mizan_replica::handshake::connect;
 use mizan_replica::{
     Alarm, Command, Config, Control, FrameEnd, LogIndex, LogRecords, Options, Output, Policy,
     Refusal, Replica, Role,
@@ -86,9 +87,11 @@ impl Net {
     }
 
     pub(crate) fn connect(&mut self, one: u8, other: u8) {
-        let nonce = [self.delivered.len() as u8 ^ 0x5a; 32];
-        self.node(one).replica.handle_connected(other, nonce, 0);
-        self.node(other).replica.handle_connected(one, [1; 32], 0);
+        let nonces = [[self.delivered.len() as u8 ^ 0x5a; 32], [1; 32]];
+        let identities = [one, other].map(|node| self.node(node).replica.identity());
+        let (dialled, accepted) = connect(&identities[0], &identities[1], nonces).unwrap();
+        self.node(one).replica.handle_connected(dialled, 0);
+        self.node(other).replica.handle_connected(accepted, 0);
     }
 
     pub(crate) fn disconnect(&mut self, one: u8, other: u8) {

@@ -3,21 +3,19 @@
 use super::{Replication, Seat};
 use crate::clock::Reading;
 use crate::cluster::admin::{AdminReply, AdminRequest};
+use crate::cluster::links::OperatorId;
 use crate::cluster::operator::Promotion;
 use crate::error::NodeError;
 use mizan_journal::Storage;
 use mizan_replica::{Command, FrameEnd, Refusal};
 
 impl<S: Storage> Replication<S> {
-    pub(super) fn take_admin(&mut self, at: usize, bytes: &[u8]) {
-        let request = match self.operators.take(at, bytes) {
-            Ok(None) => return,
-            Ok(Some(Ok(hello))) => return self.links.send_admin(at, hello),
-            Ok(Some(Err(request))) => request,
-            Err(error) => {
-                tracing::warn!("an operator's connection was refused: {error}");
-                return self.links.close_admin(at);
-            }
+    pub(super) fn take_admin(&mut self, at: OperatorId, body: &[u8]) {
+        let Ok(request) = serde_json::from_slice(body) else {
+            tracing::warn!(
+                "an operator asked what this release does not know; use the same release for both"
+            );
+            return self.links.close_admin(at);
         };
         let reply = match request {
             AdminRequest::Status => Some(AdminReply::Status(Box::new(self.renewed_status()))),
@@ -40,16 +38,16 @@ impl<S: Storage> Replication<S> {
         }
     }
 
-    fn answer(&mut self, at: usize, reply: &AdminReply) {
-        if let Some(bytes) = self.operators.seal(at, reply) {
-            self.links.send_admin(at, bytes);
+    fn answer(&mut self, at: OperatorId, reply: &AdminReply) {
+        if let Ok(body) = serde_json::to_vec(reply) {
+            self.links.send_admin(at, &body);
         }
         self.links.close_admin(at);
     }
 
     fn promote(
         &mut self,
-        at: usize,
+        at: OperatorId,
         expect_epoch: Option<u64>,
         solo: bool,
         accept_loss_after: Option<u64>,
