@@ -247,6 +247,7 @@ impl Seen {
         let streams = json!({
             "log_read_bytes": cluster.log_read_bytes,
             "log_sent_bytes": cluster.log_sent_bytes,
+            "log_read_failures": cluster.log_read_failures,
             "read_rounds": cluster.read_rounds,
         });
         json!({

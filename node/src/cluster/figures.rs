@@ -54,6 +54,7 @@ pub(crate) fn show<'a>(
         log_read_bytes: view.log_read_bytes,
         log_sent_bytes: view.log_sent_bytes,
         read_rounds: view.read_rounds,
+        log_read_failures: view.log_read_failures,
     });
     for (place, peer) in view.peers.iter().enumerate() {
         let known = replica.peer_status(peer.node);

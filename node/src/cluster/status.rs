@@ -73,6 +73,8 @@ pub struct ClusterStatus {
     pub log_read_bytes: u64,
     /// Bytes of log that came of it, each as often as it was read for a node.
     pub log_sent_bytes: u64,
+    /// Reads of the log for other nodes that found no intact frame.
+    pub log_read_failures: u64,
     /// Rounds begun to confirm reads.
     pub read_rounds: u64,
     /// Address that clients reach.

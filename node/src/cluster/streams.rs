@@ -16,6 +16,8 @@ pub(crate) struct StreamFigures {
     pub(crate) bytes_read: u64,
     /// Bytes of frames that came of it, each as often as it was read for a node.
     pub(crate) bytes_sent: u64,
+    /// Reads that found no intact frame.
+    pub(crate) failures: u64,
     /// Whether a node lacks what cannot be read.
     pub(crate) is_unreadable: bool,
 }
@@ -30,13 +32,14 @@ struct Stream<S: Storage> {
 pub(crate) struct Streams<S: Storage> {
     streams: Vec<Stream<S>>,
     bytes_sent: u64,
+    failures: u64,
 }
 
 impl<S: Storage> Streams<S> {
     /// Streams to so many nodes; `reader` makes a reader.
     pub(crate) fn new(nodes: usize, reader: impl Fn() -> LogReader<S>) -> Self {
         let streams = (0..nodes).map(|_| Stream { reader: reader(), alarm: None }).collect();
-        Self { streams, bytes_sent: 0 }
+        Self { streams, bytes_sent: 0, failures: 0 }
     }
 
     /// Reads for a node as [`LogReader::read_after`] does. `None`: it cannot be read, and an alarm says so until it can;
@@ -61,6 +64,7 @@ impl<S: Storage> Streams<S> {
             }
             Err(error) => {
                 out.truncate(begin);
+                self.failures += 1;
                 let text = format!(
                     "node {peer} cannot be sent what follows sequence {after}: {error}; verify this node's files and repair them from another node"
                 );
@@ -83,6 +87,7 @@ impl<S: Storage> Streams<S> {
         StreamFigures {
             bytes_read: self.streams.iter().map(|stream| stream.reader.bytes_read()).sum(),
             bytes_sent: self.bytes_sent,
+            failures: self.failures,
             is_unreadable: self.alarms().next().is_some(),
         }
     }

@@ -155,6 +155,8 @@ pub struct ClusterFigures {
     pub log_sent_bytes: u64,
     /// Rounds begun to confirm reads.
     pub read_rounds: u64,
+    /// Reads of the log for other nodes that found no intact frame.
+    pub log_read_failures: u64,
 }
 
 /// Where another node of the cluster stands, as far as this one knows.
@@ -227,6 +229,7 @@ impl ClusterCounters {
             (word::LOG_READ_BYTES, figures.log_read_bytes),
             (word::LOG_SENT_BYTES, figures.log_sent_bytes),
             (word::READ_ROUNDS, figures.read_rounds),
+            (word::LOG_READ_FAILURES, figures.log_read_failures),
         ] {
             board.set(index, value);
         }

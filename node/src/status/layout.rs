@@ -130,6 +130,7 @@ words! {
     LOG_READ_BYTES 204 "log_read_bytes" "bytes read from the own log for other nodes";
     LOG_SENT_BYTES 205 "log_sent_bytes" "bytes of log that came of it, each as often as it was read for a node";
     READ_ROUNDS 206 "read_rounds" "rounds begun to confirm reads";
+    LOG_READ_FAILURES 207 "log_read_failures" "reads of the log for other nodes that found no intact frame";
 
     PEER 224 "peer" "two times 16 words, one for each other node, see below";
 }

@@ -303,6 +303,11 @@ fn cluster(page: &mut Page, status: &NodeStatus, now: &Moment) {
             "Bytes of log that came of it, each as often as it was read for a node.",
             cluster.log_sent_bytes,
         ),
+        (
+            "mizan_log_read_failures_total",
+            "Reads of the log for other nodes that found no intact frame.",
+            cluster.log_read_failures,
+        ),
         ("mizan_read_rounds_total", "Rounds begun to confirm reads.", cluster.read_rounds),
     ] {
         page.counter(name, help, value);

@@ -397,6 +397,7 @@ fn cluster(at: Load<'_>) -> ClusterFigures {
         log_read_bytes: at(word::LOG_READ_BYTES),
         log_sent_bytes: at(word::LOG_SENT_BYTES),
         read_rounds: at(word::READ_ROUNDS),
+        log_read_failures: at(word::LOG_READ_FAILURES),
     }
 }
 

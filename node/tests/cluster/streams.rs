@@ -34,6 +34,8 @@ fn a_log_is_read_once_for_every_node_that_is_sent_it() {
     // Every connection places its reader once, which costs the headers of a segment.
     let spare = READ_SIZE_SPARE * 2 * entries;
     assert!(seen.log_read_bytes <= seen.log_sent_bytes + spare, "{entries} entries, {seen:?}");
+    // No frame was looked for before it could be read.
+    assert_eq!(seen.log_read_failures, 0, "{seen:?}");
     assert!(seen.alarms.is_empty(), "{seen:?}");
     // The file follows a moment later.
     wait_until("the counters show it", || {
@@ -79,6 +81,7 @@ fn a_frame_that_cannot_be_read_for_a_node_is_an_alarm_until_it_can() {
         assert!(transfer(&mut client, id));
         assert!(cluster.status(0).is_some_and(|status| is_raised(&status)));
     }
+    assert!(cluster.status(0).is_some_and(|status| status.log_read_failures > 0));
     file.write_all_at(&bytes[at..=at], at as u64).unwrap();
     wait_until("the alarm is over", || {
         cluster.status(0).is_some_and(|status| !is_raised(&status)) && !is_shown(&cluster)

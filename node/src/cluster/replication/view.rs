@@ -71,6 +71,7 @@ impl<S: Storage> Replication<S> {
         }
         let streams = self.streams.figures();
         (view.log_read_bytes, view.log_sent_bytes) = (streams.bytes_read, streams.bytes_sent);
+        view.log_read_failures = streams.failures;
         view.read_rounds = self.rounds.begun();
         let raised = self.alarms.iter().map(|(_, alarm)| alarm);
         view.alarms = raised.chain(self.streams.alarms()).cloned().collect();
