@@ -82,6 +82,8 @@ pub enum Output {
     PromotionRefused(Refusal),
     /// Somebody has to look.
     Alarm(Alarm),
+    /// What an alarm told of is over.
+    AlarmEnded(Alarm),
 }
 
 /// What an operator may ask for.

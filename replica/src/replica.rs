@@ -4,13 +4,13 @@ mod ask;
 mod backlog;
 mod follow;
 mod lead;
+mod outlook;
 mod promote;
 
 use crate::config::{Config, Control, LogRecords};
 use crate::connection::{Connection, Secret};
 use crate::constants::{
     EPOCH_STEP_MAX, HEARTBEAT_INTERVAL_NS, NODES_MAX, OUTPUTS_MAX, PEER_TIMEOUT_NS,
-    SUSPECT_AFTER_NS,
 };
 use crate::error::MessageError;
 use crate::handshake::{Identity, Session};
@@ -20,6 +20,7 @@ use crate::output::{Alarm, Command, Output, Refusal, Role, Status};
 use backlog::Backlog;
 use follow::Follow;
 use lead::{Lead, Stream};
+use outlook::Hearing;
 use promote::{Ballot, Candidacy};
 use std::collections::VecDeque;
 
@@ -113,6 +114,7 @@ pub struct Replica {
     /// A promotion for which the peers are asked and nothing was changed yet.
     asking: Option<Ballot>,
     follow: Follow,
+    hearing: Hearing,
     /// The epoch granted to another node.
     granted_epoch: u64,
     /// The epoch that is asked for while frames are on their way to the disk, and how often it was.
@@ -162,6 +164,7 @@ impl Replica {
             state: State::Standby,
             asking: None,
             follow: Follow::default(),
+            hearing: Hearing::default(),
             granted_epoch: 0,
             grant_asked: (0, 0),
             round: 0,
@@ -315,7 +318,7 @@ impl Replica {
                     known.end = end;
                     known.heard_round = known.heard_round.max(round);
                 }
-                self.hear_heartbeat(peer, role, commit);
+                self.hear_heartbeat(peer, role, commit, now_ns);
                 Ok(())
             }
             Message::Ack { received, durable, applied, round } => {
@@ -327,6 +330,9 @@ impl Replica {
             }
             Message::StreamStart { after } => self.hear_stream_start(peer, after),
             Message::Frames { commit, source_end, frames } => {
+                if self.peer(peer).is_some_and(|known| known.role == PeerRole::Primary) {
+                    self.note_primary(peer, now_ns);
+                }
                 self.hear_frames(peer, commit, source_end, frames)?;
                 self.advance_promotion(now_ns);
                 Ok(())
@@ -394,10 +400,9 @@ impl Replica {
             let silent_ns = now_ns.saturating_sub(heard_ns);
             if silent_ns >= PEER_TIMEOUT_NS {
                 self.output(Output::Disconnect { peer });
-            } else if silent_ns >= SUSPECT_AFTER_NS && self.follow.source == Some(peer) {
-                self.follow.suspect(peer, &mut self.outputs);
             }
         }
+        self.judge_silence(now_ns);
         if now_ns.saturating_sub(self.last_heartbeat_ns) >= HEARTBEAT_INTERVAL_NS {
             self.last_heartbeat_ns = now_ns;
             self.send_heartbeats();

@@ -134,6 +134,7 @@ impl World {
                     _ => None,
                 };
             }
+            Output::AlarmEnded(alarm) => self.note(&format!("node {index}: over: {alarm}")),
             Output::Alarm(alarm) => {
                 self.note(&format!("node {index}: {alarm}"));
                 let end_epoch = self.node(index).log.last().map_or(0, |last| last.header.epoch);

@@ -1,5 +1,6 @@
 //! What a node of a cluster shows on its board: the state machine's status in the words of `crate::status`.
 
+use crate::cluster::alarms::shown;
 use crate::cluster::status::ClusterStatus;
 use crate::cluster::streams::StreamFigures;
 use crate::status::{
@@ -24,7 +25,7 @@ pub(crate) fn show<'a>(
     let primary = peers().find(|peer| peer.is_primary);
     let is_primary = role == NodeRole::Primary;
     let alarms = alarms
-        .fold(Alarms::NONE, |set, alarm| set.with(shown_alarm(alarm), true))
+        .fold(Alarms::NONE, |set, alarm| set.with(shown(alarm), true))
         .with(ShownAlarm::LogUnreadable, streams.is_unreadable)
         .with(ShownAlarm::SingleCopy, view.min_sync < view.min_sync_base)
         .with(ShownAlarm::AcknowledgementsWait, is_primary && !view.is_ready);
@@ -91,17 +92,5 @@ const fn ack_policy(policy: Policy) -> AckPolicy {
     match policy {
         Policy::Disk => AckPolicy::Disk,
         Policy::TwoDisks => AckPolicy::TwoDisks,
-    }
-}
-
-const fn shown_alarm(alarm: &Alarm) -> ShownAlarm {
-    match alarm {
-        Alarm::PrimarySilent(_) => ShownAlarm::PrimarySilent,
-        Alarm::AcknowledgedSuffix { .. } => ShownAlarm::AcknowledgedSuffix,
-        Alarm::LogsDiffer { .. } => ShownAlarm::LogsDiffer,
-        Alarm::StateDiffers(_) => ShownAlarm::StateDiffers,
-        Alarm::SingleCopy => ShownAlarm::SingleCopy,
-        Alarm::Admitted(_) => ShownAlarm::DiskAdmitted,
-        Alarm::EpochRefused { .. } => ShownAlarm::EpochRefused,
     }
 }

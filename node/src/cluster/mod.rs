@@ -12,6 +12,7 @@
 //! starts again from its files; nothing is applied on a standby that is not committed.
 
 mod admin;
+mod alarms;
 mod figures;
 mod format;
 mod guests;

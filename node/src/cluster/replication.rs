@@ -10,6 +10,7 @@ mod commands;
 mod view;
 
 use crate::clock::Reading;
+use crate::cluster::alarms::AlarmBook;
 use crate::cluster::held::{EpochWriter, Held, Noted};
 use crate::cluster::links::{LinkEvent, Links};
 use crate::cluster::operator::{Operators, Promotion};
@@ -17,7 +18,7 @@ use crate::cluster::pace::{Delayed, Pace};
 use crate::cluster::pending::{Pending, apply_frame, received_frames};
 use crate::cluster::rounds::ReadRounds;
 use crate::cluster::state::ClusterState;
-use crate::cluster::status::{AlarmView, ClusterStatus};
+use crate::cluster::status::ClusterStatus;
 use crate::cluster::streams::Streams;
 use crate::cluster::worker::{JournalWorker, ended};
 use crate::commit::SharedJournal;
@@ -27,7 +28,7 @@ use crossbeam::channel::{Receiver, Sender};
 use mizan_engine::{Engine, Output as EngineOutput, Resolved};
 use mizan_journal::{Journal, LogReader, Storage};
 use mizan_replica::constants::NODES_MAX;
-use mizan_replica::{Alarm, Control, ControlKind, FrameEnd, Output, Replica, Role};
+use mizan_replica::{Control, ControlKind, FrameEnd, Output, Replica, Role};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -123,7 +124,7 @@ pub(crate) struct Replication<S: Storage> {
     status: ClusterStatus,
     status_ns: u64,
     counters: ClusterCounters,
-    alarms: Vec<(Alarm, AlarmView)>,
+    alarms: AlarmBook,
     output: EngineOutput,
     frames: Vec<u8>,
     durable: u64,
@@ -156,7 +157,7 @@ impl<S: Storage> Replication<S> {
             status: parts.status,
             status_ns: 0,
             counters: parts.counters,
-            alarms: Vec::new(),
+            alarms: AlarmBook::default(),
             output: EngineOutput::new(),
             frames: Vec::new(),
             durable: 0,
@@ -378,6 +379,7 @@ impl<S: Storage> Replication<S> {
             Output::RoleChanged(role) => return self.change_role(role),
             Output::PromotionRefused(refusal) => self.refuse_promotion(&refusal),
             Output::Alarm(alarm) => self.raise(alarm),
+            Output::AlarmEnded(alarm) => self.end_alarm(&alarm),
         }
         Ok(None)
     }
@@ -514,16 +516,12 @@ impl<S: Storage> Replication<S> {
         tracing::info!("role: {}", role_name(role));
         if role == Role::Stopped {
             self.state.fence();
-            let text = self.alarms.last().map_or_else(String::new, |(_, alarm)| alarm.text.clone());
-            return Err(NodeError::Stopped { text });
+            return Err(NodeError::Stopped { text: self.alarms.last_text() });
         }
         let has_led = matches!(self.seat, Seat::Primary { .. }) || self.beginning.is_some();
         if has_led && !matches!(role, Role::Primary(_)) {
             self.state.fence();
             return Ok(Some(ReplicationEnd::Left));
-        }
-        if matches!(role, Role::Live | Role::CatchingUp | Role::Primary(_)) {
-            self.alarms.retain(|(alarm, _)| !matches!(alarm, Alarm::PrimarySilent(_)));
         }
         self.publish_status();
         Ok(None)

@@ -124,6 +124,19 @@ impl Alarm {
         !matches!(self, Self::ClockHeldBack | Self::Insecure | Self::DiskAdmitted)
     }
 
+    /// Whether the node raises it by itself, alone or in a cluster; the others come from its cluster's part.
+    #[must_use]
+    pub const fn is_of_the_node(self) -> bool {
+        (self as u8) < Self::SingleCopy as u8
+    }
+
+    /// The alarm of this name, with either sign between its words.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let name = name.replace('-', "_");
+        Self::ALL.into_iter().find(|alarm| alarm.name() == name)
+    }
+
     /// Its bit.
     #[must_use]
     pub const fn bit(self) -> u64 {

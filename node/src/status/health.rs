@@ -189,7 +189,7 @@ fn role_reasons(status: &NodeStatus) -> Option<String> {
             status.lag_behind_primary()
         )),
         NodeRole::Live | NodeRole::Waiting => {
-            Some("a standby that cannot take over: it may lack what was acknowledged".to_owned())
+            Some("a standby that cannot take over: it may lack what was acknowledged, or too few nodes answer; `mizan status --replica` says which".to_owned())
         }
         NodeRole::Candidate => Some("a candidate: its promotion is under way".to_owned()),
         NodeRole::Stopped => Some("replication stopped with an alarm".to_owned()),

@@ -11,7 +11,6 @@ use crate::log::FrameEnd;
 use crate::message::{Message, PeerRole};
 use crate::output::{Alarm, Output};
 use mizan_journal::{SHARED_HEADER_SIZE, SharedHeader};
-use std::collections::VecDeque;
 
 /// Whom this node follows and how far that has come.
 #[derive(Debug, Default)]
@@ -23,18 +22,11 @@ pub(crate) struct Follow {
     is_cutting: bool,
     /// Last sequence of the source's log, as it said.
     pub(crate) source_end: u64,
-    is_suspected: bool,
 }
 
 impl Follow {
     pub(crate) fn of(source: u8) -> Self {
         Follow { source: Some(source), ..Follow::default() }
-    }
-
-    pub(crate) fn suspect(&mut self, peer: u8, outputs: &mut VecDeque<Output>) {
-        if !std::mem::replace(&mut self.is_suspected, true) {
-            outputs.push_back(Output::Alarm(Alarm::PrimarySilent(peer)));
-        }
     }
 }
 
@@ -46,8 +38,9 @@ struct Received {
 }
 
 impl Replica {
-    pub(super) fn hear_heartbeat(&mut self, peer: u8, role: PeerRole, commit: u64) {
+    pub(super) fn hear_heartbeat(&mut self, peer: u8, role: PeerRole, commit: u64, now_ns: u64) {
         if role == PeerRole::Primary {
+            self.note_primary(peer, now_ns);
             // The sender's epoch is this node's by now.
             self.heard_commit = self.heard_commit.max((self.highest_epoch, commit));
         }
@@ -59,7 +52,6 @@ impl Replica {
             self.send_locate();
         }
         if self.follow.source == Some(peer) {
-            self.follow.is_suspected = false;
             if self.follow.is_started {
                 self.learn_commit(commit);
                 self.acknowledge();

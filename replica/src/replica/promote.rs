@@ -195,7 +195,7 @@ impl Replica {
     }
 
     /// What a primary called acknowledged and the best log at hand does not hold.
-    fn lacks_acknowledged(&self, best: &FrameEnd) -> Option<u64> {
+    pub(super) fn lacks_acknowledged(&self, best: &FrameEnd) -> Option<u64> {
         let (epoch, commit) = self.heard_commit;
         (best.epoch <= epoch && best.sequence < commit).then_some(commit)
     }

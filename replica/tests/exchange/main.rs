@@ -6,3 +6,4 @@ mod clocks;
 mod exchanges;
 mod losses;
 mod net;
+mod outlook;

@@ -23,6 +23,8 @@ pub(crate) struct Node {
     pub(crate) commit: u64,
     pub(crate) rounds: u64,
     pub(crate) alarms: Vec<Alarm>,
+    /// Alarms that were said to be over.
+    pub(crate) ended: Vec<Alarm>,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) cuts: Vec<u64>,
 }
@@ -184,6 +186,7 @@ impl Net {
                 Output::ReadsConfirmed(round) => node.rounds = round,
                 Output::PromotionRefused(refusal) => node.refusals.push(refusal),
                 Output::Alarm(alarm) => node.alarms.push(alarm),
+                Output::AlarmEnded(alarm) => node.ended.push(alarm),
                 Output::RoleChanged(_) => {}
             }
             let _ = now_ns;
@@ -315,6 +318,7 @@ pub(crate) fn node_at(
         commit: 0,
         rounds: 0,
         alarms: Vec::new(),
+        ended: Vec::new(),
         refusals: Vec::new(),
         cuts: Vec::new(),
     }

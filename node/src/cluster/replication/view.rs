@@ -1,31 +1,30 @@
 //! What the thread shows of the node.
 
 use super::{Replication, Seat};
+use crate::cluster::alarms;
 use crate::cluster::figures;
 use crate::cluster::record::policy_name;
 use crate::cluster::status::{AlarmView, ClusterStatus, PeerView};
+use crate::status::Alarm as ShownAlarm;
 use mizan_journal::Storage;
-use mizan_replica::{Alarm, Role};
-
-/// Alarms kept for the status at the most.
-const ALARMS_MAX: usize = 16;
+use mizan_replica::{Alarm, Replica, Role};
 
 impl<S: Storage> Replication<S> {
     pub(super) fn raise(&mut self, alarm: Alarm) {
         tracing::warn!("alarm: {alarm}");
-        self.alarms.retain(|(known, _)| *known != alarm);
-        if self.alarms.len() == ALARMS_MAX {
-            self.alarms.remove(0);
+        self.alarms.raise(alarm, self.now_ns);
+    }
+
+    pub(super) fn end_alarm(&mut self, alarm: &Alarm) {
+        if self.alarms.end(alarm) {
+            tracing::info!("the alarm is over: {alarm}");
         }
-        let view = AlarmView { name: alarm_name(&alarm).to_owned(), text: alarm.to_string() };
-        self.alarms.push((alarm, view));
     }
 
     pub(super) fn publish_status(&mut self) {
         self.status_ns = self.now_ns;
         let status = self.renewed_status();
-        let alarms = self.alarms.iter().map(|(alarm, _)| alarm);
-        let streams = self.streams.figures();
+        let (alarms, streams) = (self.alarms.iter(), self.streams.figures());
         figures::show(&self.counters, &self.replica, &status, alarms, &streams, &self.connects);
         if let Seat::Standby { engine, .. } = &self.seat {
             self.counters.set_engine(&engine.status());
@@ -37,7 +36,10 @@ impl<S: Storage> Replication<S> {
         let status = self.replica.status();
         let (config, role) = (status.config, status.role);
         if config.min_sync == config.min_sync_base {
-            self.alarms.retain(|(alarm, _)| *alarm != Alarm::SingleCopy);
+            self.end_alarm(&Alarm::SingleCopy);
+        }
+        for alarm in self.alarms.expire(self.now_ns) {
+            tracing::info!("the alarm is over: {alarm}");
         }
         let is_primary = matches!(role, Role::Primary(_));
         let view = &mut self.status;
@@ -73,16 +75,32 @@ impl<S: Storage> Replication<S> {
         (view.log_read_bytes, view.log_sent_bytes) = (streams.bytes_read, streams.bytes_sent);
         view.log_read_failures = streams.failures;
         view.read_rounds = self.rounds.begun();
-        let raised = self.alarms.iter().map(|(_, alarm)| alarm);
-        view.alarms = raised.chain(self.streams.alarms()).cloned().collect();
-        view.not_ready = not_ready(view, role, &self.seat);
+        view.not_ready = not_ready(view, role, &self.seat, &self.replica);
         view.is_ready = view.not_ready.is_none();
+        let raised = self.alarms.iter().map(alarms::view);
+        view.alarms = raised.chain(self.streams.alarms().cloned()).collect();
+        // What the node itself raised, and what follows from the figures above.
+        let waits = is_primary && !view.is_ready;
+        let shown = self.counters.status().alarms.with(ShownAlarm::AcknowledgementsWait, waits);
+        for alarm in shown.iter().filter(|alarm| {
+            alarm.is_of_the_node() || (*alarm == ShownAlarm::AcknowledgementsWait && waits)
+        }) {
+            view.alarms.push(AlarmView {
+                name: alarms::wire_name(alarm),
+                text: alarm.advice().to_owned(),
+            });
+        }
         view.clone()
     }
 }
 
 /// Why a node is not ready: a primary that cannot acknowledge, a standby that could not take over.
-fn not_ready<S: Storage>(view: &ClusterStatus, role: Role, seat: &Seat<S>) -> Option<String> {
+fn not_ready<S: Storage>(
+    view: &ClusterStatus,
+    role: Role,
+    seat: &Seat<S>,
+    replica: &Replica,
+) -> Option<String> {
     let following = view.peers.iter().filter(|peer| peer.is_in_sync).count();
     if let Seat::Standby { worker, .. } = seat
         && worker.is_out_of_space()
@@ -98,7 +116,10 @@ fn not_ready<S: Storage>(view: &ClusterStatus, role: Role, seat: &Seat<S>) -> Op
         _ if !view.is_admitted => Some("this disk is new and was not admitted yet".to_owned()),
         Role::Live => None,
         Role::CatchingUp => Some("this node is catching up".to_owned()),
-        Role::Waiting => Some("this node follows nobody: no primary is heard".to_owned()),
+        // Nobody leads: what counts is whether this node could.
+        Role::Waiting => replica
+            .foreseen_refusal()
+            .map(|refusal| format!("this node follows nobody, and could not take over: {refusal}")),
         Role::Candidate => Some("a promotion is under way".to_owned()),
         Role::Stopped => Some("this node stopped with an alarm".to_owned()),
     }
@@ -112,17 +133,5 @@ pub(super) fn role_name(role: Role) -> &'static str {
         Role::Candidate => "candidate",
         Role::Primary(_) => "primary",
         Role::Stopped => "stopped",
-    }
-}
-
-fn alarm_name(alarm: &Alarm) -> &'static str {
-    match alarm {
-        Alarm::PrimarySilent(_) => "primary-silent",
-        Alarm::AcknowledgedSuffix { .. } => "acknowledged-suffix",
-        Alarm::LogsDiffer { .. } => "logs-differ",
-        Alarm::StateDiffers(_) => "state-differs",
-        Alarm::SingleCopy => "single-copy",
-        Alarm::Admitted(_) => "admitted",
-        Alarm::EpochRefused { .. } => "epoch-refused",
     }
 }
