@@ -31,6 +31,7 @@ pub mod signals;
 pub mod text_file;
 pub mod units;
 pub mod verbs;
+pub mod verdict;
 
 mod market;
 mod movement;

@@ -129,7 +129,7 @@ fn every_field_stands_in_the_document_at_its_place() {
         client cluster session request_last epoch commit role resumed reserved status features);
     check_fields!("NodeLimits", NodeLimits:
         frame_size_max events_max window_requests window_bytes partial_timeout_ms slow_reader_timeout_ms
-        reply_bytes_max reserved account_count_max transfer_count_max reserved_2 primary_hint);
+        reply_bytes_max reserved account_count_max transfer_count_max alarms reserved_2 primary_hint);
     check_fields!("Request (kind 3)", Request:
         request session replies_received min_sequence operation event_version reserved flags event_size
         reserved_2 event_count release reserved_3);

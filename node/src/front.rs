@@ -352,7 +352,7 @@ impl Front {
             epoch: self.parts.epoch,
             commit: self.parts.commit_sequence,
             role: 1,
-            limits: self.parts.limits,
+            limits: NodeLimits { alarms: self.parts.beat.alarms().bits(), ..self.parts.limits },
             accepting: match refusal {
                 None => Accepting::All,
                 Some(RequestStatus::ShuttingDown) => {

@@ -23,6 +23,7 @@ mod metrics;
 mod mirror;
 mod reporter;
 mod snapshot;
+mod watch;
 
 pub use alarm::{Alarm, Alarms};
 pub(crate) use beat::{EngineReport, FrontBeat, FrontFigures};
@@ -34,3 +35,4 @@ pub(crate) use reporter::StatusReporter;
 pub use snapshot::{
     GatewayFigures, JournalFigures, Limit, NodeStatus, PeerStatus, Phase, RingFigures, StatusError,
 };
+pub use watch::{FILLING_PERCENT, NEARLY_FULL_PERCENT, warnings};

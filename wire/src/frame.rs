@@ -281,8 +281,10 @@ pub struct NodeLimits {
     pub account_count_max: u64,
     /// Transfers that fit.
     pub transfer_count_max: u64,
+    /// Alarms of the node that stand, as the bits of its file of counters.
+    pub alarms: u64,
     /// Zero.
-    pub reserved_2: [u8; 16],
+    pub reserved_2: [u8; 8],
     /// Address of the primary if this node is not it, padded with zeros.
     pub primary_hint: [[u8; 32]; 2],
 }

@@ -11,6 +11,7 @@ use crate::exit;
 use crate::files::with_causes;
 use crate::output::{Output, Table};
 use crate::secret;
+use crate::verdict;
 use mizan_node::cluster::{AdminReply, AdminRequest, AskError, ClusterStatus, Secret, ask};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal};
@@ -97,7 +98,6 @@ pub fn run_status(
         let reply = ask(address, secret, &AdminRequest::Status, STATUS_MAX);
         rows.push((address, reply));
     }
-    let answered = rows.iter().filter(|(_, reply)| reply.is_ok()).count();
     if context.output.is_json() {
         let values: Vec<Value> =
             rows.iter().map(|(address, reply)| as_json(*address, reply)).collect();
@@ -105,7 +105,14 @@ pub fn run_status(
     } else {
         show(&mut context.output, &rows)?;
     }
-    Ok(if answered == 0 { exit::UNREACHABLE } else { exit::OK })
+    let answers: Vec<Option<&ClusterStatus>> = rows
+        .iter()
+        .map(|(_, reply)| match reply {
+            Ok(AdminReply::Status(status)) => Some(&**status),
+            _ => None,
+        })
+        .collect();
+    Ok(verdict::of_cluster(&answers))
 }
 
 fn as_json(address: SocketAddr, reply: &Result<AdminReply, AskError>) -> Value {

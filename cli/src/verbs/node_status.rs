@@ -8,6 +8,7 @@ use crate::exit;
 use crate::files::size_text;
 use crate::output::{Output, Table};
 use crate::units::timestamp_text;
+use crate::verdict;
 use mizan_node::status::{
     Alarm, Condition, Moment, NodeRole, NodeStatus, PeerStatus, StatusError, advice, readiness,
 };
@@ -50,17 +51,24 @@ impl Seen {
         matches!(self.condition, C::Recovering | C::Running | C::Stopping | C::Silent)
     }
 
-    /// The code for scripts: a problem if the node needs somebody.
+    /// The code for scripts: 0 only if the node needs nobody.
     pub(super) fn exit_code(&self) -> u8 {
-        let is_bad = match self.condition {
-            Condition::Silent | Condition::Died | Condition::Failed => true,
-            Condition::Running => {
-                self.status.alarms.iter().any(Alarm::is_critical)
-                    || !readiness(&self.status, &self.now).is_empty()
-            }
-            _ => false,
-        };
-        if is_bad { exit::PROBLEM } else { exit::OK }
+        let status = &self.status;
+        let problem = |is_one: bool| if is_one { exit::PROBLEM } else { exit::OK };
+        let ended =
+            matches!(self.condition, Condition::Silent | Condition::Died | Condition::Failed);
+        let mut codes = vec![problem(ended)];
+        if self.condition == Condition::Running {
+            codes.push(verdict::of_alarms(status.alarms));
+            codes.push(problem(!readiness(status, &self.now).is_empty()));
+            let is_primary = status.cluster.role == NodeRole::Primary;
+            let is_lost = |peer: &PeerStatus| !peer.figures.is_connected;
+            codes.push(problem(is_primary && status.peers.iter().any(is_lost)));
+        } else {
+            // Full tables stay full while the node is down.
+            codes.push(verdict::of_alarms(status.fullness_alarms()));
+        }
+        verdict::worst(codes.into_iter())
     }
 
     /// Shows everything as text.
@@ -224,9 +232,15 @@ impl Seen {
     }
 
     fn limits(&self) -> Table {
-        let mut table = Table::new(&["limit", "used", "of"], 1);
+        let mut table = Table::new(&["limit", "used", "of", "full"], 1);
         for limit in &self.status.limits {
-            table.row([limit.name.to_owned(), limit.used.to_string(), limit.max.to_string()]);
+            let percent = format!("{} %", limit.percent());
+            table.row([
+                limit.name.to_owned(),
+                limit.used.to_string(),
+                limit.max.to_string(),
+                percent,
+            ]);
         }
         table
     }
@@ -365,7 +379,7 @@ fn time_text(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mizan_node::status::{AckPolicy, Alarms, ClusterFigures, PeerFigures, Phase};
+    use mizan_node::status::{AckPolicy, Alarms, ClusterFigures, Limit, PeerFigures, Phase};
 
     const NOW: Moment = Moment { monotonic_ns: 9_000_000_000, boot: 3 };
 
@@ -443,6 +457,19 @@ mod tests {
         alarmed.status.alarms = Alarms::NONE.with(Alarm::SingleCopy, true);
         assert_eq!(alarmed.exit_code(), exit::PROBLEM);
         assert!(seen(Condition::Running, NodeRole::Waiting).exit_code() == exit::PROBLEM);
+        alarmed.status.alarms = Alarms::NONE.with(Alarm::JournalSpaceLow, true);
+        assert_eq!(alarmed.exit_code(), exit::RESOURCE);
+        let mut lonely = seen(Condition::Running, NodeRole::Primary);
+        lonely.status.cluster.min_sync = 1;
+        lonely.status.peers[0].figures.is_connected = false;
+        assert_eq!(lonely.exit_code(), exit::PROBLEM, "a node is dead");
+        for condition in [Condition::Stopped, Condition::Died] {
+            let mut full = seen(condition, NodeRole::Single);
+            full.status.limits = vec![Limit { name: "transfers", used: 95, max: 100 }];
+            assert_eq!(full.exit_code(), exit::RESOURCE, "{condition:?}");
+            let advice = full.json()["advice"].to_string();
+            assert!(advice.contains("95 of 100 transfers are used (95 %)"), "{advice}");
+        }
     }
 
     #[test]

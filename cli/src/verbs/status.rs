@@ -7,13 +7,14 @@ use crate::args::StatusArgs;
 use crate::config::{Key, Target};
 use crate::connection::with_reader;
 use crate::error::CliError;
-use crate::exit;
 use crate::names::id_text;
 use crate::output::Table;
 use crate::units::timestamp_text;
 use crate::verbs::inspect;
 use crate::verbs::verify::output_hash;
+use crate::verdict;
 use mizan_client::{Client, NodeInfo};
+use mizan_node::status::{Alarm, Alarms};
 use mizan_wire::EngineStatus;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub fn run(context: &mut Context, args: &StatusArgs) -> Result<u8, CliError> {
             } else {
                 show(context, &report)?;
             }
-            Ok(exit::OK)
+            Ok(verdict::of_alarms(report.alarms()))
         }),
     }
 }
@@ -81,7 +82,7 @@ impl Report {
     /// What is used, and what fits.
     fn limits(&self) -> Vec<(&'static str, u64, u64)> {
         let engine = &self.engine;
-        let spent = engine.transfer_count.saturating_add(engine.burnt_id_count);
+        let spent = engine.transfers_taken();
         let mut limits = vec![
             ("accounts", engine.account_count, engine.account_count_max),
             ("transfers and spent ids", spent, engine.transfer_count_max),
@@ -101,6 +102,11 @@ impl Report {
             ]);
         }
         limits
+    }
+
+    /// The alarms that stood when the node answered.
+    const fn alarms(&self) -> Alarms {
+        Alarms::from_bits(self.node.limits.alarms)
     }
 
     fn json(&self) -> Value {
@@ -124,6 +130,7 @@ impl Report {
             "transfers": engine.transfer_count,
             "spent_ids": engine.burnt_id_count,
             "limits": limits,
+            "alarms": self.alarms().iter().map(Alarm::name).collect::<Vec<_>>(),
             "ping_us": {
                 "min": micros(self.round_trip_min),
                 "p50": micros(self.round_trip_median),
@@ -166,7 +173,11 @@ fn show(context: &mut Context, report: &Report) -> Result<(), CliError> {
     for (name, used, max) in report.limits() {
         table.row([name.to_owned(), used.to_string(), max.to_string(), percent(used, max)]);
     }
-    output.table(&table)
+    output.table(&table)?;
+    for alarm in report.alarms().iter() {
+        output.line(format!("alarm {}: {}", alarm.name(), alarm.advice()))?;
+    }
+    Ok(())
 }
 
 /// With one decimal place, by whole numbers.

@@ -14,6 +14,16 @@ pub enum Alarm {
     ClockHeldBack = 2,
     /// Whoever reaches the listener can move money.
     Insecure = 3,
+    /// Four fifths of a table are used.
+    TablesFilling = 4,
+    /// A table that grows with use is nearly full.
+    TablesNearlyFull = 5,
+    /// Four fifths of the journal's disk are used.
+    DiskFilling = 6,
+    /// The journal's disk is nearly full.
+    DiskNearlyFull = 7,
+    /// Sealed segments of the journal do not read as they were written.
+    JournalDamaged = 8,
     /// Acknowledgements rest on one copy.
     SingleCopy = 16,
     /// The primary is silent.
@@ -36,11 +46,16 @@ pub enum Alarm {
 
 impl Alarm {
     /// All alarms, in the order of their bits.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::JournalSpaceLow,
         Self::JournalStalled,
         Self::ClockHeldBack,
         Self::Insecure,
+        Self::TablesFilling,
+        Self::TablesNearlyFull,
+        Self::DiskFilling,
+        Self::DiskNearlyFull,
+        Self::JournalDamaged,
         Self::SingleCopy,
         Self::PrimarySilent,
         Self::AcknowledgementsWait,
@@ -60,6 +75,11 @@ impl Alarm {
             Self::JournalStalled => "journal_stalled",
             Self::ClockHeldBack => "clock_held_back",
             Self::Insecure => "insecure",
+            Self::TablesFilling => "tables_filling",
+            Self::TablesNearlyFull => "tables_nearly_full",
+            Self::DiskFilling => "disk_filling",
+            Self::DiskNearlyFull => "disk_nearly_full",
+            Self::JournalDamaged => "journal_damaged",
             Self::SingleCopy => "single_copy",
             Self::PrimarySilent => "primary_silent",
             Self::AcknowledgementsWait => "acknowledgements_wait",
@@ -87,6 +107,21 @@ impl Alarm {
             }
             Self::Insecure => {
                 "the node listens beyond this machine without authentication: whoever reaches it can move money"
+            }
+            Self::TablesFilling => {
+                "four fifths of a table are used: plan a node with more room, the limits are fixed at format"
+            }
+            Self::TablesNearlyFull => {
+                "a table is nearly full, and what needs a place in it will be refused: move to a node with more room now"
+            }
+            Self::DiskFilling => {
+                "four fifths of the disk of the data directory are used: plan room for the journal"
+            }
+            Self::DiskNearlyFull => {
+                "the disk of the data directory is nearly full, and writes will be refused: free space on it"
+            }
+            Self::JournalDamaged => {
+                "sealed segments of the journal are damaged on this disk, so that the node would not start again: the log says where; `mizan verify --data DIR` says it again; keep the node running, take a copy of another node's disk or a new disk that catches up"
             }
             Self::SingleCopy => {
                 "acknowledgements rest on this copy alone: bring another node back and let it catch up"
@@ -121,7 +156,14 @@ impl Alarm {
     /// Whether service is interrupted or a promise is in danger: the sort that wakes people.
     #[must_use]
     pub const fn is_critical(self) -> bool {
-        !matches!(self, Self::ClockHeldBack | Self::Insecure | Self::DiskAdmitted)
+        !matches!(
+            self,
+            Self::ClockHeldBack
+                | Self::Insecure
+                | Self::TablesFilling
+                | Self::DiskFilling
+                | Self::DiskAdmitted
+        )
     }
 
     /// Whether the node raises it by itself, alone or in a cluster; the others come from its cluster's part.

@@ -36,6 +36,12 @@ impl FrontBeat {
         Self { board, cursors, next_ns: 0 }
     }
 
+    /// The alarms that stand. Cost: three loads.
+    pub(crate) fn alarms(&self) -> Alarms {
+        let at = |index| self.board.get(index);
+        Alarms::from_bits(at(word::NODE_ALARMS) | at(word::WATCH_ALARMS) | at(word::CLUSTER_ALARMS))
+    }
+
     /// Whether it is time.
     pub(crate) const fn is_due(&self, monotonic_ns: u64) -> bool {
         monotonic_ns >= self.next_ns
@@ -192,6 +198,14 @@ pub(super) fn store_engine(board: &Board, engine: &EngineStatus) {
         (word::LEDGERS, engine.ledger_count.into()),
         (word::LEDGERS_MAX, engine.ledger_count_max.into()),
         (word::ENGINE_TIMESTAMP, engine.timestamp),
+        (word::INSTRUMENTS, engine.instrument_count.into()),
+        (word::INSTRUMENTS_MAX, engine.instrument_count_max.into()),
+        (word::ORDERS, engine.order_count),
+        (word::ORDERS_MAX, engine.order_count_max),
+        (word::OPEN_ORDERS, engine.open_order_count_taken.into()),
+        (word::OPEN_ORDERS_MAX, engine.open_order_count_max.into()),
+        (word::BOOK_LEVELS, engine.book_level_count_taken.into()),
+        (word::BOOK_LEVELS_MAX, engine.book_level_count_max.into()),
     ] {
         board.set(index, value);
     }

@@ -83,7 +83,7 @@ fn golden_status() -> NodeStatus {
             disk_total_bytes: 22,
         },
         gateway: golden_gateway(),
-        limits: [
+        limits: vec![
             limit("accounts", 39, 40),
             limit("transfers", 41, 42),
             limit("holds", 43, 44),

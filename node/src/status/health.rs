@@ -7,6 +7,7 @@
 
 use super::cluster::NodeRole;
 use super::snapshot::{NodeStatus, Phase};
+use super::watch::warnings;
 use crate::clock::Reading;
 use std::time::Duration;
 
@@ -169,6 +170,11 @@ pub fn readiness(status: &NodeStatus, now: &Moment) -> Vec<String> {
     if journal.is_stalled {
         reasons.push("journal_stalled: accepted entries wait for room".to_owned());
     }
+    // Everything that moves money needs a place there.
+    let transfers = status.limits.iter().find(|limit| limit.name == "transfers");
+    if let Some(full) = transfers.filter(|limit| limit.max > 0 && limit.used >= limit.max) {
+        reasons.push(format!("the places for transfers are full: all {} are used", full.max));
+    }
     reasons.extend(role_reasons(status));
     reasons
 }
@@ -232,23 +238,12 @@ pub fn advice(status: &NodeStatus, condition: Condition, now: &Moment) -> Vec<St
     }
     if condition == Condition::Running {
         lines.extend(role_reasons(status));
-        lines.extend(status.limits.iter().filter(|limit| is_nearly_full(limit.used, limit.max)).map(
-            |limit| {
-                format!(
-                    "{} of {} {} are used: plan a node with more room, the limit is fixed at format",
-                    limit.used, limit.max, limit.name
-                )
-            },
-        ));
         lines.extend(silent_peers(status, now));
     }
+    // Also of a node that does not run: it is the time to move.
+    lines.extend(warnings(status));
     lines.retain(|line| !line.is_empty());
     lines
-}
-
-/// Nine tenths are used.
-fn is_nearly_full(used: u64, max: u64) -> bool {
-    max > 0 && u128::from(used) * 10 >= u128::from(max) * 9
 }
 
 fn silent_peers(status: &NodeStatus, now: &Moment) -> Vec<String> {
@@ -380,11 +375,5 @@ mod tests {
         assert!(readiness(&status, &NOW).is_empty());
         status.peers[0].figures.is_connected = false;
         assert!(advice(&status, Condition::Running, &NOW)[0].contains("node 1 is not connected"));
-    }
-
-    #[test]
-    fn a_table_that_is_nine_tenths_full_is_worth_a_line() {
-        assert!(is_nearly_full(9, 10) && !is_nearly_full(8, 10) && !is_nearly_full(0, 0));
-        assert!(is_nearly_full(u64::MAX, u64::MAX));
     }
 }

@@ -51,6 +51,7 @@ words! {
     STARTED_MONOTONIC 15 "started_monotonic_ns" "the same by the monotonic clock (CLOCK_BOOTTIME)";
     LAYOUT 16 "layout" "1 fused, 2 split";
     NODE_ALARMS 17 "node_alarms" "bits of alarms that the node raised";
+    WATCH_ALARMS 18 "watch_alarms" "bits of alarms that follow from the figures: what is nearly full, and damage that the scrubber found";
 
     BEATS 24 "beats" "rounds counted by the front at a low rate, or steps of a recovery";
     BEAT_MONOTONIC 25 "beat_monotonic_ns" "the last one by the monotonic clock";
@@ -82,7 +83,8 @@ words! {
     RECOVERY_DONE 53 "recovery_bytes_done" "bytes of the journal read at start";
     RECOVERY_TOTAL 54 "recovery_bytes_total" "bytes to be read at start";
     DISK_FREE 55 "disk_free_bytes" "free for the process on the file system of the directory";
-    DISK_TOTAL 56 "disk_total_bytes" "size of that file system";
+    DISK_TOTAL 56 "disk_total_bytes" "size of that file system without what is reserved for others";
+    SCRUB_DAMAGED 59 "scrub_damaged" "segments in which its last look found damage";
 
     CONNECTIONS 64 "connections" "client connections now";
     ACCEPTED 65 "connections_accepted" "connections accepted";
@@ -112,6 +114,14 @@ words! {
     LEDGERS 104 "ledgers" "ledgers";
     LEDGERS_MAX 105 "ledgers_max" "ledgers that fit";
     ENGINE_TIMESTAMP 106 "engine_timestamp_ns" "the engine's last timestamp, nanoseconds since 1970";
+    INSTRUMENTS 107 "instruments" "instruments";
+    INSTRUMENTS_MAX 108 "instruments_max" "instruments that fit; 0, as what follows, on a node without trading";
+    ORDERS 109 "orders" "orders that are remembered";
+    ORDERS_MAX 110 "orders_max" "orders that can be remembered";
+    OPEN_ORDERS 111 "open_orders" "open orders for which books have taken room";
+    OPEN_ORDERS_MAX 112 "open_orders_max" "open orders that fit";
+    BOOK_LEVELS 113 "book_levels" "price levels for which books have taken room";
+    BOOK_LEVELS_MAX 114 "book_levels_max" "price levels that fit";
 
     REFUSED 128 "refused" "64 words: what was refused or ended with the statuses 1000 to 1063";
 

@@ -6,8 +6,11 @@
 //!
 //! Invariant: the file is only made by a process that holds the directory's lock.
 
+use super::alarm::{Alarm, Alarms};
 use super::board::{Board, update};
 use super::layout::{COUNTERS_WORDS, word};
+use super::snapshot::NodeStatus;
+use super::watch::log_changes;
 use crate::clock::Reading;
 use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
 use mizan_journal::constants::{COUNTERS_FILE, COUNTERS_FILE_UNFINISHED};
@@ -44,21 +47,34 @@ impl Mirror {
             &data.join(COUNTERS_FILE),
             &data.join(COUNTERS_FILE_UNFINISHED),
             COUNTERS_WORDS,
-        )?;
+        );
+        // A full disk is the last thing to be silent about: alarms are watched without the file, too.
+        let file = match file {
+            Ok(file) => Some(file),
+            Err(error) => {
+                tracing::warn!(
+                    "the file of counters cannot be made in {}, so that `mizan status --data` shows nothing of this node: {error}",
+                    data.display()
+                );
+                None
+            }
+        };
         let (stop, stopped) = bounded::<()>(0);
         let (ending, ended) = bounded::<()>(0);
         let data = data.to_owned();
         // Before the thread runs, so that a reader who finds the file finds the node in it.
-        copy(&board, &file, 1);
+        copy(&board, file.as_ref(), 1);
+        let mut standing = Alarms::NONE;
         let run = move || {
             let mut copies = 1;
             loop {
                 if copies % COPIES_PER_LOOK == 1 {
                     look_at_disk(&board, &data);
                 }
+                standing = watch(&board, standing);
                 let wait = stopped.recv_timeout(COPY_INTERVAL);
                 copies += 1;
-                copy(&board, &file, copies);
+                copy(&board, file.as_ref(), copies);
                 if wait != Err(RecvTimeoutError::Timeout) {
                     break;
                 }
@@ -82,7 +98,19 @@ impl Drop for Mirror {
     }
 }
 
-fn copy(board: &Board, file: &MappedCounters, number: u64) {
+/// Judges how full everything is, and logs which alarms began and ended since the last look.
+fn watch(board: &Board, standing: Alarms) -> Alarms {
+    let status = NodeStatus::of(&board.glimpse());
+    let is_damaged = board.get(word::SCRUB_DAMAGED) > 0;
+    let watched = status.fullness_alarms().with(Alarm::JournalDamaged, is_damaged);
+    board.set(word::WATCH_ALARMS, watched.bits());
+    let now = NodeStatus::of(&board.glimpse()).alarms;
+    log_changes(standing, now);
+    now
+}
+
+fn copy(board: &Board, file: Option<&MappedCounters>, number: u64) {
+    let Some(file) = file else { return };
     let glimpse = board.glimpse();
     update(file.words(), |words| {
         for (index, value) in glimpse.words.iter().enumerate() {
@@ -98,13 +126,16 @@ fn copy(board: &Board, file: &MappedCounters, number: u64) {
 fn look_at_disk(board: &Board, data: &PathBuf) {
     let Ok(found) = rustix::fs::statvfs(data) else { return };
     board.set(word::DISK_FREE, found.f_bavail.saturating_mul(found.f_frsize));
-    board.set(word::DISK_TOTAL, found.f_blocks.saturating_mul(found.f_frsize));
+    // What is reserved for others is neither used nor free.
+    let used = found.f_blocks.saturating_sub(found.f_bfree);
+    let size = used.saturating_add(found.f_bavail);
+    board.set(word::DISK_TOTAL, size.saturating_mul(found.f_frsize));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{NodeStatus, Phase, StatusError};
+    use crate::status::{Phase, StatusError};
     use std::time::Instant;
 
     fn read(place: &Path) -> NodeStatus {

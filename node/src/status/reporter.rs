@@ -12,6 +12,7 @@ use super::layout::word;
 use super::metrics::metrics_page;
 use super::mirror::Mirror;
 use super::snapshot::{NodeStatus, Phase};
+use super::watch::warnings;
 use crate::clock::Reading;
 use crate::error::NodeError;
 use crate::layout::Layout;
@@ -138,7 +139,7 @@ impl StatusReporter {
             Ok(mirror) => Some(mirror),
             Err(error) => {
                 tracing::warn!(
-                    "the file of counters cannot be made in {}, so that `mizan status --data` shows nothing of this node: {error}",
+                    "no thread watches the alarms and shows the counters of {}: {error}",
                     data.display()
                 );
                 None
@@ -172,9 +173,18 @@ fn answer(path: &str, board: &Board, boot: u128) -> Response {
             Response { status: 200, content_type: METRICS_TYPE, body: metrics_page(&status, &now) }
         }
         "/livez" => probe("live", &liveness(&status, &now)),
-        "/readyz" => probe("ready", &readiness(&status, &now)),
+        "/readyz" => ready_page(&status, &now),
         _ => Response::plain(404, "there are /metrics, /livez and /readyz\n"),
     }
+}
+
+/// Ready or not, what is nearly full is said long before.
+fn ready_page(status: &NodeStatus, now: &Moment) -> Response {
+    let mut page = probe("ready", &readiness(status, now));
+    for warning in warnings(status) {
+        page.body.push_str(&format!("warning: {warning}\n"));
+    }
+    page
 }
 
 fn probe(good: &str, reasons: &[String]) -> Response {

@@ -116,6 +116,21 @@ pub struct Limit {
     pub max: u64,
 }
 
+impl Limit {
+    /// Hundredths that are used, rounded down; 0 for a table that is not there.
+    #[must_use]
+    pub fn percent(&self) -> u64 {
+        let percent = u128::from(self.used) * 100 / u128::from(self.max.max(1));
+        if self.max == 0 { 0 } else { u64::try_from(percent).unwrap_or(u64::MAX) }
+    }
+
+    /// Whether it grows with use. How many ledgers and instruments there are is a choice, and all of them may be taken.
+    #[must_use]
+    pub fn grows_with_use(&self) -> bool {
+        !matches!(self.name, "ledgers" | "instruments")
+    }
+}
+
 /// How the journal is doing.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct JournalFigures {
@@ -229,7 +244,7 @@ pub struct NodeStatus {
     /// The gateway.
     pub gateway: GatewayFigures,
     /// What is limited since format, and how full it is.
-    pub limits: [Limit; 5],
+    pub limits: Vec<Limit>,
     /// The engine's last timestamp, nanoseconds since 1970.
     pub engine_timestamp_ns: u64,
     /// How often the wall clock began to be held back.
@@ -278,7 +293,6 @@ impl NodeStatus {
     pub(crate) fn of(glimpse: &Glimpse) -> Self {
         let at = |index: usize| glimpse.words[index];
         let wide = |low: usize, high: usize| u128::from(at(low)) | u128::from(at(high)) << 64;
-        let limit = |name, index| Limit { name, used: at(index), max: at(index + 1) };
         let sequences = sequences(&at);
         Self {
             is_whole: glimpse.is_whole,
@@ -300,13 +314,7 @@ impl NodeStatus {
             output_ring: RingFigures { used: at(word::OUTPUTS_USED), size: at(word::OUTPUTS_SIZE) },
             journal: journal(&at),
             gateway: gateway(&at),
-            limits: [
-                limit("accounts", word::ACCOUNTS),
-                limit("transfers", word::TRANSFERS),
-                limit("holds", word::HOLDS),
-                limit("sessions", word::SESSIONS),
-                limit("ledgers", word::LEDGERS),
-            ],
+            limits: limits(&at),
             engine_timestamp_ns: at(word::ENGINE_TIMESTAMP),
             clock_jumps: at(word::CLOCK_JUMPS),
             digest_sequence: at(word::DIGEST_SEQUENCE),
@@ -314,7 +322,9 @@ impl NodeStatus {
             cluster: cluster(&at),
             cluster_updates: at(word::CLUSTER_UPDATES),
             peers: peers(&at),
-            alarms: Alarms::from_bits(at(word::NODE_ALARMS) | at(word::CLUSTER_ALARMS)),
+            alarms: Alarms::from_bits(
+                at(word::NODE_ALARMS) | at(word::WATCH_ALARMS) | at(word::CLUSTER_ALARMS),
+            ),
         }
     }
 }
@@ -328,6 +338,26 @@ const fn layout(word: u64) -> Option<Layout> {
 }
 
 type Load<'a> = &'a dyn Fn(usize) -> u64;
+
+fn limits(at: Load<'_>) -> Vec<Limit> {
+    let limit = |(name, index)| Limit { name, used: at(index), max: at(index + 1) };
+    let ledger = [
+        ("accounts", word::ACCOUNTS),
+        ("transfers", word::TRANSFERS),
+        ("holds", word::HOLDS),
+        ("sessions", word::SESSIONS),
+        ("ledgers", word::LEDGERS),
+    ];
+    let trading = [
+        ("instruments", word::INSTRUMENTS),
+        ("orders", word::ORDERS),
+        ("open_orders", word::OPEN_ORDERS),
+        ("book_levels", word::BOOK_LEVELS),
+    ];
+    // A node without trading has none of these tables.
+    let trading = trading.map(limit).into_iter().filter(|limit| limit.max > 0);
+    ledger.map(limit).into_iter().chain(trading).collect()
+}
 
 fn sequences(at: Load<'_>) -> Sequences {
     Sequences {

@@ -4,6 +4,7 @@
 //! So the modules below name each other by way of `crate::`, and what they share of this file is `pub(crate)`.
 
 mod adverse;
+mod alarms;
 mod counters;
 mod disk;
 pub(crate) mod fixture;

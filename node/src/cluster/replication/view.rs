@@ -12,7 +12,10 @@ use mizan_replica::{Alarm, Replica, Role};
 impl<S: Storage> Replication<S> {
     pub(super) fn raise(&mut self, alarm: Alarm) {
         tracing::warn!("alarm: {alarm}");
-        self.alarms.raise(alarm, self.now_ns);
+        // A single copy follows from the record, which may come later than this, or be older than this process.
+        if alarm != Alarm::SingleCopy {
+            self.alarms.raise(alarm, self.now_ns);
+        }
     }
 
     pub(super) fn end_alarm(&mut self, alarm: &Alarm) {
@@ -35,7 +38,9 @@ impl<S: Storage> Replication<S> {
     pub(super) fn renewed_status(&mut self) -> ClusterStatus {
         let status = self.replica.status();
         let (config, role) = (status.config, status.role);
-        if config.min_sync == config.min_sync_base {
+        if config.min_sync < config.min_sync_base {
+            self.alarms.raise(Alarm::SingleCopy, self.now_ns);
+        } else {
             self.end_alarm(&Alarm::SingleCopy);
         }
         for alarm in self.alarms.expire(self.now_ns) {
