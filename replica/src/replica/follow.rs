@@ -51,11 +51,9 @@ impl Replica {
             self.follow = Follow::of(peer);
             self.send_locate();
         }
-        if self.follow.source == Some(peer) {
-            if self.follow.is_started {
-                self.learn_commit(commit);
-                self.acknowledge();
-            }
+        if self.follow.source == Some(peer) && self.follow.is_started {
+            self.learn_commit(commit);
+            self.acknowledge();
         }
     }
 
