@@ -30,7 +30,8 @@ fn the_counters_of_a_primary_and_its_standby_say_who_they_are_and_how_far() {
     let waiting = shown(&cluster, 1, "a node that waits", |status| {
         status.phase == Phase::Running && status.cluster.role == NodeRole::Waiting
     });
-    assert!(!is_ready(&waiting) && liveness(&waiting, &Moment::now()).is_empty());
+    // Whether it is ready depends on who else is there to grant.
+    assert!(liveness(&waiting, &Moment::now()).is_empty());
     cluster.promote(0, &promote(false));
     let mut client = cluster.client();
     fixture::accounts(&mut client);

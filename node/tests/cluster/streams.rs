@@ -36,7 +36,9 @@ fn a_log_is_read_once_for_every_node_that_is_sent_it() {
     assert!(seen.log_read_bytes <= seen.log_sent_bytes + spare, "{entries} entries, {seen:?}");
     // No frame was looked for before it could be read.
     assert_eq!(seen.log_read_failures, 0, "{seen:?}");
-    assert!(seen.alarms.is_empty(), "{seen:?}");
+    // The disk of the machine may be as full as it likes.
+    let others = |alarm: &&mizan_node::cluster::AlarmView| !alarm.name.starts_with("disk-");
+    assert_eq!(seen.alarms.iter().filter(others).count(), 0, "{seen:?}");
     // The file follows a moment later.
     wait_until("the counters show it", || {
         let shown = NodeStatus::read(&cluster.data(0)).map(|shown| shown.cluster);
