@@ -68,7 +68,7 @@ impl Replica {
         }
         let is_there = |peer: &u8| {
             self.peer(*peer)
-                .is_some_and(|it| it.connection.is_proved && it.role != PeerRole::Stopped)
+                .is_some_and(|it| it.connection.is_proved() && it.role != PeerRole::Stopped)
         };
         let others = || (0..self.config.node_count).filter(|peer| *peer != self.options.index);
         let granters = || others().filter(|peer| is_there(peer) && self.is_admitted(*peer));
