@@ -32,10 +32,12 @@ comes in from the other account, what is below (-7.00, 7.00- or (7.00)) goes out
 for one column, either value will do; for two columns, both must hold.
 
 Ids: an account's id is the hash of the ledger and the prefix followed by the column's text, always
-as a name: what the file calls 7 is `name:7` to the other verbs. A transfer's id is the hash of
-`NAMESPACE/TEXT` of the id column. So importing the same file again, also after a crash in the
-middle, moves nothing twice: what is there already is counted as such. Use another namespace for
-another file whose ids overlap, and the same one for the same file.
+as a name: what the file calls 7 is `name:7` to the other verbs. A transfer's id is the hash of the
+id column's text: INV-1 in a file and `mizan transfer --id INV-1` are one payment, and a number is
+hashed as text, too. With --id-namespace it is the hash of `NAMESPACE/TEXT`. So importing the same
+file again, also after a crash in the middle, moves nothing twice: what is there already is counted
+as such. Use a namespace for files whose ids overlap, and the same one for the same file. Lines that
+an earlier release imported under other ids are found before anything is sent (exit 6).
 
 Lines that cannot be read, and transfers that the node refuses, are reported by line and reason; all
 others are imported, and the exit code is 1. A missing account makes a bad line that is not sent.
@@ -187,7 +189,7 @@ pub struct ImportArgs {
     /// Stands before the name of every other account of a statement
     #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Accounts")]
     pub other_prefix: String,
-    /// Stands before the id of every transfer [default: `ledger-` and the ledger's number]
+    /// Stands before the id of every transfer, with a `/` [default: nothing]
     #[arg(long, value_name = "TEXT", help_heading = "Transfers")]
     pub id_namespace: Option<String>,
     /// Code of the transfers; not 0

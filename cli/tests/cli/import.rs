@@ -230,3 +230,38 @@ fn real_standing_orders_come_out_at_their_exact_sum_also_on_a_second_run() {
         assert_eq!(report["trial_balance"]["accounts"], 3_758 + 6_446);
     }
 }
+
+#[test]
+fn an_id_is_one_payment_whether_it_comes_in_a_file_or_as_a_transfer() {
+    let node = TestNode::with_wallets();
+    assert_eq!(node.mizan("transfer alice bob 25.00 USD --id INV-1").code, exit::OK);
+    let file =
+        node.file("pay.csv", "id,from,to,amount\nINV-1,alice,bob,25.00\nINV-2,alice,bob,1.00\n");
+    let columns = "--id-column id --from-column from --to-column to --amount-column amount";
+    let line = format!("import {} {columns} --currency USD", file.display());
+    let report = node.json(&line);
+    assert_eq!(
+        (&report["already_there"]["count"], &report["imported"]["count"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(node.json("transfer alice bob 1.00 USD --id INV-2")["outcome"], "duplicate");
+    assert_eq!(node.json("account bob USD")[0]["balance"]["posted"], "26.00");
+}
+
+#[test]
+fn a_file_that_was_imported_under_the_ids_of_an_earlier_release_is_not_paid_again() {
+    let node = TestNode::with_wallets();
+    let file = node.file("pay.csv", "id,from,to,amount\na,alice,bob,2.00\nb,alice,bob,3.00\n");
+    let columns = "--id-column id --from-column from --to-column to --amount-column amount";
+    let line = format!("import {} {columns} --currency USD", file.display());
+    let ledger = node.json("ledgers")[0]["ledger"].to_string();
+    // What an earlier release did by itself.
+    let earlier = format!("{line} --id-namespace ledger-{ledger}");
+    assert_eq!(node.mizan(&earlier).code, exit::OK);
+    let ran = node.mizan(&line);
+    assert_eq!(ran.code, exit::STATE, "{ran:?}");
+    assert!(ran.talk.contains(&format!("--id-namespace ledger-{ledger}")), "{ran:?}");
+    assert!(ran.talk.contains("line 2"), "{ran:?}");
+    assert_eq!(node.json("account bob USD")[0]["balance"]["posted"], "5.00");
+    assert_eq!(node.json(&earlier)["already_there"]["count"], 2);
+}

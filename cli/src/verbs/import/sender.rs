@@ -1,7 +1,8 @@
 //! Sending batches: accounts first, then their transfers, several requests in flight.
 //!
 //! Invariant: a transfer is sent only after the node said that both its accounts are there, because a transfer that is
-//! refused for a missing account spends its id, and could not be imported by the next attempt.
+//! refused for a missing account spends its id, and could not be imported by the next attempt. Nothing of a batch is
+//! sent before it is known that none of its lines was imported under the id of an earlier form.
 
 use super::Talk;
 use super::ledgers::Ledgers;
@@ -41,7 +42,7 @@ pub(super) struct Plan {
 /// What depends on the row's ledger.
 struct PlanOfLedger {
     number: u32,
-    namespace: String,
+    namespace: Option<String>,
     /// The account that was given for the whole file.
     own: Option<u128>,
 }
@@ -60,7 +61,6 @@ impl Plan {
             let number = ledger.number;
             let namespace = args.id_namespace.clone();
             let own = args.own().map(|text| names::account_id(number, text)).transpose()?;
-            let namespace = namespace.unwrap_or_else(|| format!("ledger-{number}"));
             Ok::<_, CliError>(PlanOfLedger { number, namespace, own })
         };
         Ok(Self {
@@ -79,7 +79,10 @@ impl Plan {
             Some(id) if row.own == Some(side) => Ok(id),
             _ => mizan_client::names::account_id(plan.number, &format!("{prefix}{name}")),
         };
-        let id = mizan_client::names::transfer_id(&format!("{}/{}", plan.namespace, row.id))?;
+        let id = match &plan.namespace {
+            Some(namespace) => mizan_client::names::transfer_id(&format!("{namespace}/{}", row.id)),
+            None => mizan_client::names::transfer_id(&row.id),
+        }?;
         Ok(Transfer {
             id: attempt_id(id, row.attempt),
             debit_account_id: account(Side::From, &self.from_prefix, &row.from)?,
@@ -92,6 +95,22 @@ impl Plan {
             code: row.code,
             ..Transfer::default()
         })
+    }
+
+    /// Ids that earlier releases gave the line: the ledger stood before it, and its bytes were hashed as they are.
+    fn earlier_ids(&self, row: &Row, id: u128) -> Vec<u128> {
+        let plan = &self.ledgers[row.ledger];
+        let namespace = plan.namespace.clone().unwrap_or_else(|| format!("ledger-{}", plan.number));
+        let earlier = format!("{namespace}/{}", row.id);
+        let mut ids = vec![mizan_client::names::transfer_id_as_written(&earlier)];
+        ids.extend(mizan_client::names::transfer_id(&earlier).ok());
+        if plan.namespace.is_none() {
+            ids.push(mizan_client::names::transfer_id_as_written(&row.id));
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|earlier| *earlier != id);
+        ids
     }
 
     fn account(&self, (id, ledger): (u128, u32)) -> Account {
@@ -160,6 +179,7 @@ impl<'a> Sender<'a> {
                 Err(error) => self.bad(&row, &error.to_string(), talk)?,
             }
         }
+        self.refuse_earlier_ids(&all, talk)?;
         self.settle_accounts(all.iter().map(|(_, transfer)| transfer), talk)?;
         let mut lines = Vec::with_capacity(all.len());
         let mut transfers = Vec::with_capacity(all.len());
@@ -200,6 +220,43 @@ impl<'a> Sender<'a> {
             self.wait(talk)?;
         }
         self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Looks up the ids that the lines had in earlier forms: whoever imported them so would pay them twice.
+    fn refuse_earlier_ids(
+        &mut self,
+        rows: &[(Row, Transfer)],
+        talk: &mut Talk<'_>,
+    ) -> Result<(), CliError> {
+        let mut lines: HashMap<u128, usize> = HashMap::with_capacity(rows.len());
+        for (index, (row, transfer)) in rows.iter().enumerate() {
+            if row.attempt == 0 {
+                let earlier = self.plan.earlier_ids(row, transfer.id);
+                lines.extend(earlier.into_iter().map(|id| (id, index)));
+            }
+        }
+        let ids: Vec<u128> = lines.keys().copied().collect();
+        let size_max = self.client.events_max_of(Operation::LookupTransfers).max(1) as usize;
+        let mut first: Option<usize> = None;
+        for ids in ids.chunks(size_max) {
+            let reply = self.ask(Operation::LookupTransfers, ids.as_bytes(), talk)?;
+            let found = reply.transfers().iter().filter_map(|found| lines.get(&found.id).copied());
+            first = first.into_iter().chain(found).min();
+        }
+        let Some((row, _)) = first.map(|index| &rows[index]) else { return Ok(()) };
+        let plan = &self.plan.ledgers[row.ledger];
+        let advice = match plan.namespace {
+            Some(_) => "give the id as it was written then".to_owned(),
+            None => format!("import the file with --id-namespace ledger-{}", plan.number),
+        };
+        Err(CliError::failed(
+            exit::STATE,
+            format!(
+                "line {}: {} was imported before under the id that earlier releases gave it, and would be paid twice: {advice}",
+                row.line,
+                row.id.escape_debug()
+            ),
+        ))
     }
 
     /// Makes sure that each account is either known or unusable.
