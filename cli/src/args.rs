@@ -14,7 +14,7 @@ mod sessions;
 mod sim;
 mod trading;
 
-pub use cluster::{DetachArgs, OperatorArgs, PromoteArgs};
+pub use cluster::{ChangeSecretArgs, DetachArgs, OperatorArgs, PromoteArgs};
 pub use decimal::DecimalArgs;
 pub use drill::DrillArgs;
 pub use import::{DateOrder, ImportArgs, ImportOrdersArgs, OrderFormat};
@@ -125,6 +125,8 @@ pub enum Verb {
     Start(StartArgs),
     /// Makes a node of a cluster the primary
     Promote(PromoteArgs),
+    /// Lets a stopped node of a cluster start with another secret
+    ChangeSecret(ChangeSecretArgs),
     /// Lets a primary go on without a node that is gone
     Detach(DetachArgs),
     /// Breaks scratch clusters on purpose, and judges what is left

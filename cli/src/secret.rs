@@ -22,7 +22,7 @@ pub fn read(path: &Path) -> Result<[u8; SECRET_SIZE], CliError> {
     let mode = std::fs::metadata(path).map_err(file)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(CliError::Usage(format!(
-            "{} has mode {mode:o}: others may read the cluster's secret; chmod 600 it, and change the secret if others did",
+            "{} has mode {mode:o}: others may read the cluster's secret; chmod 600 it, and if others did read it, `mizan change-secret`",
             path.display()
         )));
     }

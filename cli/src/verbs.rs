@@ -84,6 +84,7 @@ pub fn dispatch(context: &mut Context, verb: &Verb) -> Result<u8, CliError> {
         Verb::Format(args) => format::run(context, args),
         Verb::Start(args) => start::run(context, args),
         Verb::Promote(args) => cluster::run_promote(context, args),
+        Verb::ChangeSecret(args) => format::run_change_secret(context, args),
         Verb::Detach(args) => cluster::run_detach(context, args),
         Verb::Drill(args) => drill::run(context, args),
         Verb::Verify(args) => verify::run(context, args),

@@ -1,5 +1,7 @@
 //! The verbs that make, run and examine nodes, as a user runs them: the real binary, real processes, real files.
 
+mod rights;
+
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -53,6 +53,6 @@ pub use scan::{ScanEvent, ScanSummary, ScanTail, ScanVisitor, scan};
 pub use segment::{QUARANTINE_DIRECTORY, SegmentHeader, segment_name};
 pub use shared::{SHARED_HEADER_SIZE, SharedHeader};
 pub use storage::{Entry, LockError, Segment, Storage};
-pub use superblock::{CopyState, Superblock};
+pub use superblock::{CopyState, Superblock, replace_config};
 pub use tail::LogReader;
 pub use writer::FrameWriter;

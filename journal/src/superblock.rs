@@ -249,6 +249,25 @@ pub(crate) fn update<S: Storage>(storage: &S, superblock: &mut Superblock) -> Re
     Ok(())
 }
 
+/// Replaces the config record of a journal that nobody has open, if it is still the expected one. Durable in both copies
+/// when it returns.
+///
+/// # Errors
+/// `InvalidOptions`: it is another one, or the new one is too long; nothing was changed. `Locked`, `Io`, and those of
+/// reading the superblock.
+pub fn replace_config<S: Storage>(storage: &S, expected: &[u8], config: &[u8]) -> Result<()> {
+    let _lock = crate::journal::lock(storage)?;
+    let mut superblock = read(storage)?;
+    if superblock.config != expected {
+        let reason = "the config record was changed meanwhile; try again".to_owned();
+        return Err(JournalError::InvalidOptions { reason });
+    }
+    superblock.config = config.to_vec();
+    superblock.validate()?;
+    repair(storage)?;
+    update(storage, &mut superblock)
+}
+
 /// Makes the files of copies that are missing, so that they can be written.
 ///
 /// # Errors

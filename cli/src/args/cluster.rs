@@ -1,5 +1,6 @@
 //! The verbs that an operator uses on a cluster.
 
+use super::DataArgs;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -48,6 +49,24 @@ pub struct PromoteArgs {
     /// Goes on although what follows this sequence may be lost
     #[arg(long, value_name = "SEQ")]
     pub accept_loss_after: Option<u64>,
+}
+
+/// `mizan change-secret`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+The node must not run. Give the same file to every node of the cluster before any of them is started
+again, and to the operators; who knows only the old secret is not heard from then on. It also gives a
+secret to a cluster that was formatted with --no-secret.
+
+Examples:
+  mizan change-secret --data ./node-0 --secret-file ./secret-2")]
+pub struct ChangeSecretArgs {
+    /// The files.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// The file with the new secret; it is made if it is not there [env: MIZAN_SECRET_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
 }
 
 /// `mizan detach`

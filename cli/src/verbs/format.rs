@@ -8,7 +8,7 @@
 pub(crate) mod trading;
 
 use crate::Context;
-use crate::args::FormatArgs;
+use crate::args::{ChangeSecretArgs, FormatArgs};
 use crate::config::{Key, Settings};
 use crate::error::CliError;
 use crate::exit;
@@ -17,7 +17,7 @@ use crate::output::Table;
 use crate::secret;
 use crate::verbs::cluster::{ask_to_join, secret_of};
 use mizan_journal::JournalIo;
-use mizan_node::cluster::{Policy, Secret, format_first, policy_from_name};
+use mizan_node::cluster::{Policy, Secret, change_secret, format_first, policy_from_name};
 use mizan_node::{FormatOptions, memory_estimate, memory_of_machine, replies_size_max};
 use mizan_wire::Genesis;
 use serde_json::{Value, json};
@@ -71,6 +71,30 @@ fn secret_to_format(settings: &Settings, args: &FormatArgs) -> Result<Option<Sec
         ))),
         Some(path) => secret::read_or_make(&path).map(Some),
     }
+}
+
+/// Runs `change-secret`.
+///
+/// # Errors
+/// No file named, files that are in use or of no cluster.
+pub fn run_change_secret(context: &mut Context, args: &ChangeSecretArgs) -> Result<u8, CliError> {
+    let settings = &context.settings;
+    let data = settings.data(args.data.data.as_deref())?;
+    let path = settings.file(Key::SecretFile, args.secret_file.as_deref()).ok_or_else(|| {
+        CliError::Usage("give the file with the new secret: --secret-file FILE".to_owned())
+    })?;
+    let secret = secret::read_or_make(&path)?;
+    let changed = change_secret(&data, &secret);
+    let node = changed.map_err(|error| node_error(&error))?.node;
+    if context.output.is_json() {
+        let data = data.display().to_string();
+        context.output.json(&json!({ "data": data, "node": node, "changed": "secret" }))?;
+    } else {
+        let path = path.display();
+        context.output.line(format!("node {node} starts with the secret in {path} from now on"))?;
+        context.output.note("change it on the other nodes, too, before one of them is started")?;
+    }
+    Ok(exit::OK)
 }
 
 fn policy(flag: Option<&str>) -> Result<Policy, CliError> {

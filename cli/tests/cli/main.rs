@@ -9,6 +9,5 @@ mod import_rejects;
 mod names;
 mod node;
 mod orders;
-mod rights;
 mod simulation;
 mod verbs;

@@ -9,7 +9,7 @@ use crate::cluster::record::ClusterRecord;
 use crate::error::NodeError;
 use crate::format::{FormatOptions, Place, genesis_entry, make, random};
 use crate::recover::read_genesis;
-use mizan_journal::{FileStorage, JournalIo};
+use mizan_journal::{FileStorage, JournalIo, Superblock, replace_config};
 use mizan_replica::constants::NODES_MAX;
 use mizan_replica::{Config, Policy, Secret, secret_hash};
 use std::path::Path;
@@ -100,6 +100,24 @@ pub fn format_join(
     };
     make(create(data, journal_io)?, &disk, &genesis, first_entry.as_deref())?;
     Ok(known)
+}
+
+/// Lets a node that does not run start with another secret from now on. The nodes of a cluster find each other again when
+/// all of them were told. Returns the node's record.
+///
+/// # Errors
+/// A directory that is in use, or of no cluster; whatever the disk says.
+pub fn change_secret(data: &Path, secret: &Secret) -> Result<ClusterRecord, NodeError> {
+    let storage = FileStorage::new(data);
+    let superblock = Superblock::read(&storage)?;
+    let place = data.display().to_string();
+    let record = ClusterRecord::decode(&place, &superblock.config)?.ok_or_else(|| {
+        NodeError::Options(format!("{place} is a node of its own, and so has no cluster's secret"))
+    })?;
+    let secret_hash = Some(secret_hash(superblock.cluster, secret));
+    let changed = ClusterRecord { secret_hash, ..record };
+    replace_config(&storage, &superblock.config, &changed.encode())?;
+    Ok(changed)
 }
 
 fn create(data: &Path, journal_io: JournalIo) -> Result<Arc<FileStorage>, NodeError> {

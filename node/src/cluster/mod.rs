@@ -33,7 +33,7 @@ mod streams;
 mod worker;
 
 pub use admin::{AdminReply, AdminRequest, AskError, JoinInfo, ask};
-pub use format::{format_first, format_join};
+pub use format::{change_secret, format_first, format_join};
 pub use node::{CATCH_UP_RATE, ClusterNode, ClusterOptions, RunEnd};
 pub use record::{ClusterRecord, policy_from_name, policy_name};
 pub(crate) use state::ClusterState;

@@ -4,6 +4,7 @@ use crate::fixture::{Cluster, SECRET, wait_until};
 use mizan_journal::{Entry, FileStorage, Journal, LockError, OpenOptions, Storage};
 use mizan_node::cluster::{
     AdminReply, AdminRequest, CATCH_UP_RATE, ClusterNode, ClusterOptions, Policy, Secret, ask,
+    change_secret,
 };
 use mizan_node::{Failure, NodeError, NodeOptions};
 use std::io;
@@ -38,6 +39,22 @@ fn a_node_of_a_cluster_with_a_secret_does_not_start_without_it_or_with_another()
         }
         let (options, cluster) = options(&cluster.data(node), Some(SECRET));
         ClusterNode::open(&options, &cluster, &mut |_| ()).expect("with its secret it starts");
+    }
+}
+
+#[test]
+fn a_secret_that_was_changed_on_all_nodes_is_the_one_that_counts() {
+    let mut cluster = Cluster::start(2, Policy::TwoDisks);
+    let error = change_secret(&cluster.data(0), &[9; 32]).expect_err("the node runs");
+    assert_eq!(error.failure(), Failure::WrongState);
+    cluster.stop_all();
+    for node in 0..2 {
+        let record = change_secret(&cluster.data(node), &[9; 32]).unwrap();
+        assert_eq!(usize::from(record.node), node);
+        let (options, old) = options(&cluster.data(node), Some(SECRET));
+        assert!(ClusterNode::open(&options, &old, &mut |_| ()).is_err(), "the old one");
+        let new = ClusterOptions { secret: Some([9; 32]), ..old };
+        ClusterNode::open(&options, &new, &mut |_| ()).expect("the new one");
     }
 }
 
