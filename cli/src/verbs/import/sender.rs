@@ -240,7 +240,8 @@ impl<'a> Sender<'a> {
         let mut first: Option<usize> = None;
         for ids in ids.chunks(size_max) {
             let reply = self.ask(Operation::LookupTransfers, ids.as_bytes(), talk)?;
-            let found = reply.transfers().iter().filter_map(|found| lines.get(&found.id).copied());
+            let transfers = reply.transfers();
+            let found = transfers.iter().filter_map(|found| lines.get(&found.id).copied());
             first = first.into_iter().chain(found).min();
         }
         let Some((row, _)) = first.map(|index| &rows[index]) else { return Ok(()) };
