@@ -152,7 +152,8 @@ impl FakeLedger {
     fn greet(&self, stream: &mut TcpStream, hello: &Hello) -> Option<()> {
         let mut state = self.state.lock().unwrap();
         let (client, epoch) = (hello.client, EPOCH);
-        let mut reply = HelloReply { client, epoch, cluster: 1, ..HelloReply::default() };
+        let cluster = 1;
+        let mut reply = HelloReply { client, epoch, cluster, role: 1, ..HelloReply::default() };
         if hello.flags & HELLO_READ_ONLY == 0 {
             state.sequence += 1;
             let number = state.sequence;
