@@ -105,7 +105,7 @@ pub enum JournalError {
     },
     /// The storage has no room. Not fatal: nothing was written, and the call may be repeated.
     #[error(
-        "there is no room for {size} bytes in {file} ({source}); free what is missing and try again"
+        "there is no room for {size} bytes in {file} ({source}); free space, or descriptors if it lacks those, and try again"
     )]
     NoSpace {
         /// File that could not be made.
