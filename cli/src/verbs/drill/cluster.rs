@@ -394,6 +394,20 @@ impl<'s> Cluster<'s> {
         self.promote_with(number, solo, None)
     }
 
+    /// `mizan promote` of this node as soon as it succeeds: the nodes have to find each other, and a sync that is under
+    /// way has to end before its node can grant.
+    ///
+    /// # Errors
+    /// It still refuses after [`PATIENCE`].
+    pub(crate) fn promote_soon(&self, number: u8) -> Result<Promoted, CliError> {
+        let mut last = Err(CliError::Problem("nobody was asked".to_owned()));
+        let waited = self.wait_until("the promotion succeeds", || {
+            last = self.promote(number, false);
+            Ok(last.is_ok())
+        });
+        if last.is_ok() { last } else { waited.and(last) }
+    }
+
     /// `mizan promote` with all that it takes.
     ///
     /// # Errors

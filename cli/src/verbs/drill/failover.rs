@@ -227,10 +227,11 @@ pub(crate) fn client_retry(stage: &mut Stage<'_>) -> Result<(), CliError> {
 
 fn client_retry_on(stage: &mut Stage<'_>, cluster: &mut Cluster<'_>) -> Result<(), CliError> {
     let load = stage.load(cluster)?;
-    let before = cluster.status(0)?.commit;
     if let Some(cable) = cluster.client_cable(0) {
         cable.drop_silently(Direction::Down);
     }
+    // What is committed from here on is answered to nobody.
+    let before = cluster.status(0)?.end;
     cluster.wait_until("requests are committed whose replies are lost", || {
         let status = cluster.status(0)?;
         Ok(status.commit > before && status.commit == status.end)

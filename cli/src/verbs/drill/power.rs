@@ -6,7 +6,7 @@
 //!
 //! Needs root, loop devices and `mkfs.ext4`; where they are missing, the drill is skipped and says why.
 
-use super::cluster::{Cluster, ClusterPlan, PATIENCE, wait_until};
+use super::cluster::{Cluster, ClusterPlan, wait_until};
 use super::failover::AFTERWARDS;
 use super::load::{Load, LoadPlan};
 use super::stage::{Stage, WARM_UP};
@@ -17,7 +17,6 @@ use mizan_node::FormatOptions;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Size of a disk; its file is sparse.
@@ -236,15 +235,7 @@ fn cluster_without_power(stage: &mut Stage<'_>, cluster: &mut Cluster<'_>) -> Re
     stage.await_more(cluster, &load, WARM_UP)?;
     cluster.cut_power(&[0, 1, 2])?;
     cluster.power_on(&[0, 1, 2])?;
-    let begin = Instant::now();
-    let promoted = loop {
-        match cluster.promote(2, false) {
-            Ok(promoted) => break promoted,
-            // The nodes have to find each other first.
-            Err(error) if begin.elapsed() >= PATIENCE => return Err(error),
-            Err(_) => std::thread::sleep(Duration::from_millis(20)),
-        }
-    };
+    let promoted = cluster.promote_soon(2)?;
     cluster.await_in_sync(2, &[0, 1])?;
     stage.did(format!(
         "the power of all three cut at once under full load; all back, node 2 promoted in epoch {}",

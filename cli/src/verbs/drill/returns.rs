@@ -247,7 +247,7 @@ fn rival_that_was_heard_on(
     cluster.wait_until("the two nodes reach each other", || {
         Ok(cluster.status(0)?.peers.iter().any(|peer| peer.is_connected))
     })?;
-    cluster.promote(0, false)?;
+    cluster.promote_soon(0)?;
     cluster.await_in_sync(0, &[1])?;
     stage.did("the other one started again and promoted, with the grant of the standby")?;
     stage.await_more(cluster, &load, AFTERWARDS)?;
