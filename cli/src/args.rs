@@ -24,8 +24,8 @@ pub use ledger::{
     TrialBalanceArgs, VoidArgs,
 };
 pub use node::{
-    BenchArgs, BenchWorkload, DemoArgs, DevArgs, ExportArgs, ExportFormat, FormatArgs, InspectArgs,
-    InspectWhat, StartArgs, VerifyArgs,
+    BenchArgs, BenchWorkload, DemoArgs, DevArgs, ExportArgs, ExportFormat, FormatArgs,
+    ImportStateArgs, InspectArgs, InspectWhat, StartArgs, VerifyArgs,
 };
 
 pub use sessions::{CloseSessionsArgs, ListSessionsArgs, SessionsArgs, SessionsVerb};
@@ -135,6 +135,8 @@ pub enum Verb {
     Verify(VerifyArgs),
     /// Writes every account and transfer as text, from a node's files alone
     Export(ExportArgs),
+    /// Takes what `export` wrote into another node
+    ImportState(ImportStateArgs),
     /// Shows what is in a node's files
     Inspect(InspectArgs),
     /// Plays clusters from seeds, under every sort of fault, and judges what became of them

@@ -117,7 +117,7 @@ pub fn flag_of_name(name: &str) -> Option<u16> {
     FLAGS.iter().find(|(known, bit)| *known == name && settable & bit != 0).map(|(_, bit)| *bit)
 }
 
-const FLAGS: &[(&str, u16)] = &[
+pub(crate) const FLAGS: &[(&str, u16)] = &[
     ("debits_must_not_exceed_credits", AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS),
     ("credits_must_not_exceed_debits", AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS),
     ("history", AccountFlags::HISTORY),

@@ -15,6 +15,7 @@ pub mod format;
 pub mod hold;
 pub mod import;
 pub mod import_orders;
+pub mod import_state;
 pub mod inspect;
 pub mod instrument;
 pub mod ledgers;
@@ -73,6 +74,7 @@ pub fn dispatch(context: &mut Context, verb: &Verb) -> Result<u8, CliError> {
         Verb::Reports(args) => reports::run(context, args),
         Verb::Explain(args) => explain::run(context, args),
         Verb::Import(args) => import::run(context, args),
+        Verb::ImportState(args) => import_state::run(context, args),
         Verb::ImportOrders(args) => import_orders::run(context, args),
         Verb::Repl(args) => repl::run(context, args),
         Verb::Status(args) => status::run(context, args),

@@ -370,6 +370,33 @@ pub enum ExportFormat {
     Jsonl,
 }
 
+/// `mizan import-state`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Reads the tables that `mizan export` wrote, checks that they are complete and agree with each other,
+and creates their accounts and transfers in a running node, with their ids and times. The node must
+be new, and nobody else may use it meanwhile. So a node whose tables are full goes on in a larger
+one. Running the command again continues; nothing moves twice. In the end all balances are compared.
+Exit 1 if they differ, or if the node refused something.
+
+Examples:
+  mizan export --data /var/lib/mizan --to ./books
+  mizan format --data /var/lib/mizan-2 --accounts 10000000 --transfers 100000000
+  mizan start --data /var/lib/mizan-2 --listen 127.0.0.1:7118
+  mizan import-state --from ./books --dry-run
+  mizan import-state --from ./books --address 127.0.0.1:7118")]
+pub struct ImportStateArgs {
+    /// Which node.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+    /// The directory that `mizan export` wrote
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+    /// Only checks the tables; asks no node
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 /// `mizan inspect`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\

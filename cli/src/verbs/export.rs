@@ -26,7 +26,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-const ACCOUNT_COLUMNS: [&str; 15] = [
+pub(crate) const ACCOUNT_COLUMNS: [&str; 15] = [
     "id",
     "ledger",
     "currency",
@@ -44,7 +44,7 @@ const ACCOUNT_COLUMNS: [&str; 15] = [
     "scale",
 ];
 
-const TRANSFER_COLUMNS: [&str; 17] = [
+pub(crate) const TRANSFER_COLUMNS: [&str; 17] = [
     "id",
     "debit_account_id",
     "credit_account_id",
@@ -64,7 +64,7 @@ const TRANSFER_COLUMNS: [&str; 17] = [
     "scale",
 ];
 
-const LEDGER_COLUMNS: [&str; 9] = [
+pub(crate) const LEDGER_COLUMNS: [&str; 9] = [
     "ledger",
     "currency",
     "scale",
@@ -76,7 +76,7 @@ const LEDGER_COLUMNS: [&str; 9] = [
     "balanced",
 ];
 
-const TRANSFER_FLAGS: [(&str, u16); 9] = [
+pub(crate) const TRANSFER_FLAGS: [(&str, u16); 9] = [
     ("linked", TransferFlags::LINKED),
     ("pending", TransferFlags::PENDING),
     ("post_pending_transfer", TransferFlags::POST_PENDING),

@@ -5,9 +5,9 @@ use mizan_cli::exit;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-type Row = BTreeMap<String, String>;
+pub(crate) type Row = BTreeMap<String, String>;
 
-fn csv_rows(path: &Path) -> Vec<Row> {
+pub(crate) fn csv_rows(path: &Path) -> Vec<Row> {
     let text = std::fs::read_to_string(path).expect("the file is there");
     let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
     let header = lines.next().expect("a header");

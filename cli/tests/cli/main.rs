@@ -6,6 +6,7 @@ mod hostile;
 mod import;
 mod import_files;
 mod import_rejects;
+mod import_state;
 mod names;
 mod node;
 mod orders;

@@ -1,0 +1,264 @@
+//! A node that is full goes on in a larger one, by export and `import-state`.
+
+use crate::export::{Row, csv_rows};
+use crate::node::{Ran, TestNode};
+use mizan_cli::exit;
+use mizan_client::{Client, ClientConfig};
+use mizan_wire::{
+    Account, AccountFlags, CREATED, CreateTransferStatus, Transfer, TransferFlags as Flags,
+};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const LIMITED: u16 = AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS;
+const HOUR_S: u32 = 3_600;
+
+fn connect(node: &TestNode) -> Client {
+    Client::connect(ClientConfig::at(node.address())).expect("a session")
+}
+
+fn account(id: u128, flags: u16) -> Account {
+    Account { id, ledger: 7, code: 1, flags, user_data_64: 9, ..Account::default() }
+}
+
+fn transfer(id: u128, debit: u128, credit: u128, amount: u128) -> Transfer {
+    let (debit_account_id, credit_account_id) = (debit, credit);
+    Transfer {
+        id,
+        debit_account_id,
+        credit_account_id,
+        amount,
+        ledger: 7,
+        code: 3,
+        user_data_32: 5,
+        ..Transfer::default()
+    }
+}
+
+fn hold(id: u128, debit: u128, credit: u128, amount: u128, timeout: u32) -> Transfer {
+    Transfer { flags: Flags::PENDING, timeout, ..transfer(id, debit, credit, amount) }
+}
+
+fn end(id: u128, pending_id: u128, flags: u16, amount: u128) -> Transfer {
+    Transfer { id, pending_id, flags, amount, ..Transfer::default() }
+}
+
+fn create(client: &mut Client, transfers: &[Transfer]) {
+    let results = client.create_transfers(transfers).expect("the node answers");
+    for (transfer, result) in std::iter::zip(transfers, results) {
+        assert_eq!(result.status, CREATED, "{transfer:?}");
+    }
+}
+
+/// A node with every kind of transfer that there is, and an expired hold whose money was spent again at once.
+fn varied() -> TestNode {
+    let node = TestNode::with_wallets();
+    let mut client = connect(&node);
+    let accounts = [
+        account(1, 0),
+        account(2, LIMITED),
+        account(3, LIMITED),
+        account(4, 0),
+        account(5, AccountFlags::CLOSED),
+    ];
+    client.create_accounts(&accounts).expect("accounts");
+    let linked = Transfer { flags: Flags::LINKED, ..transfer(101, 1, 3, 4) };
+    let balancing = Transfer { flags: Flags::BALANCING_DEBIT, ..transfer(103, 3, 1, 1_000) };
+    let closing = |flags: u16, hold: Transfer| Transfer { flags: hold.flags | flags, ..hold };
+    create(&mut client, &[transfer(100, 1, 2, 1_000), linked, transfer(102, 1, 3, 5), balancing]);
+    create(
+        &mut client,
+        &[
+            hold(110, 2, 1, 900, 1),
+            hold(111, 1, 3, 7, 0),
+            hold(112, 1, 3, 8, HOUR_S),
+            hold(113, 1, 3, 9, HOUR_S),
+            hold(114, 1, 3, 10, 0),
+            end(115, 113, Flags::POST_PENDING, 6),
+            end(116, 114, Flags::VOID_PENDING, 0),
+            // An account that a hold closes, and older holds that are open.
+            hold(120, 1, 4, 11, HOUR_S),
+            closing(Flags::CLOSING_CREDIT, hold(121, 1, 4, 0, 0)),
+        ],
+    );
+    // Refused until the hold of nearly everything has expired.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    for id in 200.. {
+        let result = client.create_transfers(&[transfer(id, 2, 1, 800)]).expect("an answer");
+        if result[0].status == CREATED {
+            break;
+        }
+        assert_eq!(result[0].status, CreateTransferStatus::ExceedsCredits as u32);
+        assert!(Instant::now() < deadline, "the hold expires");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    client.close().expect("closes");
+    node
+}
+
+fn export(node: &TestNode, name: &str, format: &str) -> PathBuf {
+    let (data, to) = (node.data(), node.place(name));
+    let words = ["--data", data.to_str().unwrap(), "--to", to.to_str().unwrap()];
+    let ran = node.words(&[&["export", "--format", format][..], &words].concat());
+    assert_eq!(ran.code, exit::OK, "{ran:?}");
+    to
+}
+
+fn import(node: &TestNode, from: &Path) -> Ran {
+    node.words(&["import-state", "--from", from.to_str().unwrap(), "--json"])
+}
+
+fn by_id(rows: Vec<Row>) -> BTreeMap<String, Row> {
+    rows.into_iter().map(|row| (row["id"].clone(), row)).collect()
+}
+
+/// Without what an import changes on purpose.
+fn plain(flags: &str) -> Vec<&str> {
+    let is_kept = |flag: &&str| !["", "imported", "linked"].contains(flag);
+    flags.split('|').filter(is_kept).collect()
+}
+
+#[test]
+fn everything_stands_in_the_larger_node_as_it_was() {
+    let old = varied();
+    for format in ["csv", "jsonl"] {
+        let from = export(&old, format, format);
+        let new = TestNode::start();
+        let ran = import(&new, &from);
+        assert_eq!(ran.code, exit::OK, "{ran:?}");
+        let report = ran.json();
+        assert_eq!(report["different_accounts"], serde_json::json!([]), "{report}");
+        assert_eq!((&report["expired_holds"], &report["open_holds"]), (&1.into(), &4.into()));
+        assert_eq!(report["holds_entered_again"], 3, "{report}");
+
+        let before = export(&old, &format!("{format}-before"), "csv");
+        let after = export(&new, "after", "csv");
+        let accounts = |place: &Path| by_id(csv_rows(&place.join("accounts.csv")));
+        let (was, is) = (accounts(&before), accounts(&after));
+        assert_eq!(was.len(), is.len());
+        for (id, was) in &was {
+            let is = &is[id];
+            for (column, value) in was.iter().filter(|(column, _)| *column != "flags") {
+                assert_eq!(value, &is[column], "{id} {column}");
+            }
+            assert_eq!(plain(&was["flags"]), plain(&is["flags"]), "{id}");
+        }
+        let transfers = |place: &Path| by_id(csv_rows(&place.join("transfers.csv")));
+        let (was, is) = (transfers(&before), transfers(&after));
+        assert_eq!(is.len(), was.len() + 1, "and the end of the hold that expired");
+        for (id, was) in &was {
+            let is = &is[id];
+            let is_anew = !is["flags"].contains("imported");
+            for (column, value) in was.iter().filter(|(column, _)| *column != "flags") {
+                let is_kept = match column.as_str() {
+                    "timestamp" | "timestamp_ns" => !is_anew,
+                    "timeout_s" => false,
+                    "state" => value != "expired",
+                    _ => true,
+                };
+                assert!(!is_kept || value == &is[column], "{id} {column}: {value}, {is:?}");
+            }
+            assert_eq!(plain(&was["flags"]), plain(&is["flags"]), "{id}");
+            let timeout: u32 = is["timeout_s"].parse().unwrap();
+            let had_timeout = was["state"] == "open" && was["timeout_s"] != "0";
+            assert_eq!(timeout != 0, had_timeout, "{id}");
+            assert!(timeout <= HOUR_S);
+        }
+        assert_eq!(is["0x6e"]["state"], "voided");
+
+        let again = import(&new, &from);
+        assert_eq!(again.code, exit::OK, "{again:?}");
+        let again = again.json();
+        assert_eq!(
+            (&again["transfers_created"], &again["accounts_created"]),
+            (&0.into(), &0.into())
+        );
+        assert_eq!(again["already_there"], (accounts(&before).len() + is.len()) as u64);
+
+        // Whoever sends an old payment again is refused, and pays nothing.
+        let mut client = connect(&new);
+        let result = client.create_transfers(&[transfer(100, 1, 2, 1_000)]).expect("an answer");
+        let status = CreateTransferStatus::ExistsWithDifferentFlags as u32;
+        assert_eq!(result[0].status, status);
+        // And the money of open holds can be had.
+        create(
+            &mut client,
+            &[end(300, 121, Flags::VOID_PENDING, 0), end(302, 120, Flags::POST_PENDING, 11)],
+        );
+        create(&mut client, &[end(301, 112, Flags::POST_PENDING, u128::MAX)]);
+        let verified =
+            new.words(&["verify", "--independent", "--data", new.data().to_str().unwrap()]);
+        assert_eq!(verified.code, exit::OK, "{verified:?}");
+    }
+}
+
+#[test]
+fn trades_are_taken_over_and_open_orders_are_named() {
+    let old = TestNode::with_market();
+    let from = export(&old, "books", "csv");
+    let new = TestNode::start();
+    let ran = import(&new, &from);
+    assert_eq!(ran.code, exit::OK, "{ran:?}");
+    let report = ran.json();
+    assert!(report["fills"].as_u64().is_some_and(|fills| fills > 0), "{report}");
+    assert!(report["accounts_with_orders"].as_u64().is_some_and(|count| count > 0), "{report}");
+    assert!(ran.talk.contains("orders are not taken over"), "{ran:?}");
+    for (name, currency) in [("alice", "USD"), ("bob", "USD"), ("alice", "ACME"), ("bob", "ACME")] {
+        let line = format!("account {name} {currency}");
+        let (was, is) = (old.json(&line), new.json(&line));
+        assert_eq!(was["balance"]["posted"], is["balance"]["posted"], "{line}: {was} {is}");
+    }
+}
+
+#[test]
+fn an_export_that_was_changed_or_cut_is_refused_before_anything_is_sent() {
+    let old = varied();
+    let new = TestNode::start();
+    let change = |name: &str, file: &str, change: &dyn Fn(String) -> String| {
+        let from = export(&old, name, "csv");
+        let path = from.join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, change(text)).unwrap();
+        let ran = import(&new, &from);
+        assert_eq!(ran.code, exit::CORRUPT, "{name}: {ran:?}");
+        assert_eq!(new.json("status")["limits"]["accounts"]["used"], 0, "{name}");
+        ran
+    };
+    let without_last = |text: String| {
+        let lines: Vec<&str> = text.lines().collect();
+        lines[..lines.len() - 1].join("\n") + "\n"
+    };
+    let cut = change("cut", "transfers.csv", &without_last);
+    assert!(cut.talk.contains("are not the sums of its transfers"), "{cut:?}");
+    change("accounts", "accounts.csv", &without_last);
+    let amount = |text: String| text.replacen(",1000,7,", ",1001,7,", 1);
+    change("amount", "transfers.csv", &amount);
+    let flag = |text: String| text.replacen(",pending,", ",pendlng,", 1);
+    let named = change("flag", "transfers.csv", &flag);
+    assert!(named.talk.contains("transfers.csv: line ") && named.talk.contains("pendlng"));
+    change("state", "transfers.csv", &|text| text.replacen(",voided,", ",,", 1));
+    change("scale", "ledgers.csv", &|text| text.replacen("USD,2", "USD,3", 1));
+    change("column", "transfers.csv", &|text| text.replacen("pending_id", "pending", 1));
+}
+
+#[test]
+fn only_a_new_node_with_room_takes_an_export() {
+    let old = varied();
+    let from = export(&old, "books", "csv");
+    let other = TestNode::with_wallets();
+    let ran = import(&other, &from);
+    assert_eq!(ran.code, exit::STATE, "{ran:?}");
+    let small = TestNode::formatted(|options| mizan_node::FormatOptions {
+        transfer_count_max: 19,
+        hold_count_max: 10,
+        ..options
+    });
+    let ran = import(&small, &from);
+    assert_eq!(ran.code, exit::RESOURCE, "{ran:?}");
+    assert!(ran.talk.contains("--transfers"), "{ran:?}");
+    let ran = old.words(&["import-state", "--from", from.to_str().unwrap(), "--dry-run"]);
+    assert!(ran.data.contains("agrees with itself"), "{ran:?}");
+    let ran = old.words(&["import-state", "--from", old.data().to_str().unwrap()]);
+    assert_eq!(ran.code, exit::USAGE, "{ran:?}");
+}
