@@ -1,5 +1,8 @@
 //! What an operator sees of a node from outside: the real binary, stopped, killed, and scraped.
 
+#[path = "monitoring/scrub.rs"]
+mod scrub;
+
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};

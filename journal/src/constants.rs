@@ -59,6 +59,9 @@ pub(crate) const READ_WINDOW: usize = 4 << 20;
 /// Bytes looked at in one step of a sweep for later frames.
 pub(crate) const SWEEP_CHUNK: usize = 256 << 10;
 
+/// Bytes that a scrub reads in one call: a sync that comes meanwhile waits for no more.
+pub(crate) const SCRUB_PIECE: u64 = 256 << 10;
+
 /// Room that a direct writer starts with, in bytes: a node's usual group; a larger group makes it grow.
 pub(crate) const DIRECT_STAGING_SIZE: usize = 4 << 20;
 /// A group that is written directly goes out in pieces of this size, in bytes, if several can be in flight.

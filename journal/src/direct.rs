@@ -8,11 +8,13 @@
 //! written once; bytes of a page that were not put since the last sync become zeros, which is what the journal wants,
 //! as a group starts on a fresh page.
 //!
-//! It deliberately does not read (recovery, verification and replication use pread like everybody), and writes
-//! nothing before the sync: what was put and not synced is gone with the process, and no reader sees it.
+//! It deliberately writes nothing before the sync: what was put and not synced is gone with the process, and no reader
+//! sees it. Recovery, verification and replication use pread like everybody; only a scrub, which has to see the disk and
+//! not what is cached of it, reads directly.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +39,12 @@ static ZEROS: [Page; 16] = [Page([0; PAGE]); 16];
 /// One page, aligned like one.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(4096))]
-struct Page([u8; PAGE]);
+pub(crate) struct Page([u8; PAGE]);
+
+impl Page {
+    /// A page of zeros.
+    pub(crate) const ZERO: Self = Self([0; PAGE]);
+}
 
 /// What was put since the last sync: one run of bytes from the start of a page on.
 #[derive(Debug)]
@@ -279,6 +286,51 @@ pub(crate) fn write_zeros(path: &Path, offset: u64, length: u64) -> io::Result<(
         }
     }
     Ok(())
+}
+
+/// Reads what the disk has at `offset` of the file at `path`, until `buffer` is full or the file ends; the page cache
+/// keeps what it has and gets nothing. Offset, length and address are multiples of the page size.
+///
+/// Where the file system has no direct i/o, what is cached of the range goes before it is read and after.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn read(path: &Path, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    debug_assert!(offset.is_multiple_of(PAGE_SIZE) && buffer.len().is_multiple_of(PAGE));
+    debug_assert!(buffer.as_ptr().addr().is_multiple_of(PAGE));
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlags::DIRECT.bits() as i32);
+    match options.open(path).and_then(|file| read_pages(&file, offset, buffer)) {
+        Err(error)
+            if matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::OPNOTSUPP)) =>
+        {
+            let file = File::open(path)?;
+            let length = NonZeroU64::new(buffer.len() as u64);
+            rustix::fs::fadvise(&file, offset, length, Advice::DontNeed)?;
+            let read = read_pages(&file, offset, buffer);
+            rustix::fs::fadvise(&file, offset, length, Advice::DontNeed)?;
+            read
+        }
+        other => other,
+    }
+}
+
+fn read_pages(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match file.read_at(&mut buffer[done..], offset + done as u64) {
+            Ok(count) => {
+                done += count;
+                // Only the end of the file is not at the end of a page.
+                if count == 0 || !done.is_multiple_of(PAGE) {
+                    break;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 /// Finds out, with a file at `path` that is gone afterwards, whether files there can be written directly.

@@ -35,6 +35,8 @@ pub enum Operation {
     SegmentWrite,
     /// Syncing the segment in use.
     SegmentSync,
+    /// Reading past the cache, as a scrub does.
+    ReadUncached,
 }
 
 /// One call.
@@ -175,6 +177,17 @@ impl<S: Storage, F: Faults> Storage for FaultStorage<S, F> {
 
     fn read(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.read(name, offset, buffer)
+    }
+
+    fn read_uncached(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = buffer.len() as u64;
+        let call = Call { operation: Operation::ReadUncached, name, offset, length };
+        let mut done = 0;
+        decide(&*self.faults, &call, |_| {
+            done = self.inner.read_uncached(name, offset, buffer)?;
+            Ok(())
+        })?;
+        Ok(done)
     }
 
     fn read_ahead(&self, name: &str) {

@@ -317,6 +317,11 @@ impl Storage for FileStorage {
         Ok(done)
     }
 
+    fn read_uncached(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let path = self.path(name);
+        direct::read(&path, offset, buffer).map_err(|error| explained(&path, error))
+    }
+
     fn read_ahead(&self, name: &str) {
         if let Ok(file) = File::open(self.path(name)) {
             // Only advice: whoever reads then finds out what is wrong with the file.

@@ -24,6 +24,7 @@ use crate::frame::{
 };
 use crate::layout::kind;
 use crate::prepare::{Preparer, Space};
+use crate::scrub::{Scrub, SealedSegments};
 use crate::segment::{SegmentHeader, segment_name};
 use crate::storage::{Segment, Storage};
 use crate::superblock::{self, Superblock};
@@ -84,6 +85,7 @@ pub struct Journal<S: Storage = FileStorage> {
     semantics_version: u32,
     /// Index and first sequence of every segment in use.
     in_use: VecDeque<(u64, u64)>,
+    sealed: SealedSegments,
     counters: Counters,
     poison: Option<JournalError>,
     // Last, so that the preparing thread has ended when the lock goes.
@@ -175,6 +177,7 @@ impl<S: Storage> Journal<S> {
         let written = self.active.segment.write(0, &header.encode());
         self.guard("write", index, written)?;
         self.in_use.push_back((index, self.chain.next_sequence));
+        self.sealed.seal_before(index);
         self.counters.segments += 1;
         self.preparer.prepare_inline();
         Ok(())
@@ -321,6 +324,12 @@ impl<S: Storage> Journal<S> {
         self.counters
     }
 
+    /// What reads the sealed segments again while this journal goes on with the one in use.
+    #[must_use]
+    pub fn scrub(&self) -> Scrub<S> {
+        Scrub::new(Arc::clone(&self.storage), &self.superblock, self.sealed.clone())
+    }
+
     /// The storage.
     #[must_use]
     pub fn storage(&self) -> &Arc<S> {
@@ -391,6 +400,8 @@ impl<S: Storage> Journal<S> {
         let Some(&last) = released.last() else { return Ok(0) };
         // First the superblock: what it names must exist after a restart.
         self.update_superblock(|superblock| superblock.first_segment = last + 1)?;
+        // Before they go, so that nobody misses them.
+        self.sealed.release_before(last + 1);
         for index in &released {
             let name = segment_name(*index);
             let removed = self.storage.remove(&name);

@@ -14,7 +14,7 @@ use crate::frame::{
 };
 use crate::layout::{RawFrameHeader, kind};
 use crate::segment::{HeaderState, SegmentFile, SegmentHeader, read_header};
-use crate::storage::Storage;
+use crate::storage::Source;
 
 /// Reads one segment through a window.
 struct Window<'s, S> {
@@ -25,7 +25,7 @@ struct Window<'s, S> {
     filled: usize,
 }
 
-impl<'s, S: Storage> Window<'s, S> {
+impl<'s, S: Source> Window<'s, S> {
     fn new(storage: &'s S, segment: &'s SegmentFile, buffer: Vec<u8>) -> Self {
         Window { storage, segment, buffer, start: 0, filled: 0 }
     }
@@ -41,7 +41,7 @@ impl<'s, S: Storage> Window<'s, S> {
             self.start = offset;
             self.filled = self
                 .storage
-                .read(&self.segment.name, offset, &mut self.buffer[..wanted])
+                .read_at(&self.segment.name, offset, &mut self.buffer[..wanted])
                 .map_err(|error| JournalError::io("read", &self.segment.name, error))?;
             if self.filled < wanted {
                 let source = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
@@ -86,6 +86,14 @@ pub(crate) struct Place {
     pub(crate) chain: Chain,
 }
 
+impl Place {
+    /// The log does not go on from here: what should be at `offset` is not.
+    fn broken(&self, offset: u64, reason: BreakReason) -> Break {
+        let Place { segment, end, chain } = *self;
+        Break { segment, offset, end, chain, reason }
+    }
+}
+
 enum Step {
     Frame,
     End,
@@ -99,7 +107,7 @@ pub(crate) struct Log<'s, S> {
     pub(crate) segments: &'s [SegmentFile],
 }
 
-impl<S: Storage> Log<'_, S> {
+impl<S: Source> Log<'_, S> {
     /// The chain to start with when the first segment's header is taken at its word.
     pub(crate) fn blank_chain(&self) -> Chain {
         Chain { cluster: self.cluster, previous: [0; 16], next_sequence: 0, epoch: 0 }
@@ -125,52 +133,58 @@ impl<S: Storage> Log<'_, S> {
                     sequence: place.chain.next_sequence,
                 });
             };
-            if place.end == 0 {
-                match self.enter(segment, place)? {
-                    Ok((header, chain)) => {
-                        visit(Event::Segment(&header))?;
-                        place.chain = chain;
-                        place.end = SEGMENT_HEADER_SIZE;
-                    }
-                    Err(reason) => {
-                        return Ok(Break {
-                            segment: place.segment,
-                            offset: 0,
-                            end: 0,
-                            chain: place.chain,
-                            reason,
-                        });
-                    }
-                }
+            if let Some(broken) = self.walk_segment(segment, &mut place, &mut buffer, visit)? {
+                return Ok(broken);
             }
-            let mut window = Window::new(self.storage, segment, buffer);
-            let mut reported = place.end;
-            loop {
-                match self.step(&mut window, &mut place, visit)? {
-                    Step::Frame => {
-                        if place.end - reported >= 1 << 20 {
-                            reported = place.end;
-                            let offset = place.end;
-                            visit(Event::Progress(Position { segment: segment.index, offset }))?;
-                        }
-                    }
-                    Step::End => break,
-                    Step::Broken { offset, reason } => {
-                        let Place { segment, end, chain } = place;
-                        return Ok(Break { segment, offset, end, chain, reason });
-                    }
-                }
-            }
-            visit(Event::Progress(Position { segment: segment.index, offset: segment.size }))?;
-            buffer = window.buffer;
             place = Place { segment: place.segment + 1, end: 0, chain: place.chain };
         }
+    }
+
+    /// Walks `segment` from `place` to its end, or to where the log does not go on in it.
+    ///
+    /// # Errors
+    /// As [`Log::walk`]; `place` is then where it came to.
+    pub(crate) fn walk_segment(
+        &self,
+        segment: &SegmentFile,
+        place: &mut Place,
+        buffer: &mut Vec<u8>,
+        visit: &mut dyn FnMut(Event<'_>) -> Result<()>,
+    ) -> Result<Option<Break>> {
+        if place.end == 0 {
+            match self.enter(segment, *place)? {
+                Ok((header, chain)) => {
+                    visit(Event::Segment(&header))?;
+                    place.chain = chain;
+                    place.end = SEGMENT_HEADER_SIZE;
+                }
+                Err(reason) => return Ok(Some(place.broken(0, reason))),
+            }
+        }
+        let mut window = Window::new(self.storage, segment, std::mem::take(buffer));
+        let mut reported = place.end;
+        loop {
+            match self.step(&mut window, place, visit)? {
+                Step::Frame => {
+                    if place.end - reported >= 1 << 20 {
+                        reported = place.end;
+                        let offset = place.end;
+                        visit(Event::Progress(Position { segment: segment.index, offset }))?;
+                    }
+                }
+                Step::End => break,
+                Step::Broken { offset, reason } => return Ok(Some(place.broken(offset, reason))),
+            }
+        }
+        visit(Event::Progress(Position { segment: segment.index, offset: segment.size }))?;
+        *buffer = window.buffer;
+        Ok(None)
     }
 
     /// What the disk brings while a segment before it is judged and applied need not be waited for.
     fn read_ahead(&self, segment: usize) {
         if let Some(segment) = self.segments.get(segment) {
-            self.storage.read_ahead(&segment.name);
+            self.storage.will_read(&segment.name);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::constants::{COUNTERS_FILE, FORMAT_VERSION, PAGE_SIZE, SUPERBLOCK_COPI
 use crate::error::{BreakReason, JournalError, Result};
 use crate::file::LOCK_FILE;
 use crate::layout::{RawSegmentHeader, Sealed, Unreadable};
-use crate::storage::{Entry, Storage};
+use crate::storage::{Entry, Source, Storage};
 use crate::superblock::copy_name;
 
 /// Subdirectory that keeps what recovery cut off.
@@ -206,14 +206,14 @@ pub(crate) enum HeaderState {
 ///
 /// # Errors
 /// `WrongCluster`, `VersionNotSupported`, `Io`.
-pub(crate) fn read_header<S: Storage>(
+pub(crate) fn read_header<S: Source>(
     storage: &S,
     cluster: u128,
     segment: &SegmentFile,
 ) -> Result<HeaderState> {
     let mut page = vec![0; PAGE_SIZE as usize];
     let length = storage
-        .read(&segment.name, 0, &mut page)
+        .read_at(&segment.name, 0, &mut page)
         .map_err(|error| JournalError::io("read", &segment.name, error))?;
     page[length..].fill(0);
     match SegmentHeader::decode(&page) {

@@ -86,6 +86,15 @@ pub trait Storage: Send + Sync + 'static {
     /// What the system says.
     fn read(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// As [`Storage::read`], from the disk rather than from what is cached of the file, and without putting it there.
+    /// `offset`, the length and the address of `buffer` are multiples of the page size.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn read_uncached(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read(name, offset, buffer)
+    }
+
     /// Says that the whole file will be read soon, in order. Returns at once, and may do nothing.
     fn read_ahead(&self, name: &str) {
         let _ = name;
@@ -173,4 +182,25 @@ pub trait Segment: Send + 'static {
 
     /// Whether [`Storage::read`] sees what was written before it is synced.
     fn shows_writes(&self) -> bool;
+}
+
+/// What a walk over the log reads from: the files, or the files in another way.
+pub(crate) trait Source {
+    /// As [`Storage::read`].
+    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// As [`Storage::read_ahead`].
+    fn will_read(&self, name: &str) {
+        let _ = name;
+    }
+}
+
+impl<S: Storage> Source for S {
+    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read(name, offset, buffer)
+    }
+
+    fn will_read(&self, name: &str) {
+        self.read_ahead(name);
+    }
 }

@@ -30,6 +30,7 @@ pub mod offline;
 mod output;
 mod recover;
 mod release;
+mod scrub;
 pub mod status;
 
 pub use cursors::{Cursors, CursorsReader};
@@ -41,6 +42,7 @@ pub use layout::{Layout, StopHandle};
 pub use memory::{memory_estimate, memory_of_machine, replies_size_max};
 pub use node::{Node, NodeOptions};
 pub use recover::{EntryError, RecoveryProgress, for_each_entry, read_genesis};
+pub use scrub::SCRUB_RATE;
 
 pub use mizan_gateway::GatewayConfig;
 pub use mizan_ring::IdleStrategy;

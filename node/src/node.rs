@@ -12,6 +12,7 @@ use crate::ingress::Ingress;
 use crate::journal_stage::{JournalStage, JournalState};
 use crate::layout::{Layout, Shared, StopHandle, run_front, run_stage};
 use crate::recover::{RecoveryProgress, Replay, read_genesis};
+use crate::scrub::{SCRUB_RATE, ScrubPlan};
 use crate::status::{ClusterCounters, EngineReport, FrontBeat, NodeStatus, StatusReporter};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use mizan_engine::Engine;
@@ -56,6 +57,8 @@ pub struct NodeOptions {
     /// Lets the front's thread make small groups durable itself, in the fused layout. A disk that hangs then also
     /// delays what needs no disk: pings, and the first look at requests.
     pub inline_commit: bool,
+    /// Bytes a second at which sealed segments of the journal are read again, to find damage; 0: never.
+    pub scrub_rate: u64,
 }
 
 impl NodeOptions {
@@ -69,6 +72,7 @@ impl NodeOptions {
             idle: IdleStrategy::default(),
             metrics: None,
             inline_commit: true,
+            scrub_rate: SCRUB_RATE,
         }
     }
 
@@ -94,6 +98,8 @@ pub struct Node<S: Storage = FileStorage> {
     recovered: EngineStatus,
     cursors: CursorsReader,
     reporter: Arc<StatusReporter>,
+    /// None where the part that replicates has it.
+    scrub: Option<ScrubPlan<S>>,
 }
 
 impl Node<FileStorage> {
@@ -174,7 +180,8 @@ impl<S: Storage> Node<S> {
         reporter.opened(options.layout(), &engine.status());
         let (front_signal, stop) = front_signal(&gateway);
         let cluster = None;
-        Assembly {
+        let scrub = ScrubPlan::of(&journal, options.scrub_rate);
+        let node = Assembly {
             options,
             genesis,
             journal,
@@ -187,7 +194,8 @@ impl<S: Storage> Node<S> {
             reporter,
             rings: RingMemory::reserve(),
         }
-        .assemble()
+        .assemble()?;
+        Ok(Self { scrub: Some(scrub), ..node })
     }
 
     /// The address that clients reach.
@@ -255,9 +263,11 @@ impl<S: Storage> Node<S> {
     /// # Errors
     /// The first stage's failure. What is durable is then decided by the next recovery.
     pub fn run(self) -> Result<(), NodeError> {
-        let Self { front, engine, journal, stop, shared, layout, reporter, .. } = self;
+        let Self { front, engine, journal, stop, shared, layout, reporter, scrub, .. } = self;
         reporter.running();
+        let scrubber = scrub.and_then(|scrub| scrub.start(reporter.board()));
         let outcome = Self::run_stages(front, engine, journal, &stop, &shared, layout);
+        drop(scrubber);
         reporter.ended(outcome.is_ok());
         outcome
     }
@@ -518,6 +528,7 @@ impl<S: Storage> Assembly<'_, S> {
             recovered,
             cursors,
             reporter: self.reporter,
+            scrub: None,
         })
     }
 }

@@ -27,8 +27,10 @@ mod watch;
 
 pub use alarm::{Alarm, Alarms};
 pub(crate) use beat::{EngineReport, FrontBeat, FrontFigures};
+pub(crate) use board::Board;
 pub use cluster::{AckPolicy, ClusterCounters, ClusterFigures, NodeRole, PeerFigures, Sequences};
 pub use health::{Condition, HUNG_AFTER, Moment, SILENT_AFTER, advice, liveness, readiness};
+pub(crate) use layout::word;
 pub use layout::{COUNTERS_VERSION, COUNTERS_WORDS};
 pub use metrics::metrics_page;
 pub(crate) use reporter::StatusReporter;

@@ -290,6 +290,10 @@ pub struct StartArgs {
     /// How the stages are mounted on threads: fused or split [env: MIZAN_LAYOUT] [default: by the machine]
     #[arg(long, value_name = "LAYOUT")]
     pub layout: Option<String>,
+    /// Bytes per second at which sealed segments of the journal are read again, to find damage while there are other
+    /// copies; 0: never [env: MIZAN_SCRUB_RATE] [default: 8MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub scrub_rate: Option<String>,
     /// Where to listen for the cluster's nodes and operators [env: MIZAN_REPLICATE]
     #[arg(long, value_name = "ADDR", help_heading = "Cluster")]
     pub replicate: Option<String>,

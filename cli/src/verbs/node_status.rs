@@ -135,6 +135,7 @@ impl Seen {
                 size_text(journal.disk_total_bytes)
             ),
         );
+        row("scrub", scrub_text(status));
         row("connections", format!("{}, {} accepted", gateway.connections, gateway.accepted));
         row(
             "requests",
@@ -310,6 +311,13 @@ impl Seen {
                 "recovery_bytes_read": journal.recovery_bytes_done,
                 "recovery_bytes": journal.recovery_bytes_total,
             },
+            "scrub": {
+                "read_bytes": journal.scrub_bytes,
+                "passes": journal.scrub_passes,
+                "last_pass_at": (journal.scrub_passes > 0)
+                    .then(|| timestamp_text(journal.scrub_pass_at_ns)),
+                "damaged_segments": journal.scrub_damaged,
+            },
             "connections": gateway.connections,
             "requests": gateway.requests,
             "in_flight": gateway.in_flight,
@@ -347,6 +355,23 @@ fn digest_text(status: &NodeStatus) -> String {
     }
     let age = status.sequences.commit.saturating_sub(status.digest_sequence);
     format!("{:#034x} at {}, {age} entries ago", status.digest, status.digest_sequence)
+}
+
+fn scrub_text(status: &NodeStatus) -> String {
+    let journal = &status.journal;
+    let read = size_text(journal.scrub_bytes);
+    if journal.scrub_passes == 0 {
+        return format!(
+            "{} damaged segments; no pass ended since the start, {read} read",
+            journal.scrub_damaged
+        );
+    }
+    format!(
+        "{} damaged segments; {} passes, the last ended {}, {read} read",
+        journal.scrub_damaged,
+        journal.scrub_passes,
+        timestamp_text(journal.scrub_pass_at_ns)
+    )
 }
 
 const fn peer_state(peer: &PeerStatus) -> &'static str {

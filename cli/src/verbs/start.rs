@@ -19,7 +19,7 @@ use crate::signals::Signals;
 use crate::units::parse_size;
 use mizan_journal::Storage;
 use mizan_node::cluster::{CATCH_UP_RATE, ClusterNode, ClusterOptions, RunEnd};
-use mizan_node::{Layout, Node, NodeError, NodeOptions, RecoveryProgress, StopHandle};
+use mizan_node::{Layout, Node, NodeError, NodeOptions, RecoveryProgress, SCRUB_RATE, StopHandle};
 use serde_json::json;
 use std::io::Read;
 use std::net::SocketAddr;
@@ -189,7 +189,8 @@ fn options(settings: &Settings, args: &StartArgs) -> Result<NodeOptions, CliErro
     let metrics = settings.metrics(args.metrics.as_deref())?;
     metrics.map_or(Ok(()), |listen| check_reach(listen, args.insecure))?;
     let layout = layout(settings, args.layout.as_deref())?;
-    Ok(NodeOptions { layout, metrics, ..NodeOptions::new(data, listen) })
+    let scrub_rate = settings.size(Key::ScrubRate, args.scrub_rate.as_deref(), SCRUB_RATE)?;
+    Ok(NodeOptions { layout, metrics, scrub_rate, ..NodeOptions::new(data, listen) })
 }
 
 pub(crate) fn check_reach(listen: SocketAddr, insecure: bool) -> Result<(), CliError> {

@@ -12,6 +12,7 @@ use crate::error::{JournalError, Result, is_no_space};
 use crate::frame::{Chain, align_page};
 use crate::prepare::{Prepare, Preparer, open};
 use crate::recovery::{Recovered, RecoveryReport, RecoveryVisitor, recover};
+use crate::scrub::SealedSegments;
 use crate::segment::{Catalog, segment_name};
 use crate::storage::{LockError, Storage};
 use crate::superblock::{self, Superblock};
@@ -175,6 +176,7 @@ impl<S: Storage> Journal<S> {
             chain: Chain { epoch, ..end.chain },
             durable,
             semantics_version: options.semantics_version,
+            sealed: SealedSegments::new(headers[0].index, last.index),
             in_use: headers.iter().map(|header| (header.index, header.first_sequence)).collect(),
             counters: Counters::default(),
             poison: None,

@@ -17,6 +17,7 @@ use crate::node::{
     lock_files,
 };
 use crate::recover::{RecoveryProgress, read_genesis};
+use crate::scrub::ScrubPlan;
 use crate::status::{ClusterFigures, NodeRole, StatusReporter};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use mizan_engine::Engine;
@@ -82,6 +83,7 @@ pub struct ClusterNode<S: Storage = FileStorage> {
     reporter: Arc<StatusReporter>,
     /// For the pipeline, if this node is promoted.
     rings: RingMemory,
+    scrub: ScrubPlan<S>,
 }
 
 impl ClusterNode<FileStorage> {
@@ -241,6 +243,7 @@ impl<S: Storage> ClusterNode<S> {
         let stopped = Arc::new(AtomicBool::new(false));
         let engine_status = recovered.engine.status();
         reporter.opened(options.layout(), &engine_status);
+        let scrub = ScrubPlan::of(&recovered.journal, options.scrub_rate);
         let worker = JournalWorker::start(recovered.journal, links.waker())?;
         Ok(Self {
             options: options.clone(),
@@ -276,6 +279,7 @@ impl<S: Storage> ClusterNode<S> {
             adopted,
             stopped,
             rings: RingMemory::reserve(),
+            scrub,
         })
     }
 
@@ -337,6 +341,8 @@ impl<S: Storage> ClusterNode<S> {
         let reporter = self.reporter;
         let Self { options, storage, genesis, front_signal, stop, state, stopped, .. } = self;
         let (mut gateway, handover, adopted) = (self.gateway, self.handover, self.adopted);
+        // Whatever becomes of this node, its files and segments stay the same, until it ends here.
+        let scrubber = self.scrub.start(reporter.board());
         let watched = Arc::clone(&state);
         let parts = self.replication;
         let thread = std::thread::Builder::new()
@@ -387,6 +393,8 @@ impl<S: Storage> ClusterNode<S> {
         stopped.store(true, Ordering::Release);
         state.wake();
         drop(adopted);
+        // Before anything is cut off: what was sealed then need not be any more.
+        drop(scrubber);
         finish(thread, front, &*storage)
     }
 }

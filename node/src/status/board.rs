@@ -4,6 +4,7 @@
 //! taken between two updates holds all of one and nothing of the next. Words stored outside of an update stand for
 //! themselves.
 
+use super::cluster::NodeRole;
 use super::layout::{COUNTERS_VERSION, COUNTERS_WORDS, MAGIC, word};
 use mizan_memory::CountersReader;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -41,6 +42,16 @@ impl Board {
     /// The word as it is now.
     pub(crate) fn get(&self, index: usize) -> u64 {
         self.words[index].load(Ordering::Relaxed)
+    }
+
+    /// Adds to a word that one thread stores.
+    pub(crate) fn add(&self, index: usize, more: u64) {
+        self.set(index, self.get(index).wrapping_add(more));
+    }
+
+    /// What the node is now.
+    pub(crate) fn role(&self) -> NodeRole {
+        NodeRole::from_word(self.get(word::ROLE))
     }
 
     /// Stores the lower and the upper half of a number.

@@ -24,6 +24,7 @@ const GOLDEN: &[(usize, &[u64])] = &[
             19, 20, 21, 22,
         ],
     ),
+    (456, &[63, 64, 65, 66]),
     (512, &[23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38]),
     (768, &[39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49]),
     (1_024, &[50]),
@@ -81,6 +82,10 @@ fn golden_status() -> NodeStatus {
             recovery_bytes_total: 20,
             disk_free_bytes: 21,
             disk_total_bytes: 22,
+            scrub_bytes: 63,
+            scrub_passes: 64,
+            scrub_damaged: 65,
+            scrub_pass_at_ns: 66,
         },
         gateway: golden_gateway(),
         limits: vec![

@@ -84,7 +84,10 @@ words! {
     RECOVERY_TOTAL 54 "recovery_bytes_total" "bytes to be read at start";
     DISK_FREE 55 "disk_free_bytes" "free for the process on the file system of the directory";
     DISK_TOTAL 56 "disk_total_bytes" "size of that file system without what is reserved for others";
+    SCRUB_BYTES 57 "scrub_bytes" "bytes of sealed segments read by the scrubber";
+    SCRUB_PASSES 58 "scrub_passes" "passes of the scrubber over all sealed segments";
     SCRUB_DAMAGED 59 "scrub_damaged" "segments in which its last look found damage";
+    SCRUB_PASS_AT 60 "scrub_pass_at_ns" "when its last pass ended, nanoseconds since 1970";
 
     CONNECTIONS 64 "connections" "client connections now";
     ACCEPTED 65 "connections_accepted" "connections accepted";

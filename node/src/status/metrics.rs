@@ -166,9 +166,29 @@ fn journal(page: &mut Page, status: &NodeStatus) {
             journal.recovery_bytes_done,
         ),
         ("mizan_recovery_size_bytes", "Bytes to be read at start.", journal.recovery_bytes_total),
+        (
+            "mizan_scrub_damaged_segments",
+            "Sealed segments in which the scrubber's last look found damage.",
+            journal.scrub_damaged,
+        ),
     ] {
         page.gauge(name, help, value);
     }
+    page.counter(
+        "mizan_scrub_read_bytes_total",
+        "Bytes of sealed segments read by the scrubber.",
+        journal.scrub_bytes,
+    );
+    page.counter(
+        "mizan_scrub_passes_total",
+        "Its passes over all sealed segments.",
+        journal.scrub_passes,
+    );
+    page.gauge(
+        "mizan_scrub_pass_timestamp_seconds",
+        "When its last pass ended, since 1970; 0 if none has.",
+        Seconds(journal.scrub_pass_at_ns),
+    );
 }
 
 fn engine(page: &mut Page, status: &NodeStatus) {

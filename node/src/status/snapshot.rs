@@ -152,6 +152,14 @@ pub struct JournalFigures {
     pub recovery_bytes_done: u64,
     /// Bytes to be read at start.
     pub recovery_bytes_total: u64,
+    /// Bytes of sealed segments read by the scrubber.
+    pub scrub_bytes: u64,
+    /// Its passes over all sealed segments.
+    pub scrub_passes: u64,
+    /// When the last one ended, nanoseconds since 1970; 0: none has.
+    pub scrub_pass_at_ns: u64,
+    /// Sealed segments in which its last look found damage.
+    pub scrub_damaged: u64,
 }
 
 /// What the gateway did and holds.
@@ -380,6 +388,10 @@ fn journal(at: Load<'_>) -> JournalFigures {
         disk_total_bytes: at(word::DISK_TOTAL),
         recovery_bytes_done: at(word::RECOVERY_DONE),
         recovery_bytes_total: at(word::RECOVERY_TOTAL),
+        scrub_bytes: at(word::SCRUB_BYTES),
+        scrub_passes: at(word::SCRUB_PASSES),
+        scrub_pass_at_ns: at(word::SCRUB_PASS_AT),
+        scrub_damaged: at(word::SCRUB_DAMAGED),
     }
 }
 

@@ -5,3 +5,4 @@ mod direct;
 mod faults;
 mod load;
 mod recovery;
+mod scrub;

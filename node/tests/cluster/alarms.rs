@@ -17,7 +17,7 @@ fn stands(cluster: &Cluster, node: usize, alarm: Alarm) -> (bool, bool) {
     (told, shown)
 }
 
-fn await_alarm(cluster: &Cluster, node: usize, alarm: Alarm, is_raised: bool) {
+pub(super) fn await_alarm(cluster: &Cluster, node: usize, alarm: Alarm, is_raised: bool) {
     let what = format!("node {node}: {} is {is_raised}", alarm.name());
     wait_until(&what, || stands(cluster, node, alarm) == (is_raised, is_raised));
 }

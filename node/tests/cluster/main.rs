@@ -12,6 +12,7 @@ mod founders;
 mod grants;
 mod recordings;
 mod rounds;
+mod scrub;
 mod streams;
 mod trust;
 
