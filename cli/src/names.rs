@@ -9,6 +9,7 @@
 //! refused.
 
 use crate::error::CliError;
+use crate::exit;
 use mizan_client::names::NameError;
 use mizan_wire::{CreateLedger, read_name};
 
@@ -81,6 +82,24 @@ pub fn account_id(ledger: u32, text: &str) -> Result<u128, CliError> {
 /// The text is empty, or looks like a number and is none.
 pub fn transfer_id(text: &str) -> Result<u128, CliError> {
     id_of("transfer id", text, mizan_client::names::transfer_id)
+}
+
+/// The id that earlier releases gave an account's name, which they hashed as it is; `None` if it is the same.
+pub(crate) fn earlier_account_id(ledger: u32, name: &str) -> Option<u128> {
+    let normal = mizan_client::names::normal_form(name).ok()?;
+    let is_same = *normal == *name;
+    (!is_same).then(|| mizan_client::names::account_id_as_written(ledger, name))
+}
+
+/// An account that an earlier release made under another id of the same name.
+pub(crate) fn earlier_account(place: &str, name: &str, id: u128) -> CliError {
+    let (name, id) = (name.escape_debug(), id_text(id));
+    CliError::failed(
+        exit::STATE,
+        format!(
+            "{place}an earlier release made the account {name} as {id}, because its letters were composed otherwise; the same name means another account now: write {id} for it, or move its money first"
+        ),
+    )
 }
 
 /// The id of an account that Mizan itself named.

@@ -132,6 +132,7 @@ pub fn run_accounts(context: &mut Context, args: &CreateAccountsArgs) -> Result<
             .iter()
             .map(|name| new_account(&ledger, name, args.code, flags))
             .collect::<Result<Vec<Account>, CliError>>()?;
+        refuse_earlier(client, &ledger, &args.names)?;
         let mut statuses = Vec::with_capacity(accounts.len());
         for chunk in accounts.chunks(client.events_max().max(1) as usize) {
             let results = client.create_accounts(chunk)?;
@@ -139,6 +140,17 @@ pub fn run_accounts(context: &mut Context, args: &CreateAccountsArgs) -> Result<
         }
         show_accounts(context, &ledger, &args.names, &accounts, &statuses)
     })
+}
+
+/// A second account of a name that an earlier release hashed otherwise would hide the first.
+fn refuse_earlier(client: &mut Client, ledger: &Ledger, names: &[String]) -> Result<(), CliError> {
+    let earlier = |name: &String| names::earlier_account_id(ledger.number, name);
+    for (name, id) in names.iter().filter_map(|name| Some((name, earlier(name)?))) {
+        if !names::is_number(name) && !client.lookup_accounts(&[id])?.is_empty() {
+            return Err(names::earlier_account("", name, id));
+        }
+    }
+    Ok(())
 }
 
 fn read_flags(names: &[String]) -> Result<u16, CliError> {

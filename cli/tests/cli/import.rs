@@ -265,3 +265,26 @@ fn a_file_that_was_imported_under_the_ids_of_an_earlier_release_is_not_paid_agai
     assert_eq!(node.json("account bob USD")[0]["balance"]["posted"], "5.00");
     assert_eq!(node.json(&earlier)["already_there"]["count"], 2);
 }
+
+#[test]
+fn accounts_that_an_earlier_release_made_of_other_letters_are_not_made_again_under_their_names() {
+    let node = TestNode::with_wallets();
+    let ledger = node.json("ledgers")[0]["ledger"].as_u64().expect("a number") as u32;
+    // Composed of two characters each, as an earlier release hashed them.
+    let name = "Jose\u{301}";
+    let id = mizan_client::names::account_id_as_written(ledger, name);
+    assert_eq!(node.mizan(&format!("accounts create {id:#x} USD")).code, exit::OK);
+    let text = format!("id,from,to,amount\na,alice,bob,2.00\nb,alice,{name},3.00\n");
+    let file = node.file("pay.csv", &text);
+    let columns = "--id-column id --from-column from --to-column to --amount-column amount";
+    let line = format!("import {} {columns} --currency USD --create-accounts", file.display());
+    for (line, place) in [(line, "line 3: "), (format!("accounts create {name} USD"), "")] {
+        let ran = node.mizan(&line);
+        assert_eq!(ran.code, exit::STATE, "{ran:?}");
+        assert!(ran.talk.contains(&format!("{place}an earlier release made")), "{ran:?}");
+        assert!(ran.talk.contains(&format!("{id:#x}")), "{ran:?}");
+    }
+    assert_eq!(node.json("account bob USD")[0]["balance"]["posted"], "0.00", "nothing was paid");
+    // A name of one form is nobody else's.
+    assert_eq!(node.mizan("accounts create Zoe\u{308} USD").code, exit::OK);
+}

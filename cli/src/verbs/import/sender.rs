@@ -2,7 +2,8 @@
 //!
 //! Invariant: a transfer is sent only after the node said that both its accounts are there, because a transfer that is
 //! refused for a missing account spends its id, and could not be imported by the next attempt. Nothing of a batch is
-//! sent before it is known that none of its lines was imported under the id of an earlier form.
+//! sent before it is known that none of its lines was imported under the id of an earlier form, and none of its accounts
+//! made under one.
 
 use super::Talk;
 use super::ledgers::Ledgers;
@@ -113,6 +114,22 @@ impl Plan {
         ids
     }
 
+    /// The accounts of the line whose names earlier releases hashed as they are, with the ids that they had then.
+    fn earlier_accounts<'a>(&self, row: &'a Row) -> impl Iterator<Item = (u128, &'a str)> {
+        let plan = &self.ledgers[row.ledger];
+        let sides = [
+            (Side::From, self.from_prefix.as_str(), row.from.as_str()),
+            (Side::To, self.to_prefix.as_str(), row.to.as_str()),
+        ];
+        let is_own = move |side: Side| plan.own.is_some() && row.own == Some(side);
+        sides.into_iter().filter(move |(side, ..)| !is_own(*side)).filter_map(
+            |(_, prefix, name)| {
+                let id = names::earlier_account_id(plan.number, &format!("{prefix}{name}"))?;
+                Some((id, name))
+            },
+        )
+    }
+
     fn account(&self, (id, ledger): (u128, u32)) -> Account {
         let (code, flags) = (self.account_code, self.account_flags);
         Account { id, ledger, code, flags, ..Account::default() }
@@ -150,6 +167,8 @@ pub(super) struct Sender<'a> {
     known: HashSet<u128>,
     /// Accounts that cannot be used, and why.
     unusable: HashMap<u128, String>,
+    /// Ids of earlier releases under which there is no account.
+    without_earlier: HashSet<u128>,
     failure: Option<CliError>,
 }
 
@@ -162,6 +181,7 @@ impl<'a> Sender<'a> {
             in_flight: HashMap::new(),
             known: HashSet::new(),
             unusable: HashMap::new(),
+            without_earlier: HashSet::new(),
             failure: None,
         }
     }
@@ -180,6 +200,7 @@ impl<'a> Sender<'a> {
             }
         }
         self.refuse_earlier_ids(&all, talk)?;
+        self.refuse_earlier_accounts(&all, talk)?;
         self.settle_accounts(all.iter().map(|(_, transfer)| transfer), talk)?;
         let mut lines = Vec::with_capacity(all.len());
         let mut transfers = Vec::with_capacity(all.len());
@@ -258,6 +279,39 @@ impl<'a> Sender<'a> {
                 row.id.escape_debug()
             ),
         ))
+    }
+
+    /// Looks up the ids that the lines' accounts had in earlier releases: money would go to others of the same names.
+    fn refuse_earlier_accounts(
+        &mut self,
+        rows: &[(Row, Transfer)],
+        talk: &mut Talk<'_>,
+    ) -> Result<(), CliError> {
+        let mut lines: HashMap<u128, (u64, &str)> = HashMap::new();
+        for (row, _) in rows {
+            for (id, name) in self.plan.earlier_accounts(row) {
+                if !self.without_earlier.contains(&id) {
+                    lines.entry(id).or_insert((row.line, name));
+                }
+            }
+        }
+        let ids: Vec<u128> = lines.keys().copied().collect();
+        let size_max = self.client.events_max_of(Operation::LookupAccounts).max(1) as usize;
+        let mut first: Option<(u64, &str, u128)> = None;
+        for ids in ids.chunks(size_max) {
+            let reply = self.ask(Operation::LookupAccounts, ids.as_bytes(), talk)?;
+            for found in reply.accounts() {
+                let Some((line, name)) = lines.get(&found.id).copied() else { continue };
+                if first.is_none_or(|(before, ..)| line < before) {
+                    first = Some((line, name, found.id));
+                }
+            }
+        }
+        let Some((line, name, id)) = first else {
+            self.without_earlier.extend(ids);
+            return Ok(());
+        };
+        Err(names::earlier_account(&format!("line {line}: "), name, id))
     }
 
     /// Makes sure that each account is either known or unusable.

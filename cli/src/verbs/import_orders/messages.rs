@@ -4,6 +4,7 @@
 //! direction (1 buy, -1 sell; of the order that rests). What is absent: the order books that may come beside it.
 
 use crate::error::CliError;
+use crate::text_file::{SAMPLE_SIZE, wrong_kind};
 use flate2::read::MultiGzDecoder;
 use mizan_wire::orders::Side;
 use std::fs::File;
@@ -62,11 +63,15 @@ impl Messages {
         };
         let mut file = BufReader::new(file);
         let is_packed = file.fill_buf().map_err(failed)?.starts_with(&GZIP_MAGIC);
-        let reader: Box<dyn BufRead> = if is_packed {
+        let mut reader: Box<dyn BufRead> = if is_packed {
             Box::new(BufReader::new(MultiGzDecoder::new(file)))
         } else {
             Box::new(file)
         };
+        let first = reader.fill_buf().map_err(failed)?;
+        if let Some(kind) = wrong_kind(&first[..first.len().min(SAMPLE_SIZE)]) {
+            return Err(CliError::Usage(format!("{name}: {kind}")));
+        }
         Ok(Self { reader, name, line: 0 })
     }
 
