@@ -96,6 +96,7 @@ keys! {
         metrics Metrics "MIZAN_METRICS" "Where a node answers scrapers and probers.",
         layout Layout "MIZAN_LAYOUT" "How a node's stages are mounted on threads.",
         scrub_rate ScrubRate "MIZAN_SCRUB_RATE" "Bytes a second at which a node reads its sealed segments again.",
+        accept_clock AcceptClock "MIZAN_ACCEPT_CLOCK" "Whether a node believes its clock without the others' word: yes or no.",
         replicate Replicate "MIZAN_REPLICATE" "Where a node of a cluster listens for the others.",
         peers Peers "MIZAN_PEERS" "The other nodes' replication addresses, in the order of their numbers.",
         replica Replica "MIZAN_REPLICA" "The replication addresses that an operator asks.",

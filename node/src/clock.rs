@@ -2,9 +2,16 @@
 //!
 //! Timestamps are made by the engine from the readings given here. A wall clock that is set forward by hours would
 //! expire every hold at once and could never be taken back, so a reading may run ahead of the monotonic clock's
-//! progress by one second at the most; what is beyond is held back and counted.
+//! progress by one second at the most; what is beyond is held back and counted. The first reading has nothing before
+//! it: a promotion takes the time that most nodes tell (`mizan_replica`), and a clock that nobody can confirm is
+//! compared with the log's last timestamp.
 
+use crate::error::NodeError;
+use mizan_replica::constants::CLOCK_AHEAD_MAX_NS;
 use rustix::time::{ClockId, clock_gettime};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// How far the wall clock may run ahead of the monotonic one.
 const JUMP_NS_MAX: u64 = 1_000_000_000;
@@ -37,11 +44,50 @@ fn nanoseconds(clock: ClockId) -> u64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// The machine's wall clock, or one that differs from it.
+///
+/// Clones show the same time. Nothing but tests shifts it.
+#[derive(Clone, Debug, Default)]
+pub struct WallClock {
+    shift_ns: Arc<AtomicI64>,
+}
+
+impl WallClock {
+    /// From now on it shows the machine's time and so many nanoseconds more.
+    pub fn shift(&self, shift_ns: i64) {
+        self.shift_ns.store(shift_ns, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> Reading {
+        let reading = Reading::now();
+        let shift_ns = self.shift_ns.load(Ordering::Relaxed);
+        Reading { realtime_ns: reading.realtime_ns.saturating_add_signed(shift_ns), ..reading }
+    }
+}
+
+/// Whether a wall clock that nobody confirms is believed, with a log that ends at this timestamp.
+///
+/// # Errors
+/// It is too far ahead, and nobody said that it is right.
+pub(crate) fn check_alone(clock_ns: u64, log_timestamp_ns: u64) -> Result<(), NodeError> {
+    if clock_ns > log_timestamp_ns.saturating_add(CLOCK_AHEAD_MAX_NS) {
+        return Err(NodeError::ClockAhead { clock_ns, log_timestamp_ns });
+    }
+    Ok(())
+}
+
+/// A point in time as people write it.
+pub(crate) fn time_text(realtime_ns: u64) -> String {
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_nanos(realtime_ns)).to_string()
+}
+
 /// Lets the wall clock through as long as it is believable.
 #[derive(Debug)]
 pub(crate) struct ClockGuard {
     /// When the last reading was, and the furthest that the wall clock could have been believed then.
     last: Reading,
+    /// The time is not the wall clock's but one that was agreed on, and the wall clock has not agreed with it yet.
+    is_agreed: bool,
     pub(crate) held_back: bool,
     /// How often the wall clock began to be held back.
     pub(crate) jumps: u64,
@@ -51,7 +97,13 @@ impl ClockGuard {
     /// A guard that believes this first reading.
     #[must_use]
     pub(crate) const fn new(first: Reading) -> Self {
-        Self { last: first, held_back: false, jumps: 0 }
+        Self { last: first, is_agreed: false, held_back: false, jumps: 0 }
+    }
+
+    /// A guard that goes on from a time that was agreed on, until the wall clock shows the same, give or take a second.
+    #[must_use]
+    pub(crate) const fn agreed(time: Reading) -> Self {
+        Self { is_agreed: true, ..Self::new(time) }
     }
 
     /// What the next reading is measured against.
@@ -66,12 +118,20 @@ impl ClockGuard {
     pub(crate) fn admit(&mut self, reading: Reading) -> u64 {
         let progress = reading.monotonic_ns.saturating_sub(self.last.monotonic_ns);
         let expected = self.last.realtime_ns.saturating_add(progress);
-        let jumped = reading.realtime_ns > expected.saturating_add(JUMP_NS_MAX);
+        let is_ahead = reading.realtime_ns > expected.saturating_add(JUMP_NS_MAX);
+        let is_behind = expected > reading.realtime_ns.saturating_add(JUMP_NS_MAX);
+        self.is_agreed &= is_ahead || is_behind;
+        let jumped = is_ahead || (self.is_agreed && is_behind);
         if jumped && !self.held_back {
             self.jumps += 1;
             tracing::warn!(
-                "wall clock is {} ms ahead of the monotonic clock; held back until restart or until it agrees",
-                (reading.realtime_ns - expected) / 1_000_000
+                "wall clock is {} ms {}; held back until restart or until it agrees",
+                reading.realtime_ns.abs_diff(expected) / 1_000_000,
+                match (self.is_agreed, is_ahead) {
+                    (false, _) => "ahead of the monotonic clock",
+                    (true, true) => "ahead of the time that the nodes agreed on",
+                    (true, false) => "behind the time that the nodes agreed on",
+                }
             );
         }
         self.held_back = jumped;
@@ -119,6 +179,37 @@ mod tests {
         assert_eq!(guard.jumps, 0);
         assert_eq!(guard.admit(at(30, 6 * hour_ns)), 5 * hour_ns + 30);
         assert_eq!(guard.jumps, 1);
+    }
+
+    #[test]
+    fn an_agreed_time_goes_on_until_the_wall_clock_agrees_and_then_as_ever() {
+        let hour_ns = 3_600 * JUMP_NS_MAX;
+        for other_ns in [4 * hour_ns, 6 * hour_ns] {
+            let mut guard = ClockGuard::agreed(at(0, 5 * hour_ns));
+            assert_eq!(guard.admit(at(10, other_ns)), 5 * hour_ns + 10);
+            assert_eq!(guard.admit(at(20, other_ns + 10)), 5 * hour_ns + 20);
+            assert!(guard.held_back && guard.jumps == 1);
+            // Mended: from now on it may be set back, as on every node.
+            assert_eq!(guard.admit(at(30, 5 * hour_ns + 33)), 5 * hour_ns + 33);
+            assert!(!guard.held_back);
+            assert_eq!(guard.admit(at(40, 4 * hour_ns)), 4 * hour_ns);
+            assert_eq!(guard.jumps, 1);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_nobody_confirms_may_be_a_day_ahead_of_the_log_and_no_more() {
+        let day_ns = 86_400 * JUMP_NS_MAX;
+        for (clock_ns, is_believed) in
+            [(0, true), (9 * day_ns, true), (10 * day_ns, true), (10 * day_ns + 1, false)]
+        {
+            assert_eq!(check_alone(clock_ns, 9 * day_ns).is_ok(), is_believed, "{clock_ns}");
+        }
+        let text = check_alone(11 * day_ns, 9 * day_ns).expect_err("refused").to_string();
+        for part in ["1970-01-12T00:00:00Z", "1970-01-10T00:00:00Z", "--accept-clock"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(time_text(u64::MAX).starts_with("2554-"));
     }
 
     #[test]

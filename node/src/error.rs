@@ -1,5 +1,6 @@
 //! What can go wrong with a node, told apart by what to do about it.
 
+use crate::clock::time_text;
 use crate::recover::EntryError;
 use mizan_engine::{ApplyError, GenesisError};
 use mizan_gateway::GatewayError;
@@ -99,6 +100,18 @@ pub enum NodeError {
         /// Bytes that the system says are there; a limit of the process may leave it fewer.
         available: u64,
     },
+    /// The wall clock is far ahead of the log, and no other node confirms it.
+    #[error(
+        "this node's clock shows {}, and the log's last timestamp is {}: with that clock every hold and order that is due by then would expire, and no correction of the clock brings it back; correct the clock, or, if it is right because the node was down for so long, say so with --accept-clock",
+        time_text(*.clock_ns),
+        time_text(*.log_timestamp_ns)
+    )]
+    ClockAhead {
+        /// What the wall clock shows, nanoseconds since 1970.
+        clock_ns: u64,
+        /// The log's last timestamp.
+        log_timestamp_ns: u64,
+    },
     /// An option is outside its limits.
     #[error("{0}")]
     Options(String),
@@ -155,7 +168,8 @@ impl NodeError {
                 Failure::Corrupt
             }
             Self::GenesisRecord { .. } => Failure::Version,
-            Self::AddressInUse { .. }
+            Self::ClockAhead { .. }
+            | Self::AddressInUse { .. }
             | Self::AddressForeign { .. }
             | Self::AddressDenied { .. } => Failure::WrongState,
             Self::Io { source, .. } | Self::Gateway(GatewayError::Listen { source, .. }) => {

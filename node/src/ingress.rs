@@ -4,7 +4,7 @@
 //! when the engine's next expiry is due, and records digests that the engine announces.
 
 use crate::cell::{Cell, cells_of, free_cells, publish};
-use crate::clock::{ClockGuard, Reading};
+use crate::clock::{ClockGuard, Reading, WallClock};
 use crate::error::NodeError;
 use crate::mirror::{Known, Mirrors};
 use crate::output::OutputHeader;
@@ -30,6 +30,7 @@ pub(crate) struct Ingress {
     /// Sequence of the last write in the ring.
     sequence: u64,
     digest_interval: u64,
+    wall_clock: WallClock,
     clock: ClockGuard,
     clock_reading: u64,
     /// The reading was taken before a wait.
@@ -48,16 +49,19 @@ impl Ingress {
         released: [CursorReader; 2],
         sequence: u64,
         digest_interval: u32,
+        wall_clock: WallClock,
+        mut clock: ClockGuard,
     ) -> Self {
-        let reading = Reading::now();
+        let clock_reading = clock.admit(wall_clock.read());
         Self {
             ring,
             ring_cells,
             released,
             sequence,
             digest_interval: digest_interval.max(1).into(),
-            clock: ClockGuard::new(reading),
-            clock_reading: reading.realtime_ns,
+            wall_clock,
+            clock,
+            clock_reading,
             is_reading_old: false,
             own_entry_end: 0,
             digest_waiting: None,
@@ -88,7 +92,7 @@ impl Ingress {
 
     /// Takes a new reading for the entries that follow.
     pub(crate) fn read_clock(&mut self) -> Reading {
-        let reading = Reading::now();
+        let reading = self.wall_clock.read();
         self.clock_reading = self.clock.admit(reading);
         self.is_reading_old = false;
         reading
@@ -258,7 +262,10 @@ mod tests {
         let consumer = setup.consumer("test").add();
         let released = [consumer.cursor(), consumer.cursor()];
         let ring = setup.single_producer().unwrap();
-        (Ingress::new(ring, cells, released, sequence, INTERVAL), consumer)
+        let clock = ClockGuard::new(Reading::now());
+        let wall_clock = WallClock::default();
+        let ingress = Ingress::new(ring, cells, released, sequence, INTERVAL, wall_clock, clock);
+        (ingress, consumer)
     }
 
     fn write(ingress: &mut Ingress) {

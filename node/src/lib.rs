@@ -33,6 +33,7 @@ mod release;
 mod scrub;
 pub mod status;
 
+pub use clock::WallClock;
 pub use cursors::{Cursors, CursorsReader};
 pub use error::{Failure, NodeError, journal_failure};
 pub use format::{

@@ -1,6 +1,7 @@
 //! A node: recovery, then the stages on their threads, until it is stopped.
 
 use crate::cell::Cell;
+use crate::clock::{ClockGuard, WallClock, check_alone};
 use crate::cluster::{ClusterRecord, ClusterState};
 use crate::commit::{InlineCommit, SharedJournal};
 use crate::cursors::{CursorsReader, Progress};
@@ -59,6 +60,10 @@ pub struct NodeOptions {
     pub inline_commit: bool,
     /// Bytes a second at which sealed segments of the journal are read again, to find damage; 0: never.
     pub scrub_rate: u64,
+    /// Believes the wall clock, also where it is more than a day ahead of the log and no other node confirms it.
+    pub accept_clock: bool,
+    /// The wall clock; tests have one that differs from the machine's.
+    pub wall_clock: WallClock,
 }
 
 impl NodeOptions {
@@ -73,6 +78,8 @@ impl NodeOptions {
             metrics: None,
             inline_commit: true,
             scrub_rate: SCRUB_RATE,
+            accept_clock: false,
+            wall_clock: WallClock::default(),
         }
     }
 
@@ -170,11 +177,18 @@ impl<S: Storage> Node<S> {
                 engine.sequence() + 1
             )));
         }
-        let gateway = match Gateway::bind(options.gateway.clone()) {
+        let first = options.wall_clock.read();
+        // What is only formatted has nothing that could expire.
+        let is_believed = options.accept_clock || engine.sequence() <= 1;
+        let checked =
+            if is_believed { Ok(()) } else { check_alone(first.realtime_ns, engine.timestamp()) };
+        let bound =
+            checked.and_then(|()| Gateway::bind(options.gateway.clone()).map_err(NodeError::from));
+        let gateway = match bound {
             Ok(gateway) => gateway,
             Err(error) => {
                 journal.close()?;
-                return Err(error.into());
+                return Err(error);
             }
         };
         reporter.opened(options.layout(), &engine.status());
@@ -186,6 +200,7 @@ impl<S: Storage> Node<S> {
             genesis,
             journal,
             engine,
+            clock: ClockGuard::new(first),
             gateway,
             recovery,
             front_signal,
@@ -391,6 +406,8 @@ pub(crate) struct Assembly<'o, S: Storage> {
     pub(crate) genesis: Genesis,
     pub(crate) journal: Journal<S>,
     pub(crate) engine: Engine,
+    /// What the first reading of the wall clock is measured against.
+    pub(crate) clock: ClockGuard,
     pub(crate) gateway: Gateway,
     pub(crate) recovery: RecoveryReport,
     pub(crate) front_signal: Signal,
@@ -490,6 +507,8 @@ impl<S: Storage> Assembly<'_, S> {
                 released,
                 sequence_next - 1,
                 self.genesis.digest_interval,
+                self.options.wall_clock.clone(),
+                self.clock,
             ),
             outputs: outputs_reader,
             durable,

@@ -13,6 +13,10 @@ pub const HEARTBEAT_INTERVAL_NS: u64 = 50_000_000;
 pub const SUSPECT_AFTER_NS: u64 = 300_000_000;
 /// Silence after which a connection is given up.
 pub const PEER_TIMEOUT_NS: u64 = 2_000_000_000;
+/// A wall clock that a peer told longer ago says nothing of the time now.
+pub const CLOCK_HEARD_WITHIN_NS: u64 = 1_000_000_000;
+/// How far a wall clock that nobody can confirm may be ahead of the log's last timestamp without somebody's word: a day.
+pub const CLOCK_AHEAD_MAX_NS: u64 = 86_400 * 1_000_000_000;
 /// Who was heard within this time is waited for by a candidate: three heartbeats.
 pub const ALIVE_WITHIN_NS: u64 = 150_000_000;
 /// How long a candidate waits for reachable peers once it has what it needs, or for grants at all.

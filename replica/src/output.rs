@@ -95,6 +95,9 @@ pub enum Command {
         solo: bool,
         /// Go on without enough grants: the operator confirms that what follows this sequence may be lost.
         accept_loss_after: Option<u64>,
+        /// The log's last timestamp: where no peer tells the time, the own wall clock may be a day ahead of it at the most.
+        /// `None`: the own clock is believed then, however far it is.
+        log_timestamp: Option<u64>,
     },
     /// On the primary: acknowledge with this copy alone until enough others have caught up.
     Detach,
@@ -152,6 +155,17 @@ pub enum Refusal {
     /// The source of a take-over went away, or it took too long.
     #[error("the log of the best node could not be taken over in time; try again")]
     TakeOver,
+    /// No peer tells the time, and the own wall clock is far ahead of the log.
+    #[error(
+        "no other node tells the time, and this node's wall clock is {} h ahead of the log's last timestamp: holds and orders that are due by it would expire for ever; correct the clock, or, if the clock is right, confirm it with --accept-clock",
+        clock.saturating_sub(*log_timestamp) / 3_600_000_000_000
+    )]
+    ClockAhead {
+        /// What the wall clock shows, nanoseconds since 1970.
+        clock: u64,
+        /// The log's last timestamp.
+        log_timestamp: u64,
+    },
     /// The confirmed sequence is not the one that the log ends with.
     #[error("the best log at hand ends with {last_sequence}; confirm that number")]
     WrongLoss {

@@ -2,6 +2,7 @@
 
 mod ask;
 mod backlog;
+mod clocks;
 mod follow;
 mod lead;
 mod outlook;
@@ -87,7 +88,7 @@ pub(crate) struct Peer {
 #[derive(Debug)]
 pub(crate) enum State {
     Standby,
-    Candidate(Candidacy),
+    Candidate(Box<Candidacy>),
     Primary(Lead),
     Stopped,
 }
@@ -124,6 +125,8 @@ pub struct Replica {
     last_heartbeat_ns: u64,
     /// The node's wall clock as it said last, for heartbeats.
     clock_reading: u64,
+    /// The time as it was agreed on before this node stood for its last epoch, and when that was.
+    agreed_clock: Option<(u64, u64)>,
     role: Role,
     outputs: VecDeque<Output>,
     #[cfg(feature = "unsafe-faults")]
@@ -171,6 +174,7 @@ impl Replica {
             confirmed_round: 0,
             last_heartbeat_ns: 0,
             clock_reading: 0,
+            agreed_clock: None,
             role: Role::Waiting,
             outputs: VecDeque::new(),
             #[cfg(feature = "unsafe-faults")]
@@ -383,8 +387,8 @@ impl Replica {
         self.stop(Alarm::StateDiffers(at_sequence));
     }
 
-    /// What this node's wall clock shows now, for the heartbeats that follow: peers compare their own with it. Nothing
-    /// here is decided by it.
+    /// What this node's wall clock shows now, for the heartbeats that follow and for its own promotion: who is promoted
+    /// takes the time that most nodes tell. Nothing else is decided by it.
     pub fn note_clock(&mut self, clock_reading: u64) {
         self.clock_reading = clock_reading;
     }
@@ -418,8 +422,8 @@ impl Replica {
     /// Nothing has changed. A promotion that was begun may still be refused by an output.
     pub fn handle_admin(&mut self, command: Command, now_ns: u64) -> Result<(), Refusal> {
         let outcome = match command {
-            Command::Promote { solo, accept_loss_after } => {
-                self.begin_promotion(solo, accept_loss_after, now_ns)
+            Command::Promote { solo, accept_loss_after, log_timestamp } => {
+                self.begin_promotion(solo, accept_loss_after, log_timestamp, now_ns)
             }
             Command::Detach => self.detach(),
         };

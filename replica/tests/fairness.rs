@@ -240,7 +240,7 @@ fn measure(lag: usize) -> Figures {
     let mut machine = Machine::new(3);
     machine.connect(0, 1, 0);
     machine.at(0, Event::Tick);
-    let promote = Command::Promote { solo: false, accept_loss_after: None };
+    let promote = Command::Promote { solo: false, accept_loss_after: None, log_timestamp: None };
     machine.nodes[0].replica.handle_admin(promote, 0).unwrap();
     machine.drain(0, 0);
     machine.run_until(400 * MS);

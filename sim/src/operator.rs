@@ -60,7 +60,7 @@ impl World {
         let command = if node.is_primary {
             Command::Detach
         } else {
-            Command::Promote { solo: true, accept_loss_after: None }
+            Command::Promote { solo: true, accept_loss_after: None, log_timestamp: None }
         };
         let outcome = node.replica.handle_admin(command, now_ns);
         self.note(&format!("operator lets {index} go on alone: {outcome:?}"));
@@ -83,7 +83,7 @@ impl World {
         let place = &mut self.places[usize::from(index)];
         let Some(node) = &mut place.node else { return Ok(()) };
         let accept_loss_after = place.refused_at.take().filter(|_| accepts);
-        let command = Command::Promote { solo: false, accept_loss_after };
+        let command = Command::Promote { solo: false, accept_loss_after, log_timestamp: None };
         let before = node.replica.status();
         let outcome = node.replica.handle_admin(command, now_ns);
         if outcome.is_ok() {

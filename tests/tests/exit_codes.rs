@@ -1,5 +1,6 @@
 //! The command line's exit codes and settings: what scripts rely on.
 
+mod clock_cases;
 mod shop;
 
 use mizan_tests::binary::{format_small, mizan, mizan_binary};

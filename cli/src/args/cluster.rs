@@ -29,6 +29,10 @@ single copy is a risk that somebody has to take: --solo asks for the words `sing
 Under the policy disk the end of the log may exist only on the node that is gone. The refusal then
 says which sequences; --accept-loss-after SEQ confirms it.
 
+The new primary takes the time that most nodes tell. Where no other node tells it, a clock that is more
+than 24 h ahead of the log's last timestamp is refused (exit 6), because holds would expire by it for
+ever; --accept-clock confirms that it is right.
+
 Examples:
   mizan promote --replica 127.0.0.1:7217
   mizan promote --replica 127.0.0.1:7217 --expect-epoch 5
@@ -49,6 +53,9 @@ pub struct PromoteArgs {
     /// Goes on although what follows this sequence may be lost
     #[arg(long, value_name = "SEQ")]
     pub accept_loss_after: Option<u64>,
+    /// Believes the node's clock, also if it is more than 24 h ahead of the log and no other node tells the time
+    #[arg(long)]
+    pub accept_clock: bool,
 }
 
 /// `mizan change-secret`

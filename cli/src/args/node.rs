@@ -272,6 +272,10 @@ the order of their numbers. It prints `replicating ADDR` before `listening ADDR`
 primary follows from the log alone: after the first start, and when a primary is gone, somebody says
 `mizan promote`.
 
+A clock that is more than 24 h ahead of the log's last timestamp is refused (exit 6): by it holds and
+orders would expire, and no correction of the clock brings them back. After a pause that was so long,
+--accept-clock says that the clock is right; once is enough.
+
 Examples:
   mizan start --data /var/lib/mizan
   mizan start --data /var/lib/mizan --metrics 127.0.0.1:9464
@@ -312,6 +316,9 @@ pub struct StartArgs {
     /// Allows to listen beyond this machine: there is no authentication and no encryption yet
     #[arg(long)]
     pub insecure: bool,
+    /// Believes the clock, also if it is more than 24 h ahead of the log and no other node tells the time [env: MIZAN_ACCEPT_CLOCK]
+    #[arg(long)]
+    pub accept_clock: bool,
     /// Stops when standard input ends, so that a node never outlives the program that started it
     #[arg(long, hide = true)]
     pub stop_with_stdin: bool,

@@ -39,6 +39,7 @@ pub fn run_promote(context: &mut Context, args: &PromoteArgs) -> Result<u8, CliE
         expect_epoch: args.expect_epoch,
         solo: args.solo,
         accept_loss_after: args.accept_loss_after,
+        accept_clock: args.accept_clock,
     };
     match put(address, secret, &request, ANSWER_MAX)? {
         AdminReply::Promoted { epoch, sequence, took_us, is_stalled } => {

@@ -72,7 +72,8 @@ pub fn run(context: &mut Context, args: &DevArgs) -> Result<u8, CliError> {
     if !is_formatted(&place.data) {
         format(&limits(&place.data)).map_err(|error| node_error(&error))?;
     }
-    let options = NodeOptions::new(&place.data, listen);
+    // It is for playing, and may be taken up again after days.
+    let options = NodeOptions { accept_clock: true, ..NodeOptions::new(&place.data, listen) };
     let node = start::open(&options, &signals, &mut context.output)?;
     let address = node.local_addr();
     let stop = node.stop_handle();

@@ -190,7 +190,9 @@ fn options(settings: &Settings, args: &StartArgs) -> Result<NodeOptions, CliErro
     metrics.map_or(Ok(()), |listen| check_reach(listen, args.insecure))?;
     let layout = layout(settings, args.layout.as_deref())?;
     let scrub_rate = settings.size(Key::ScrubRate, args.scrub_rate.as_deref(), SCRUB_RATE)?;
-    Ok(NodeOptions { layout, metrics, scrub_rate, ..NodeOptions::new(data, listen) })
+    let accept_clock = accept_clock(settings, args.accept_clock)?;
+    let found = NodeOptions::new(data, listen);
+    Ok(NodeOptions { layout, metrics, scrub_rate, accept_clock, ..found })
 }
 
 pub(crate) fn check_reach(listen: SocketAddr, insecure: bool) -> Result<(), CliError> {
@@ -200,6 +202,15 @@ pub(crate) fn check_reach(listen: SocketAddr, insecure: bool) -> Result<(), CliE
     Err(CliError::Usage(format!(
         "{listen} can be reached from other machines, and there is no authentication and no encryption yet: listen on 127.0.0.1, or add --insecure if the network is trusted"
     )))
+}
+
+/// Whether the clock is believed without anybody's word.
+fn accept_clock(settings: &Settings, flag: bool) -> Result<bool, CliError> {
+    settings.get(Key::AcceptClock, flag.then_some("yes"), false, |text| match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("write yes or no"),
+    })
 }
 
 /// The layout that is set; `None` leaves the choice to the node.
@@ -349,6 +360,22 @@ mod tests {
             assert!(error.to_string().contains("--insecure"), "{error}");
             assert!(check_reach(address(text), true).is_ok(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_clock_is_believed_by_flag_or_by_a_plain_yes() {
+        let with = |text: &'static str| {
+            Settings::new(Rc::new(move |name| {
+                (name == "MIZAN_ACCEPT_CLOCK").then(|| text.to_owned())
+            }))
+        };
+        for (text, flag, expected) in
+            [("", false, false), ("", true, true), ("no", true, true), ("yes", false, true)]
+        {
+            assert_eq!(accept_clock(&with(text), flag).expect("readable"), expected, "{text}");
+        }
+        let error = accept_clock(&with("true"), false).expect_err("unclear").to_string();
+        assert!(error.contains("MIZAN_ACCEPT_CLOCK") && error.contains("yes or no"), "{error}");
     }
 
     #[test]

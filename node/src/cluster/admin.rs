@@ -29,6 +29,9 @@ pub enum AdminRequest {
         solo: bool,
         /// Go on without enough grants: what follows this sequence may be lost.
         accept_loss_after: Option<u64>,
+        /// Believe the node's wall clock, also where it is more than a day ahead of the log and no other node tells the time.
+        #[serde(default)]
+        accept_clock: bool,
     },
     /// On the primary: go on without this node.
     Detach {

@@ -2,6 +2,7 @@
 
 use crate::cluster::links::{LinkOptions, Links};
 use crate::cluster::operator::{JoinFacts, Operators};
+use crate::cluster::pending::LogClock;
 use crate::cluster::record::{ClusterRecord, policy_name};
 use crate::cluster::recovery::LogReplay;
 use crate::cluster::replication::{Handover, Replication, ReplicationEnd, ReplicationParts};
@@ -242,6 +243,7 @@ impl<S: Storage> ClusterNode<S> {
         let (adopted, adopted_receiver) = bounded(1);
         let stopped = Arc::new(AtomicBool::new(false));
         let engine_status = recovered.engine.status();
+        let last_reading = recovered.pending.last_reading();
         reporter.opened(options.layout(), &engine_status);
         let scrub = ScrubPlan::of(&recovered.journal, options.scrub_rate);
         let worker = JournalWorker::start(recovered.journal, links.waker())?;
@@ -271,6 +273,9 @@ impl<S: Storage> ClusterNode<S> {
                 status,
                 catch_up_rate: cluster.catch_up_rate,
                 counters,
+                log_clock: LogClock::new(last_reading),
+                wall_clock: options.wall_clock.clone(),
+                accept_clock: options.accept_clock,
             },
             reporter,
             storage,
@@ -365,7 +370,7 @@ impl<S: Storage> ClusterNode<S> {
         let served = serve_standby(&mut gateway, &service, &state, &front_signal, &stop, &handover);
         let front = match served {
             Ok(StandbyEnd::Promoted(handover)) => {
-                let Handover { journal, engine } = *handover;
+                let Handover { journal, engine, clock } = *handover;
                 let recovery = self.recovery;
                 let cluster = Some(Arc::clone(&state));
                 let options = &options;
@@ -374,6 +379,7 @@ impl<S: Storage> ClusterNode<S> {
                     genesis,
                     journal,
                     engine,
+                    clock,
                     gateway,
                     recovery,
                     front_signal,

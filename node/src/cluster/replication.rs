@@ -9,13 +9,13 @@
 mod commands;
 mod view;
 
-use crate::clock::Reading;
+use crate::clock::{ClockGuard, Reading, WallClock};
 use crate::cluster::alarms::AlarmBook;
 use crate::cluster::held::{EpochWriter, Held, Noted};
 use crate::cluster::links::{LinkEvent, Links};
 use crate::cluster::operator::{Operators, Promotion};
 use crate::cluster::pace::{Delayed, Pace};
-use crate::cluster::pending::{Pending, apply_frame, received_frames};
+use crate::cluster::pending::{LogClock, Pending, apply_frame, received_frames};
 use crate::cluster::rounds::ReadRounds;
 use crate::cluster::state::ClusterState;
 use crate::cluster::status::ClusterStatus;
@@ -58,6 +58,8 @@ pub(crate) enum ReplicationEnd {
 pub(crate) struct Handover<S: Storage> {
     pub(crate) journal: Journal<S>,
     pub(crate) engine: Engine,
+    /// The time goes on from what the nodes agreed on.
+    pub(crate) clock: ClockGuard,
 }
 
 /// Where the journal and the engine are.
@@ -78,6 +80,7 @@ enum Seat<S: Storage> {
 struct Beginning {
     control: Control,
     epoch: u64,
+    clock: ClockGuard,
     clock_reading: u64,
     done: Receiver<FrameEnd>,
 }
@@ -99,6 +102,10 @@ pub(crate) struct ReplicationParts<S: Storage> {
     /// Bytes per second that a node that lags is sent.
     pub(crate) catch_up_rate: u64,
     pub(crate) counters: ClusterCounters,
+    pub(crate) log_clock: LogClock,
+    pub(crate) wall_clock: WallClock,
+    /// Every promotion believes the wall clock.
+    pub(crate) accept_clock: bool,
 }
 
 /// See the module.
@@ -130,6 +137,9 @@ pub(crate) struct Replication<S: Storage> {
     durable: u64,
     rounds: ReadRounds,
     pace: Pace,
+    log_clock: LogClock,
+    wall_clock: WallClock,
+    accept_clock: bool,
     /// Connections made with each peer since the start.
     connects: [u64; NODES_MAX],
     now_ns: u64,
@@ -163,6 +173,9 @@ impl<S: Storage> Replication<S> {
             durable: 0,
             rounds: ReadRounds::default(),
             pace: Pace::new(parts.catch_up_rate),
+            log_clock: parts.log_clock,
+            wall_clock: parts.wall_clock,
+            accept_clock: parts.accept_clock,
             connects: [0; NODES_MAX],
             now_ns: 0,
         }
@@ -218,7 +231,7 @@ impl<S: Storage> Replication<S> {
                 return Ok(end);
             }
             self.rounds.begin(&self.state, || self.replica.begin_read_round());
-            self.replica.note_clock(Reading::now().realtime_ns);
+            self.replica.note_clock(self.wall_clock.read().realtime_ns);
             self.replica.handle_tick(self.now_ns);
             if let Some(end) = self.carry_out()? {
                 return Ok(end);
@@ -263,7 +276,7 @@ impl<S: Storage> Replication<S> {
         // Whoever was overtaken meanwhile hands nothing over: its end is on its way.
         let has_begun = |it: &mut Beginning| !it.done.is_empty() && role == Role::Primary(it.epoch);
         if let Some(beginning) = self.beginning.take_if(has_begun) {
-            self.hand_over(&beginning)?;
+            self.hand_over(beginning)?;
         }
         let durable = match &mut self.seat {
             Seat::Standby { worker, .. } => {
@@ -363,6 +376,7 @@ impl<S: Storage> Replication<S> {
             Output::Append { frames, commit } => {
                 if let Seat::Standby { worker, pending, .. } = &mut self.seat {
                     let frames = Arc::new(frames);
+                    self.log_clock.note(&frames);
                     if let Some(pending) = pending {
                         pending.push_received(&frames);
                     }
@@ -447,20 +461,28 @@ impl<S: Storage> Replication<S> {
             Some(pending) => pending.apply_to(end, &mut engine, &mut self.output)?,
             None => self.apply_from_files(end, &mut engine)?,
         }
-        let clock_reading = Reading::now().realtime_ns;
+        let agreed = self.replica.agreed_clock();
+        let mut clock = match agreed {
+            Some((realtime_ns, monotonic_ns)) => {
+                ClockGuard::agreed(Reading { monotonic_ns, realtime_ns })
+            }
+            None => ClockGuard::new(self.wall_clock.read()),
+        };
+        let clock_reading = clock.admit(self.wall_clock.read());
         let done = worker.begin_epoch(control, epoch, clock_reading);
         self.seat = Seat::Standby { worker, engine, pending };
-        self.beginning = Some(Beginning { control: *control, epoch, clock_reading, done });
+        let control = *control;
+        self.beginning = Some(Beginning { control, epoch, clock, clock_reading, done });
         Ok(())
     }
 
     /// The first entry of the epoch is durable: the pipeline takes over.
-    fn hand_over(&mut self, beginning: &Beginning) -> Result<(), NodeError> {
-        let Beginning { control, clock_reading, done, .. } = beginning;
+    fn hand_over(&mut self, beginning: Beginning) -> Result<(), NodeError> {
+        let Beginning { control, clock, clock_reading, done, .. } = beginning;
         let start = done.try_recv().map_err(|_| ended())?;
         let seat = std::mem::replace(&mut self.seat, Seat::Empty);
         let Seat::Standby { worker, mut engine, .. } = seat else { return Err(ended()) };
-        let entry = control.entry(*clock_reading);
+        let entry = control.entry(clock_reading);
         let sequence = start.sequence;
         engine
             .apply(sequence, &entry, &[], &Resolved::none(), &mut self.output)
@@ -470,10 +492,10 @@ impl<S: Storage> Replication<S> {
         self.seat = Seat::Primary { journal: None, adopted };
         self.state.set_copies(control.config.min_sync);
         self.durable = sequence;
-        self.replica.handle_appended(start, Some(*control));
+        self.replica.handle_appended(start, Some(control));
         self.replica.handle_durable(0, sequence, self.now_ns);
         // Whoever waits for it may have been stopped meanwhile; then the journal is closed by its end.
-        let _ = self.handover.send(Handover { journal, engine: *engine });
+        let _ = self.handover.send(Handover { journal, engine: *engine, clock });
         self.state.wake_front();
         self.started = Some(start);
         Ok(())

@@ -103,7 +103,7 @@ impl Alarm {
                 "accepted entries wait for room in the journal: free space on the disk of the data directory, and they go on by themselves"
             }
             Self::ClockHeldBack => {
-                "the wall clock jumped ahead and is held back: check the time service of this machine; timestamps go on slowly until it agrees"
+                "the wall clock jumped ahead, or differs from the time that the nodes agreed on, and is not believed: check the time service of this machine; timestamps go on by the monotonic clock until it agrees"
             }
             Self::Insecure => {
                 "the node listens beyond this machine without authentication: whoever reaches it can move money"

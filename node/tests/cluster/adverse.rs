@@ -8,7 +8,12 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 fn promote() -> AdminRequest {
-    AdminRequest::Promote { expect_epoch: None, solo: false, accept_loss_after: None }
+    AdminRequest::Promote {
+        expect_epoch: None,
+        solo: false,
+        accept_loss_after: None,
+        accept_clock: false,
+    }
 }
 
 /// A header that looks right as far as anybody can tell without the secret.

@@ -4,8 +4,12 @@ use crate::fixture::{self, Cluster, transfer, wait_until};
 use mizan_node::cluster::{AdminReply, AdminRequest, Policy};
 use mizan_node::status::{Alarm, NodeStatus};
 
-const PROMOTE: AdminRequest =
-    AdminRequest::Promote { expect_epoch: None, solo: false, accept_loss_after: None };
+const PROMOTE: AdminRequest = AdminRequest::Promote {
+    expect_epoch: None,
+    solo: false,
+    accept_loss_after: None,
+    accept_clock: false,
+};
 
 /// Whether a node tells operators and the file of its counters of an alarm.
 fn stands(cluster: &Cluster, node: usize, alarm: Alarm) -> (bool, bool) {

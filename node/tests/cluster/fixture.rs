@@ -8,7 +8,9 @@ use mizan_node::cluster::{
     AdminReply, AdminRequest, AskError, CATCH_UP_RATE, ClusterNode, ClusterOptions, ClusterStatus,
     Policy, RunEnd, Secret, ask, format_first, format_join,
 };
-use mizan_node::{FormatOptions, GatewayConfig, NodeError, NodeOptions, StopHandle, offline};
+use mizan_node::{
+    FormatOptions, GatewayConfig, NodeError, NodeOptions, StopHandle, WallClock, offline,
+};
 use mizan_wire::{Account, CREATED, CreateTransferStatus, Operation, Status, Transfer};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -50,6 +52,8 @@ pub(crate) struct Cluster {
     nodes: Vec<SocketAddr>,
     running: Vec<Option<Running>>,
     journal_io: JournalIo,
+    /// The nodes' wall clocks.
+    pub(crate) clocks: Vec<WallClock>,
     /// Nodes that are started from now on only keep the log while they follow.
     pub(crate) journal_only: bool,
 }
@@ -72,6 +76,7 @@ impl Cluster {
             nodes: nodes.to_vec(),
             running: (0..count).map(|_| None).collect(),
             journal_io: journal_io(),
+            clocks: (0..count).map(|_| WallClock::default()).collect(),
             journal_only: false,
         };
         let options = FormatOptions {
@@ -157,6 +162,7 @@ impl Cluster {
     ) {
         let options = NodeOptions {
             gateway: GatewayConfig { listen: self.clients[node], ..GatewayConfig::default() },
+            wall_clock: self.clocks[node].clone(),
             ..NodeOptions::new(self.data(node), self.clients[node])
         };
         let mut peers = self.nodes.clone();
@@ -260,7 +266,7 @@ pub(crate) fn accounts(client: &mut Client) {
     client.create_accounts(&accounts).unwrap();
 }
 
-fn one_unit(id: u128) -> Transfer {
+pub(crate) fn one_unit(id: u128) -> Transfer {
     Transfer {
         id,
         debit_account_id: 1,

@@ -5,6 +5,7 @@
 
 mod adverse;
 mod alarms;
+mod clock;
 mod counters;
 mod disk;
 pub(crate) mod fixture;
@@ -12,6 +13,8 @@ mod founders;
 mod grants;
 mod recordings;
 mod rounds;
+#[path = "../shared/said.rs"]
+pub(crate) mod said;
 mod scrub;
 mod streams;
 mod trust;
@@ -22,7 +25,7 @@ use mizan_node::cluster::{AdminReply, AdminRequest, ClusterStatus, Policy};
 use std::time::Duration;
 
 pub(crate) fn promote(solo: bool) -> AdminRequest {
-    AdminRequest::Promote { expect_epoch: None, solo, accept_loss_after: None }
+    AdminRequest::Promote { expect_epoch: None, solo, accept_loss_after: None, accept_clock: false }
 }
 
 fn has_all(status: &ClusterStatus, of: &ClusterStatus) -> bool {
@@ -284,8 +287,12 @@ fn a_promotion_is_refused_with_the_reason_and_changes_no_role() {
         other => panic!("{other:?}"),
     };
     assert_eq!(refused(cluster.ask(0, &promote(false))), "role");
-    let stale =
-        AdminRequest::Promote { expect_epoch: Some(1), solo: false, accept_loss_after: None };
+    let stale = AdminRequest::Promote {
+        expect_epoch: Some(1),
+        solo: false,
+        accept_loss_after: None,
+        accept_clock: false,
+    };
     assert_eq!(refused(cluster.ask(1, &stale)), "other-epoch");
     assert_eq!(refused(cluster.ask(1, &AdminRequest::Detach { node: 0 })), "role");
     assert_eq!(refused(cluster.ask(0, &AdminRequest::Detach { node: 0 })), "no-such-node");

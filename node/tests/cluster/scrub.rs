@@ -25,8 +25,12 @@ fn flip(cluster: &Cluster, node: usize) {
 #[test]
 fn a_standby_and_a_primary_find_a_flipped_bit_in_a_sealed_segment_and_see_it_mended() {
     let mut cluster = Cluster::start(2, Policy::TwoDisks);
-    let request =
-        AdminRequest::Promote { expect_epoch: None, solo: false, accept_loss_after: None };
+    let request = AdminRequest::Promote {
+        expect_epoch: None,
+        solo: false,
+        accept_loss_after: None,
+        accept_clock: false,
+    };
     cluster.promote(0, &request);
     let mut client = cluster.client();
     fixture::accounts(&mut client);

@@ -20,6 +20,7 @@ impl Replica {
         &mut self,
         solo: bool,
         accept_loss_after: Option<u64>,
+        log_timestamp: Option<u64>,
         now_ns: u64,
     ) -> Result<(), Refusal> {
         if !matches!(self.state, State::Standby) || self.asking.is_some() {
@@ -32,7 +33,8 @@ impl Replica {
         let epoch = self.config.next_epoch(self.highest_epoch, self.options.index);
         let epoch = epoch.ok_or(Refusal::NoEpoch(self.highest_epoch))?;
         let answers = [None; NODES_MAX];
-        let ballot = Ballot { epoch, solo, accept_loss_after, begun_ns: now_ns, answers };
+        let begun_ns = now_ns;
+        let ballot = Ballot { epoch, solo, accept_loss_after, log_timestamp, begun_ns, answers };
         if faulty!(self, PromoteWithoutAsking) {
             self.stand(ballot, now_ns);
             return Ok(());
@@ -112,8 +114,12 @@ impl Replica {
             self.asking = Some(ballot);
             return;
         }
-        match self.judge(&ballot) {
-            Ok(_) => self.stand(ballot, now_ns),
+        let agreed = self.judge(&ballot).and_then(|_| self.agree_on_clock(&ballot, now_ns));
+        match agreed {
+            Ok(agreed) => {
+                self.agreed_clock = agreed;
+                self.stand(ballot, now_ns);
+            }
             Err(refusal) => self.output(Output::PromotionRefused(refusal)),
         }
     }

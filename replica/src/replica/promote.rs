@@ -30,6 +30,8 @@ pub(crate) struct Ballot {
     pub(super) epoch: u64,
     pub(super) solo: bool,
     pub(super) accept_loss_after: Option<u64>,
+    /// What the own wall clock is compared with if no peer tells the time.
+    pub(super) log_timestamp: Option<u64>,
     pub(super) begun_ns: u64,
     pub(super) answers: [Option<Answer>; NODES_MAX],
 }
@@ -48,7 +50,7 @@ impl Replica {
         // The own grant: persisted before anybody hears of the epoch.
         self.observe_epoch(ballot.epoch);
         let ballot = Ballot { begun_ns: now_ns, answers: [None; NODES_MAX], ..ballot };
-        self.state = State::Candidate(Candidacy { ballot, target: None });
+        self.state = State::Candidate(Box::new(Candidacy { ballot, target: None }));
         self.request_grants();
     }
 

@@ -44,7 +44,7 @@ fn a_node_follows_its_primary_while_it_asks() {
     net.promote(2, false, None);
     net.connect(0, 2);
     let now_ns = net.now_ns;
-    let promote = Command::Promote { solo: false, accept_loss_after: None };
+    let promote = Command::Promote { solo: false, accept_loss_after: None, log_timestamp: None };
     assert_eq!(net.node(2).replica.handle_admin(promote, now_ns), Err(Refusal::Role));
     net.pass(100);
     assert_eq!((net.role(0), net.role(2)), (Role::Primary(3), Role::Live));
@@ -92,7 +92,7 @@ fn a_node_with_no_epoch_left_says_so() {
     net.disconnect(0, 1);
     let config = Config::new(2, Policy::TwoDisks);
     net.nodes[0] = node_at(0, config, 1, Vec::new(), u64::MAX);
-    let promote = Command::Promote { solo: true, accept_loss_after: None };
+    let promote = Command::Promote { solo: true, accept_loss_after: None, log_timestamp: None };
     let refusal = Err(Refusal::NoEpoch(u64::MAX));
     assert_eq!(net.node(0).replica.handle_admin(promote, 0), refusal);
 }

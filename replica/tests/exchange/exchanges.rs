@@ -126,7 +126,7 @@ fn a_new_disk_counts_only_after_it_was_admitted() {
     net.disconnect(0, 1);
     net.nodes[1] = node(1, 2, 8);
     let now_ns = net.now_ns;
-    let promote = Command::Promote { solo: false, accept_loss_after: None };
+    let promote = Command::Promote { solo: false, accept_loss_after: None, log_timestamp: None };
     assert_eq!(net.node(1).replica.handle_admin(promote, now_ns), Err(Refusal::NotAdmitted));
     net.connect(0, 1);
     net.run();

@@ -213,7 +213,7 @@ impl Net {
 
     pub(crate) fn promote(&mut self, index: u8, solo: bool, loss: Option<u64>) {
         let now_ns = self.now_ns;
-        let command = Command::Promote { solo, accept_loss_after: loss };
+        let command = Command::Promote { solo, accept_loss_after: loss, log_timestamp: None };
         self.node(index).replica.handle_admin(command, now_ns).unwrap();
         self.run();
     }

@@ -3,7 +3,8 @@
 use super::net::{MS, Net};
 use mizan_replica::{Alarm, Command, Refusal, Role};
 
-const PROMOTE: Command = Command::Promote { solo: false, accept_loss_after: None };
+const PROMOTE: Command =
+    Command::Promote { solo: false, accept_loss_after: None, log_timestamp: None };
 
 /// Three nodes of which the first leads and has written something that is committed.
 fn led() -> Net {

@@ -418,7 +418,12 @@ impl<'s> Cluster<'s> {
         solo: bool,
         accept_loss_after: Option<u64>,
     ) -> Result<Promoted, CliError> {
-        let request = AdminRequest::Promote { expect_epoch: None, solo, accept_loss_after };
+        let request = AdminRequest::Promote {
+            expect_epoch: None,
+            solo,
+            accept_loss_after,
+            accept_clock: false,
+        };
         let begin = Instant::now();
         match self.ask(number, &request)? {
             AdminReply::Promoted { epoch, took_us, .. } => Ok(Promoted {

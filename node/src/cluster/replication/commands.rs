@@ -19,8 +19,10 @@ impl<S: Storage> Replication<S> {
         };
         let reply = match request {
             AdminRequest::Status => Some(AdminReply::Status(Box::new(self.renewed_status()))),
-            AdminRequest::Promote { expect_epoch, solo, accept_loss_after } => {
-                self.promote(at, expect_epoch, solo, accept_loss_after).err()
+            AdminRequest::Promote { expect_epoch, solo, accept_loss_after, accept_clock } => {
+                let log_timestamp = if accept_clock { None } else { self.log_timestamp() };
+                let command = Command::Promote { solo, accept_loss_after, log_timestamp };
+                self.promote(at, expect_epoch, command).err()
             }
             AdminRequest::Detach { node } => Some(self.detach(node)),
             AdminRequest::Join { node } => {
@@ -49,8 +51,7 @@ impl<S: Storage> Replication<S> {
         &mut self,
         at: OperatorId,
         expect_epoch: Option<u64>,
-        solo: bool,
-        accept_loss_after: Option<u64>,
+        command: Command,
     ) -> Result<(), AdminReply> {
         let epoch = self.replica.status().epoch;
         if let Some(expected) = expect_epoch.filter(|expected| *expected != epoch) {
@@ -61,10 +62,22 @@ impl<S: Storage> Replication<S> {
                 ),
             });
         }
-        let command = Command::Promote { solo, accept_loss_after };
+        // The decision is made in a moment, and the last look at the clock may be a wait for sockets old.
+        self.replica.note_clock(self.wall_clock.read().realtime_ns);
         self.replica.handle_admin(command, self.now_ns).map_err(|refusal| refused(&refusal))?;
         self.promotion = Some(Promotion { operator: at, begun_ns: self.now_ns });
         Ok(())
+    }
+
+    /// The last timestamp of this node's log, with which a clock is compared that nobody confirms; `None` if it is to be
+    /// believed all the same.
+    fn log_timestamp(&self) -> Option<u64> {
+        // What is only formatted has nothing that could expire.
+        if self.accept_clock || self.replica.status().end.sequence <= 1 {
+            return None;
+        }
+        let Seat::Standby { engine, .. } = &self.seat else { return None };
+        Some(engine.timestamp().max(self.log_clock.reading()))
     }
 
     pub(super) fn answer_promotion(&mut self, start: FrameEnd) {
@@ -124,6 +137,14 @@ fn refused(refusal: &Refusal) -> AdminReply {
         Refusal::NoEpoch(_) => "no-epoch",
         Refusal::TakeOver => "take-over",
         Refusal::WrongLoss { .. } => "wrong-loss",
+        Refusal::ClockAhead { .. } => "clock-ahead",
     };
-    AdminReply::Refused { name: name.to_owned(), text: refusal.to_string() }
+    let text = match *refusal {
+        Refusal::ClockAhead { clock: clock_ns, log_timestamp: log_timestamp_ns } => {
+            let error = NodeError::ClockAhead { clock_ns, log_timestamp_ns };
+            format!("no other node tells the time; {error}")
+        }
+        _ => refusal.to_string(),
+    };
+    AdminReply::Refused { name: name.to_owned(), text }
 }
