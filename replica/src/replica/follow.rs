@@ -96,6 +96,9 @@ impl Replica {
         }
         if to == last {
             self.start_following();
+        } else if to.sequence == last.sequence {
+            // There is nothing behind it to cut: one epoch has two frames of one sequence.
+            self.stop(Alarm::LogsDiffer { sequence: to.sequence });
         } else if to.sequence < acknowledged {
             self.stop(Alarm::AcknowledgedSuffix { shared: to.sequence, commit: acknowledged });
         } else {

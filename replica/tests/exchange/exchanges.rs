@@ -151,6 +151,31 @@ fn reads_are_confirmed_only_by_a_round_that_another_node_echoed() {
 }
 
 #[test]
+fn logs_that_part_within_an_epoch_stop_the_standby_where_both_end_and_where_it_lags() {
+    for frames_lost in [0, 1] {
+        let mut net = Net::new(2);
+        net.promote(1, false, None);
+        for payload in [b"1111", b"2222", b"3333"] {
+            net.write(1, payload);
+        }
+        // One frame of the standby's says something else, and what follows continues it.
+        let log = &mut net.node(0).log;
+        let changed = log.len() - 2;
+        log[changed].1 = b"xxxx".to_vec();
+        log[changed + 1].0.previous = log[changed].0.frame_hash(b"xxxx");
+        net.restart(0, 1, frames_lost);
+        net.restart(1, 1, 0);
+        net.connect_all();
+        net.promote(1, true, None);
+        net.pass(200);
+        let alarms = &net.node(0).alarms;
+        let differs = |alarm: &Alarm| matches!(alarm, Alarm::LogsDiffer { .. });
+        assert!(alarms.iter().any(differs), "{frames_lost}: {alarms:?}");
+        assert_eq!((net.role(0), net.node(0).cuts.as_slice()), (Role::Stopped, &[][..]));
+    }
+}
+
+#[test]
 fn a_standby_whose_state_differs_stops_with_an_alarm_and_grants_nothing() {
     let mut net = Net::new(2);
     net.promote(0, false, None);
