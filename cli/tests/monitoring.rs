@@ -1,5 +1,7 @@
 //! What an operator sees of a node from outside: the real binary, stopped, killed, and scraped.
 
+#[path = "monitoring/replicas.rs"]
+mod replicas;
 #[path = "monitoring/scrub.rs"]
 mod scrub;
 

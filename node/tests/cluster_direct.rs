@@ -3,4 +3,4 @@
 #[path = "cluster/main.rs"]
 mod cluster;
 
-pub(crate) use cluster::{fixture, promote, said, settle};
+pub(crate) use cluster::{alarms, fixture, promote, said, settle};

@@ -65,8 +65,10 @@ impl Seen {
             let is_lost = |peer: &PeerStatus| !peer.figures.is_connected;
             codes.push(problem(is_primary && status.peers.iter().any(is_lost)));
         } else {
-            // Full tables stay full while the node is down.
+            // Full tables stay full while the node is down, and so does the damage that ended it.
             codes.push(verdict::of_alarms(status.fullness_alarms()));
+            let damage = verdict::of_alarms(status.alarms);
+            codes.extend((damage == exit::CORRUPT).then_some(damage));
         }
         verdict::worst(codes.into_iter())
     }
@@ -440,6 +442,20 @@ mod tests {
 
     fn lines(table: &Table) -> String {
         table.lines().join("\n")
+    }
+
+    #[test]
+    fn the_alarm_that_ended_a_node_decides_its_code_and_others_are_over_with_it() {
+        let mut seen = seen(Condition::Failed, NodeRole::Stopped);
+        for (alarm, code) in [
+            (Alarm::StateDiffers, exit::CORRUPT),
+            (Alarm::LogsDiffer, exit::CORRUPT),
+            (Alarm::AcknowledgedSuffix, exit::CORRUPT),
+            (Alarm::PrimarySilent, exit::PROBLEM),
+        ] {
+            seen.status.alarms = Alarms::NONE.with(alarm, true);
+            assert_eq!(seen.exit_code(), code, "{}", alarm.name());
+        }
     }
 
     #[test]

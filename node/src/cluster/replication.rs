@@ -538,6 +538,8 @@ impl<S: Storage> Replication<S> {
         tracing::info!("role: {}", role_name(role));
         if role == Role::Stopped {
             self.state.fence();
+            // What ends the node is shown by its files from now on.
+            self.publish_status();
             return Err(NodeError::Stopped { text: self.alarms.last_text() });
         }
         let has_led = matches!(self.seat, Seat::Primary { .. }) || self.beginning.is_some();

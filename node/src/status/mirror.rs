@@ -16,7 +16,7 @@ use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
 use mizan_journal::constants::{COUNTERS_FILE, COUNTERS_FILE_UNFINISHED};
 use mizan_memory::MappedCounters;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -38,18 +38,13 @@ pub(super) struct Mirror {
 }
 
 impl Mirror {
-    /// Makes the file and starts to copy. The caller holds the directory's lock.
+    /// Makes the file, if there is a directory, and starts to watch and to copy. The caller holds the directory's lock.
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn start(board: Arc<Board>, data: &Path) -> io::Result<Self> {
-        let file = MappedCounters::create(
-            &data.join(COUNTERS_FILE),
-            &data.join(COUNTERS_FILE_UNFINISHED),
-            COUNTERS_WORDS,
-        );
+    pub(super) fn start(board: Arc<Board>, data: Option<&Path>) -> io::Result<Self> {
         // A full disk is the last thing to be silent about: alarms are watched without the file, too.
-        let file = match file {
+        let file = data.and_then(|data| match counters_in(data) {
             Ok(file) => Some(file),
             Err(error) => {
                 tracing::warn!(
@@ -58,24 +53,31 @@ impl Mirror {
                 );
                 None
             }
-        };
+        });
         let (stop, stopped) = bounded::<()>(0);
         let (ending, ended) = bounded::<()>(0);
-        let data = data.to_owned();
+        let data = data.map(Path::to_owned);
         // Before the thread runs, so that a reader who finds the file finds the node in it.
         copy(&board, file.as_ref(), 1);
         let mut standing = Alarms::NONE;
         let run = move || {
             let mut copies = 1;
             loop {
-                if copies % COPIES_PER_LOOK == 1 {
-                    look_at_disk(&board, &data);
+                if copies % COPIES_PER_LOOK == 1
+                    && let Some(data) = &data
+                {
+                    look_at_disk(&board, data);
                 }
                 standing = watch(&board, standing);
                 let wait = stopped.recv_timeout(COPY_INTERVAL);
+                let is_end = wait != Err(RecvTimeoutError::Timeout);
+                if is_end {
+                    // What ends the node may be an alarm, and this its only look.
+                    watch(&board, standing);
+                }
                 copies += 1;
                 copy(&board, file.as_ref(), copies);
-                if wait != Err(RecvTimeoutError::Timeout) {
+                if is_end {
                     break;
                 }
             }
@@ -96,6 +98,11 @@ impl Drop for Mirror {
             let _ = thread.join();
         }
     }
+}
+
+fn counters_in(data: &Path) -> io::Result<MappedCounters> {
+    let (place, unfinished) = (data.join(COUNTERS_FILE), data.join(COUNTERS_FILE_UNFINISHED));
+    MappedCounters::create(&place, &unfinished, COUNTERS_WORDS)
 }
 
 /// Judges how full everything is, and logs which alarms began and ended since the last look.
@@ -123,7 +130,7 @@ fn copy(board: &Board, file: Option<&MappedCounters>, number: u64) {
     });
 }
 
-fn look_at_disk(board: &Board, data: &PathBuf) {
+fn look_at_disk(board: &Board, data: &Path) {
     let Ok(found) = rustix::fs::statvfs(data) else { return };
     board.set(word::DISK_FREE, found.f_bavail.saturating_mul(found.f_frsize));
     // What is reserved for others is neither used nor free.
@@ -147,7 +154,8 @@ mod tests {
         let place = tempfile::tempdir().expect("a directory");
         let board = Arc::new(Board::new());
         board.set(word::PROCESS, 42);
-        let mirror = Mirror::start(Arc::clone(&board), place.path()).expect("started");
+        let mirror = Mirror::start(Arc::clone(&board), Some(place.path()));
+        let mirror = mirror.expect("started");
         assert_eq!(read(place.path()).process, 42);
         board.set(word::PHASE, Phase::Running as u64);
         let deadline = Instant::now() + Duration::from_secs(60);

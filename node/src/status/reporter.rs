@@ -31,7 +31,7 @@ pub(crate) struct StatusReporter {
     board: Arc<Board>,
     /// Where the file goes, if there is a directory.
     data: Option<PathBuf>,
-    /// Made once the directory's lock is held; `None` if that failed.
+    /// Begun once the files' lock is held; `None` if that failed.
     mirror: OnceLock<Option<Mirror>>,
     listener: Option<HttpListener>,
 }
@@ -132,16 +132,12 @@ impl StatusReporter {
         self.board.set(word::PHASE, phase as u64);
     }
 
-    /// Makes the file, if it was not made.
+    /// Begins to watch the alarms and to show the counters, if it was not begun.
     fn show(&self) {
-        let Some(data) = &self.data else { return };
-        self.mirror.get_or_init(|| match Mirror::start(self.board(), data) {
+        self.mirror.get_or_init(|| match Mirror::start(self.board(), self.data.as_deref()) {
             Ok(mirror) => Some(mirror),
             Err(error) => {
-                tracing::warn!(
-                    "no thread watches the alarms and shows the counters of {}: {error}",
-                    data.display()
-                );
+                tracing::warn!("no thread watches the alarms and shows the counters: {error}");
                 None
             }
         });

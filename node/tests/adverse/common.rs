@@ -7,7 +7,8 @@ use mizan_node::{
     CursorsReader, FormatOptions, Layout, Node, NodeError, NodeOptions, StopHandle, format,
 };
 use mizan_wire::{Account, Transfer};
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -133,6 +134,8 @@ pub(crate) struct Running {
     pub(crate) stop: StopHandle,
     pub(crate) cursors: CursorsReader,
     pub(crate) switch: Arc<Switch>,
+    /// Where scrapers are answered.
+    pub(crate) metrics: SocketAddr,
     thread: JoinHandle<Result<(), NodeError>>,
 }
 
@@ -157,11 +160,31 @@ impl Running {
         Self::start_on(storage, &options, switch)
     }
 
-    fn start_on<S: Storage>(storage: S, options: &NodeOptions, switch: Arc<Switch>) -> Self {
+    pub(crate) fn start_on<S: Storage>(
+        storage: S,
+        options: &NodeOptions,
+        switch: Arc<Switch>,
+    ) -> Self {
         let node = Node::open_storage(Arc::new(storage), options, &mut |_| ()).unwrap();
         let (address, stop, cursors) = (node.local_addr(), node.stop_handle(), node.cursors());
+        let metrics = node.metrics_addr().unwrap();
         let thread = std::thread::spawn(move || node.run());
-        Self { address, stop, cursors, switch, thread }
+        Self { address, stop, cursors, switch, metrics, thread }
+    }
+
+    /// Status and body of a page of the listener for scrapers.
+    pub(crate) fn page(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.metrics).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// Whether `/metrics` shows an alarm.
+    pub(crate) fn shows(&self, alarm: &str) -> bool {
+        self.page("/metrics").1.contains(&format!("\nmizan_alarm{{alarm=\"{alarm}\"}} 1\n"))
     }
 
     /// A client that gives up rather than connect again.
@@ -186,8 +209,9 @@ impl Running {
     }
 }
 
-fn local(data: &Path) -> NodeOptions {
-    NodeOptions::new(data, "127.0.0.1:0".parse().unwrap())
+pub(crate) fn local(data: &Path) -> NodeOptions {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    NodeOptions { metrics: Some(any), ..NodeOptions::new(data, any) }
 }
 
 /// Waits for so many completions.

@@ -16,7 +16,7 @@ const ENOSPC: i32 = 28;
 /// Segments that a node keeps ready ahead, of the smallest size, and the one in use.
 const SEGMENTS_READY: usize = 9;
 /// Largest requests that fit into the ring at once; each takes a segment of the smallest size for itself.
-const LARGEST_IN_RING: usize = 14;
+pub(crate) const LARGEST_IN_RING: usize = 14;
 const CELLS_OF_LARGEST: u64 = 8_190;
 
 fn nothing_is_said_before_it_is_durable(layout: Layout) {
@@ -97,7 +97,7 @@ fn a_failed_sync_ends_the_node_without_a_reply_split() {
 }
 
 /// A node whose ring is full of requests that its journal has no space for.
-fn stalled(node: &Running, client: &mut Client) {
+pub(crate) fn stalled(node: &Running, client: &mut Client) {
     wait_until("all segments are ready", || node.switch.segments_opened() >= SEGMENTS_READY);
     let before = node.cursors.get().published;
     node.switch.hold_syncs(true);

@@ -4,13 +4,14 @@
 //! So the modules below name each other by way of `crate::`, and what they share of this file is `pub(crate)`.
 
 mod adverse;
-mod alarms;
+pub(crate) mod alarms;
 mod clock;
 mod counters;
 mod disk;
 pub(crate) mod fixture;
 mod founders;
 mod grants;
+mod impostor;
 mod recordings;
 mod rounds;
 #[path = "../shared/said.rs"]

@@ -1,7 +1,7 @@
 //! What a primary reads of its log for the others.
 
 use crate::fixture::{self, Cluster, transfer, wait_until};
-use crate::{promote, settle};
+use crate::{promote, said, settle};
 use mizan_node::cluster::{ClusterStatus, Policy};
 use mizan_node::status::{Alarm, NodeStatus};
 use std::fs::OpenOptions;
@@ -49,6 +49,7 @@ fn a_log_is_read_once_for_every_node_that_is_sent_it() {
 
 #[test]
 fn a_frame_that_cannot_be_read_for_a_node_is_an_alarm_until_it_can() {
+    said::listen();
     let mut cluster = Cluster::start(3, Policy::TwoDisks);
     cluster.promote(0, &promote(false));
     let mut client = cluster.client();
@@ -78,6 +79,7 @@ fn a_frame_that_cannot_be_read_for_a_node_is_an_alarm_until_it_can() {
     wait_until("the alarm is raised and shown", || {
         cluster.status(0).is_some_and(|status| is_raised(&status)) && is_shown(&cluster)
     });
+    wait_until("its beginning is logged", || said::of_alarm("log_unreadable") == (1, 0));
     // That the others can be sent what they need does not end it.
     for id in 7..=20 {
         assert!(transfer(&mut client, id));
@@ -88,6 +90,7 @@ fn a_frame_that_cannot_be_read_for_a_node_is_an_alarm_until_it_can() {
     wait_until("the alarm is over", || {
         cluster.status(0).is_some_and(|status| !is_raised(&status)) && !is_shown(&cluster)
     });
+    wait_until("its end is logged", || said::of_alarm("log_unreadable") == (1, 1));
     settle(&cluster, 0);
     cluster.stop_all();
 }
