@@ -66,7 +66,8 @@ impl Running {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let status = self.status();
-            if is_so(&status) {
+            // A copy may be looked at while it is made.
+            if status.is_whole && is_so(&status) {
                 return status;
             }
             assert!(Instant::now() < deadline, "{what}: {status:#?}");
