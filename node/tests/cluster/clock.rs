@@ -58,6 +58,10 @@ fn alone_a_clock_a_day_ahead_is_refused_before_anything_is_changed() {
     wait_until("it is alone", || {
         cluster.status(1).is_some_and(|status| !status.peers[0].is_connected)
     });
+    wait_until("it says that it could not take over", || {
+        let status = cluster.status(1).expect("it runs");
+        status.not_ready.is_some_and(|reason| reason.contains("25 h ahead"))
+    });
     let before = cluster.status(1).expect("it runs");
     let AdminReply::Refused { name, text } = cluster.ask(1, &promote(true)) else {
         panic!("the clock was believed")

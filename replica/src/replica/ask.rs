@@ -114,7 +114,8 @@ impl Replica {
             self.asking = Some(ballot);
             return;
         }
-        let agreed = self.judge(&ballot).and_then(|_| self.agree_on_clock(&ballot, now_ns));
+        let agreed =
+            self.judge(&ballot).and_then(|_| self.agree_on_clock(ballot.log_timestamp, now_ns));
         match agreed {
             Ok(agreed) => {
                 self.agreed_clock = agreed;

@@ -3,7 +3,6 @@
 //! Invariant: it is settled before an epoch is seen or asked for, so that a refusal changes nothing.
 
 use super::Replica;
-use super::promote::Ballot;
 use crate::constants::{CLOCK_AHEAD_MAX_NS, CLOCK_HEARD_WITHIN_NS, NODES_MAX};
 use crate::output::Refusal;
 
@@ -22,7 +21,7 @@ impl Replica {
     /// No peer tells the time, and the own clock is too far ahead of the log.
     pub(super) fn agree_on_clock(
         &self,
-        ballot: &Ballot,
+        log_timestamp: Option<u64>,
         now_ns: u64,
     ) -> Result<Option<(u64, u64)>, Refusal> {
         let own = self.clock_reading;
@@ -38,7 +37,7 @@ impl Replica {
             }
         }
         if count == 0
-            && let Some(log_timestamp) = ballot.log_timestamp
+            && let Some(log_timestamp) = log_timestamp
             && own > log_timestamp.saturating_add(CLOCK_AHEAD_MAX_NS)
         {
             return Err(Refusal::ClockAhead { clock: own, log_timestamp });

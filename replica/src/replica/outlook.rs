@@ -57,9 +57,9 @@ impl Replica {
     }
 
     /// Why a promotion of this node would be refused, as far as can be told from what the peers said last; `None` if it
-    /// would come through without losing anything.
+    /// would come through without losing anything. `log_timestamp` is that of [`crate::Command::Promote`].
     #[must_use]
-    pub fn foreseen_refusal(&self) -> Option<Refusal> {
+    pub fn foreseen_refusal(&self, log_timestamp: Option<u64>, now_ns: u64) -> Option<Refusal> {
         if matches!(self.state, State::Primary(_) | State::Candidate(_) | State::Stopped) {
             return Some(Refusal::Role);
         }
@@ -87,6 +87,8 @@ impl Replica {
             return Some(Refusal::Grants { grants, needed, last_sequence });
         }
         let lacking = self.lacks_acknowledged(&best);
-        lacking.map(|acknowledged| Refusal::Acknowledged { acknowledged, last_sequence })
+        lacking
+            .map(|acknowledged| Refusal::Acknowledged { acknowledged, last_sequence })
+            .or_else(|| self.agree_on_clock(log_timestamp, now_ns).err())
     }
 }

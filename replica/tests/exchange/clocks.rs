@@ -90,6 +90,9 @@ fn a_clock_that_nobody_confirms_may_be_a_day_ahead_of_the_log_and_a_refusal_chan
         let mut net = told(&[0, clock]);
         net.disconnect(0, 1);
         let before = net.node(1).replica.status();
+        let now_ns = net.now_ns;
+        let foreseen = net.node(1).replica.foreseen_refusal(log_timestamp, now_ns);
+        assert_eq!(foreseen.is_none(), is_believed, "{clock} {log_timestamp:?}: {foreseen:?}");
         promote(&mut net, log_timestamp);
         net.pass(400);
         if is_believed {

@@ -62,13 +62,13 @@ fn a_primary_that_is_killed_is_missed_and_both_survivors_could_take_over() {
     net.disconnect(0, 1);
     net.disconnect(0, 2);
     net.pass(350);
+    let now_ns = net.now_ns;
     for node in 1..3 {
         let node = net.node(node);
         assert_eq!(node.alarms, [Alarm::PrimarySilent(0)]);
         assert_eq!(node.replica.status().role, Role::Waiting);
-        assert_eq!(node.replica.foreseen_refusal(), None);
+        assert_eq!(node.replica.foreseen_refusal(None, now_ns), None);
     }
-    let now_ns = net.now_ns;
     net.node(1).replica.handle_admin(PROMOTE, now_ns).expect("a standby");
     net.run();
     net.pass(400);
@@ -76,7 +76,7 @@ fn a_primary_that_is_killed_is_missed_and_both_survivors_could_take_over() {
     for node in 1..3 {
         assert_eq!(net.node(node).ended, [Alarm::PrimarySilent(0)], "somebody leads again");
     }
-    assert_eq!(net.node(1).replica.foreseen_refusal(), Some(Refusal::Role));
+    assert_eq!(net.node(1).replica.foreseen_refusal(None, 0), Some(Refusal::Role));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_survivor_that_is_left_alone_says_that_grants_are_missing() {
     net.disconnect(0, 2);
     net.disconnect(1, 2);
     net.pass(350);
-    let foreseen = net.node(2).replica.foreseen_refusal();
+    let foreseen = net.node(2).replica.foreseen_refusal(None, 0);
     assert!(matches!(foreseen, Some(Refusal::Grants { grants: 1, needed: 2, .. })), "{foreseen:?}");
     // The same as a promotion finds by asking.
     let now_ns = net.now_ns;

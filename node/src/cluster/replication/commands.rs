@@ -71,7 +71,7 @@ impl<S: Storage> Replication<S> {
 
     /// The last timestamp of this node's log, with which a clock is compared that nobody confirms; `None` if it is to be
     /// believed all the same.
-    fn log_timestamp(&self) -> Option<u64> {
+    pub(super) fn log_timestamp(&self) -> Option<u64> {
         // What is only formatted has nothing that could expire.
         if self.accept_clock || self.replica.status().end.sequence <= 1 {
             return None;

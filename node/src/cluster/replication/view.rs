@@ -7,7 +7,7 @@ use crate::cluster::record::policy_name;
 use crate::cluster::status::{AlarmView, ClusterStatus, PeerView};
 use crate::status::Alarm as ShownAlarm;
 use mizan_journal::Storage;
-use mizan_replica::{Alarm, Replica, Role};
+use mizan_replica::{Alarm, Refusal, Role};
 
 impl<S: Storage> Replication<S> {
     pub(super) fn raise(&mut self, alarm: Alarm) {
@@ -38,6 +38,7 @@ impl<S: Storage> Replication<S> {
     pub(super) fn renewed_status(&mut self) -> ClusterStatus {
         let status = self.replica.status();
         let (config, role) = (status.config, status.role);
+        let log_timestamp = if role == Role::Waiting { self.log_timestamp() } else { None };
         if config.min_sync < config.min_sync_base {
             self.alarms.raise(Alarm::SingleCopy, self.now_ns);
         } else {
@@ -80,7 +81,8 @@ impl<S: Storage> Replication<S> {
         (view.log_read_bytes, view.log_sent_bytes) = (streams.bytes_read, streams.bytes_sent);
         view.log_read_failures = streams.failures;
         view.read_rounds = self.rounds.begun();
-        view.not_ready = not_ready(view, role, &self.seat, &self.replica);
+        let foreseen = || self.replica.foreseen_refusal(log_timestamp, self.now_ns);
+        view.not_ready = not_ready(view, role, &self.seat, foreseen);
         view.is_ready = view.not_ready.is_none();
         let raised = self.alarms.iter().map(alarms::view);
         view.alarms = raised.chain(self.streams.alarms().cloned()).collect();
@@ -104,7 +106,7 @@ fn not_ready<S: Storage>(
     view: &ClusterStatus,
     role: Role,
     seat: &Seat<S>,
-    replica: &Replica,
+    foreseen: impl FnOnce() -> Option<Refusal>,
 ) -> Option<String> {
     let following = view.peers.iter().filter(|peer| peer.is_in_sync).count();
     if let Seat::Standby { worker, .. } = seat
@@ -122,8 +124,7 @@ fn not_ready<S: Storage>(
         Role::Live => None,
         Role::CatchingUp => Some("this node is catching up".to_owned()),
         // Nobody leads: what counts is whether this node could.
-        Role::Waiting => replica
-            .foreseen_refusal()
+        Role::Waiting => foreseen()
             .map(|refusal| format!("this node follows nobody, and could not take over: {refusal}")),
         Role::Candidate => Some("a promotion is under way".to_owned()),
         Role::Stopped => Some("this node stopped with an alarm".to_owned()),
