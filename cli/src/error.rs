@@ -3,7 +3,7 @@
 use crate::exit;
 use crate::money::MoneyError;
 use mizan_client::ClientError;
-use mizan_wire::Status;
+use mizan_wire::{RequestStatus, Status};
 use std::io;
 use thiserror::Error;
 
@@ -75,6 +75,7 @@ impl CliError {
                 | ClientError::Connection(status, _)
                 | ClientError::RefusedCredentials(status),
             ) => status.name(),
+            Self::Client(ClientError::NotPrimary { .. }) => RequestStatus::NotPrimary.name(),
             _ => exit::name(self.exit_code()),
         }
     }
@@ -86,12 +87,13 @@ impl CliError {
     }
 }
 
-/// Whether a path leads to nothing that could be read as what it is given for: no file, or a file of another kind.
+/// Whether a path is not what it is given for: no file, a file of another kind, or one where there should be none.
 const fn is_wrong_file(kind: io::ErrorKind) -> bool {
     use io::ErrorKind;
     matches!(
         kind,
         ErrorKind::NotFound
+            | ErrorKind::AlreadyExists
             | ErrorKind::IsADirectory
             | ErrorKind::NotADirectory
             | ErrorKind::InvalidFilename

@@ -3,7 +3,9 @@
 //! Scripts depend on them: a code keeps its meaning for ever.
 
 use mizan_client::ClientError;
-use mizan_wire::RequestStatus;
+use mizan_wire::orders::OrderReject;
+use mizan_wire::trading::{InstrumentStatus, OrderStatus};
+use mizan_wire::{CreateAccountStatus, CreateTransferStatus, RegistryStatus, RequestStatus};
 
 /// Done; a repetition with the same content counts as done.
 pub const OK: u8 = 0;
@@ -78,6 +80,33 @@ pub fn of_request_status(status: RequestStatus) -> u8 {
     }
 }
 
+/// The code for an event that the node refused: want of room, which was fixed at format, is told from all else. The
+/// numbers from 1100 on mean the same in every table.
+#[must_use]
+pub const fn of_refusal(status: u32) -> u8 {
+    const FULL: [u32; 11] = [
+        CreateAccountStatus::AccountsFull as u32,
+        CreateAccountStatus::LedgersFull as u32,
+        CreateTransferStatus::TransfersFull as u32,
+        CreateTransferStatus::HoldsFull as u32,
+        RegistryStatus::RegistryFull as u32,
+        InstrumentStatus::InstrumentsFull as u32,
+        InstrumentStatus::BookSpaceFull as u32,
+        OrderStatus::OrdersFull as u32,
+        OrderStatus::TransfersFull as u32,
+        OrderReject::OrdersFull as u32,
+        OrderReject::LevelsFull as u32,
+    ];
+    let mut index = 0;
+    while index < FULL.len() {
+        if FULL[index] == status {
+            return RESOURCE;
+        }
+        index += 1;
+    }
+    PROBLEM
+}
+
 /// The code for a failed call of the client.
 #[must_use]
 pub fn of_client_error(error: &ClientError) -> u8 {
@@ -88,7 +117,15 @@ pub fn of_client_error(error: &ClientError) -> u8 {
         }
         ClientError::Unreachable(..) | ClientError::Unknown | ClientError::NotSent => UNREACHABLE,
         ClientError::Protocol(_) | ClientError::VersionMismatch => VERSION,
-        ClientError::SessionLost
+        // A node that said more than that it does not serve decides; one that is silent may be the primary.
+        ClientError::NoneOf(faults) => {
+            let codes = || faults.iter().map(of_client_error);
+            let telling = codes().find(|code| !matches!(*code, UNREACHABLE | STATE));
+            let silent = codes().find(|code| *code == UNREACHABLE);
+            telling.or(silent).unwrap_or(STATE)
+        }
+        ClientError::NotPrimary { .. }
+        | ClientError::SessionLost
         | ClientError::ClusterMismatch { .. }
         | ClientError::AcknowledgedWritesLost { .. } => STATE,
         ClientError::TooManyEvents { .. }
@@ -104,11 +141,35 @@ mod tests {
     use mizan_wire::Status;
 
     #[test]
+    fn whatever_is_full_has_the_code_for_want_of_room_and_nothing_else_has() {
+        fn check<S: Status>() {
+            for status in S::PRECEDENCE {
+                let is_full = status.name().ends_with("_full");
+                let code = of_refusal(status.number());
+                assert_eq!(code == RESOURCE, is_full, "{}: {}", S::SCOPE, status.name());
+            }
+        }
+        check::<CreateAccountStatus>();
+        check::<CreateTransferStatus>();
+        check::<RegistryStatus>();
+        check::<InstrumentStatus>();
+        check::<OrderStatus>();
+        check::<OrderReject>();
+    }
+
+    #[test]
     fn failures_that_call_for_different_action_have_different_codes() {
         let address = "127.0.0.1:1".parse().expect("an address");
         let code = |error: ClientError| of_client_error(&error);
         assert_eq!(code(ClientError::Unreachable(address, "refused".into())), UNREACHABLE);
         assert_eq!(code(ClientError::Unknown), UNREACHABLE);
+        let standby = ClientError::NotPrimary { address, primary: None };
+        assert_eq!(code(standby.clone()), STATE);
+        let silent = ClientError::Unreachable(address, "refused".into());
+        assert_eq!(code(ClientError::NoneOf(vec![silent.clone(), standby.clone()])), UNREACHABLE);
+        assert_eq!(code(ClientError::NoneOf(vec![standby.clone(), standby.clone()])), STATE);
+        let full = ClientError::Refused(RequestStatus::SessionsFull);
+        assert_eq!(code(ClientError::NoneOf(vec![silent, standby, full])), RESOURCE);
         let refused = ClientError::RefusedCredentials(RequestStatus::CredentialsRefused);
         assert_eq!(code(refused), CREDENTIALS);
         assert_eq!(code(ClientError::Refused(RequestStatus::SessionsFull)), RESOURCE);

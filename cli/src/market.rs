@@ -21,6 +21,9 @@ const TICK_SCALE_MAX: u8 = 18;
 /// Decimal places of an average beyond those of the price.
 const AVERAGE_EXTRA_SCALE: u8 = 4;
 
+/// What a node without room for order books says to whoever would trade.
+pub(crate) const NO_TRADING: &str = "this node has no order books: they are made room for at format, with `mizan format --data DIR --trading`";
+
 /// A status that names why something was refused, and words that fit the case.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
@@ -55,7 +58,8 @@ impl From<Typed> for CliError {
 impl From<Refusal> for CliError {
     fn from(refusal: Refusal) -> Self {
         let (name, _) = describe(refusal.status);
-        Self::Problem(format!("{} ({name}, {})", refusal.text, refusal.status))
+        let text = format!("{} ({name}, {})", refusal.text, refusal.status);
+        Self::failed(crate::exit::of_refusal(refusal.status), text)
     }
 }
 
@@ -77,6 +81,8 @@ pub(crate) fn describe(status: u32) -> (String, &'static str) {
 pub(crate) struct Markets {
     pub(crate) ledgers: Vec<CreateLedger>,
     pub(crate) all: Vec<Market>,
+    /// Whether the node has room for instruments at all.
+    pub(crate) has_trading: bool,
 }
 
 impl Markets {
@@ -87,8 +93,9 @@ impl Markets {
     pub(crate) fn read(client: &mut Client) -> Result<Self, CliError> {
         let (ledgers, instruments) = (client.ledgers()?, client.get_instruments()?);
         let market = |record: &CreateInstrument| Market::new(record, &ledgers);
-        let all = instruments.iter().map(market).collect();
-        Ok(Self { ledgers, all })
+        let all: Vec<Market> = instruments.iter().map(market).collect();
+        let has_trading = !all.is_empty() || client.engine_status()?.has_trading();
+        Ok(Self { ledgers, all, has_trading })
     }
 
     /// The instrument that someone typed.
@@ -103,6 +110,9 @@ impl Markets {
         let found: Vec<&Market> = self.all.iter().filter(is_meant).collect();
         match found.as_slice() {
             [market] => Ok(market),
+            [] if !self.has_trading => {
+                Err(Refusal::new(InstrumentStatus::TradingNotEnabled, NO_TRADING).into())
+            }
             [] => {
                 let known: Vec<String> = self.all.iter().map(Market::name).collect();
                 let hint = if known.is_empty() {
@@ -418,7 +428,7 @@ mod tests {
         };
         let records = [of(7, 2), of(8, 3)];
         let all = records.iter().map(|record| Market::new(record, &ledgers)).collect();
-        let mut markets = Markets { ledgers, all };
+        let mut markets = Markets { ledgers, all, has_trading: true };
         let found = |markets: &Markets, text: &str| markets.find(text).map(|found| found.record.id);
         assert_eq!(found(&markets, "ACME/EUR").expect("one"), 8);
         assert_eq!(found(&markets, "7").expect("one"), 7);

@@ -85,10 +85,12 @@ impl Verdict {
         }
     }
 
-    const fn exit_code(self) -> u8 {
+    /// A refusal for want of room has a code of its own.
+    const fn exit_code(self, status: u32) -> u8 {
         match self {
             Self::Created | Self::Duplicate => exit::OK,
-            Self::Different(_) | Self::Refused => exit::PROBLEM,
+            Self::Different(_) => exit::PROBLEM,
+            Self::Refused => exit::of_refusal(status),
         }
     }
 }
@@ -122,8 +124,9 @@ pub(crate) fn perform(
     })?;
     let after = look_up(client, movement)?;
     let verdict = Verdict::of(result.status);
+    let code = verdict.exit_code(result.status);
     if context.output.is_json() {
-        let value = with_error(as_json(movement, result, verdict, before, after), verdict);
+        let value = with_error(as_json(movement, result, verdict, before, after), code);
         if let Some(message) = value["error"]["message"].as_str() {
             context.output.note(message)?;
         }
@@ -131,12 +134,11 @@ pub(crate) fn perform(
     } else {
         show(context, movement, result, verdict, before, after)?;
     }
-    Ok(verdict.exit_code())
+    Ok(code)
 }
 
 /// Adds the error that every verb tells in the same way, if it is one.
-fn with_error(mut value: Value, verdict: Verdict) -> Value {
-    let code = verdict.exit_code();
+fn with_error(mut value: Value, code: u8) -> Value {
     if code != exit::OK {
         let (name, message) = (value["status"].clone(), value["meaning"].clone());
         value["error"] = json!({ "code": code, "name": name, "message": message });
@@ -182,19 +184,23 @@ fn refuse_in_advance(
         value["meaning"] = Value::from(refusal.text.as_str());
         value["timestamp"] = Value::Null;
         value["timestamp_ns"] = Value::Null;
-        context.output.json(&with_error(value, Verdict::Refused))?;
+        context.output.json(&with_error(value, exit::PROBLEM))?;
     } else {
         context.output.line(format!("refused: {}", refusal.status.name()))?;
     }
     context.output.note(format!("{}; nothing was sent, and the id is not spent", refusal.text))?;
-    Ok(Verdict::Refused.exit_code())
+    Ok(exit::PROBLEM)
 }
+
+/// What is to be known before an account is made without the flag that a hint proposes.
+pub(crate) const WITHOUT_A_LIMIT: &str =
+    "Without the flag it may go below zero, and an account's flags never change";
 
 fn missing_account(party: &Party, ledger: &Ledger) -> String {
     let (label, number) = (&party.label, ledger.number);
     let currency = if ledger.is_registered { &ledger.currency } else { &number.to_string() };
     format!(
-        "there is no account {label} in {}; create it with `mizan accounts create {label} {currency}`",
+        "there is no account {label} in {}; create it with `mizan accounts create {label} {currency} --flags debits_must_not_exceed_credits`. {WITHOUT_A_LIMIT}",
         ledger.currency
     )
 }
@@ -342,7 +348,7 @@ mod tests {
     #[test]
     fn only_created_and_duplicate_end_in_success() {
         for status in CreateTransferStatus::PRECEDENCE {
-            let is_success = Verdict::of(status.number()).exit_code() == exit::OK;
+            let is_success = Verdict::of(status.number()).exit_code(status.number()) == exit::OK;
             let expected =
                 matches!(status, CreateTransferStatus::Created | CreateTransferStatus::Exists);
             assert_eq!(is_success, expected, "{}", status.name());

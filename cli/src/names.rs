@@ -200,7 +200,7 @@ fn unknown_currency(ledgers: &[CreateLedger], currency: &str) -> String {
     match ledgers.iter().find(same).and_then(|ledger| read_name(&ledger.currency)) {
         Some(name) => format!("no ledger has the currency {currency}: did you mean {name}?"),
         None => format!(
-            "no ledger has the currency {currency}: register one with `mizan ledger create {currency} --scale 2`, or see `mizan ledgers`"
+            "no ledger has the currency {currency}: register one with `mizan ledger create {currency} --scale N`, where N is its number of decimal places, or see `mizan ledgers`"
         ),
     }
 }

@@ -49,8 +49,6 @@ pub fn of_cluster(answers: &[Option<&ClusterStatus>]) -> u8 {
     if known().next().is_none() {
         return exit::UNREACHABLE;
     }
-    // A standby that follows somebody knows a primary, whether it was asked or not.
-    let is_led = known().any(|it| matches!(it.role.as_str(), "primary" | "live" | "catching-up"));
     let of_node = |status: &ClusterStatus| {
         let alarms = status.alarms.iter().filter_map(|alarm| Alarm::from_name(&alarm.name));
         let is_primary = status.role == "primary";
@@ -65,10 +63,17 @@ pub fn of_cluster(answers: &[Option<&ClusterStatus>]) -> u8 {
     };
     let silent = answers.iter().any(Option::is_none);
     let of_all = [
-        if is_led { exit::OK } else { exit::STATE },
+        if is_led(answers) { exit::OK } else { exit::STATE },
         if silent { exit::PROBLEM } else { exit::OK },
     ];
     worst(known().map(of_node).chain(of_all))
+}
+
+/// Whether somebody leads: a standby that follows knows a primary, whether it was asked or not.
+#[must_use]
+pub fn is_led(answers: &[Option<&ClusterStatus>]) -> bool {
+    let mut known = answers.iter().copied().flatten();
+    known.any(|it| matches!(it.role.as_str(), "primary" | "live" | "catching-up"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The verbs that make, run and examine nodes, as a user runs them: the real binary, real processes, real files.
 
+mod operators;
 mod rights;
 
 use serde_json::Value;
@@ -47,7 +48,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    fn start(command: Command) -> Self {
+        Self::start_with(command, "listening ")
+    }
+
+    /// As [`Running::start`]; the first line begins with this word.
+    fn start_with(mut command: Command, word: &str) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -57,7 +63,7 @@ impl Running {
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut line = String::new();
         lines.read_line(&mut line).expect("a line");
-        let address = line.trim().strip_prefix("listening ").expect("an address").to_owned();
+        let address = line.trim().strip_prefix(word).expect("an address").to_owned();
         Self { child, address, lines }
     }
 
@@ -244,6 +250,30 @@ fn a_dev_node_is_found_furnished_as_it_was_left() {
         assert!(text.contains(expected), "{text}");
         assert_eq!(dev.terminate(), Some(0));
     }
+}
+
+#[test]
+fn a_dev_node_refuses_a_directory_that_something_else_made_and_writes_nothing_into_it() {
+    let place = place();
+    let format = "format --data ./node --accounts 100 --transfers 1000 --segment-size 2MiB";
+    assert_eq!(mizan(&place, format).status.code(), Some(0));
+    let refused = |place: &TempDir| {
+        let before = json(&mizan(place, "verify --data ./node --json"));
+        let output = mizan(place, "dev --listen 127.0.0.1:0 --data ./node");
+        let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(6), "{output:?}");
+        assert!(talk.contains("was not made by `mizan dev`"), "{talk}");
+        assert!(talk.contains("mizan start --data ./node"), "{talk}");
+        let after = json(&mizan(place, "verify --data ./node --json"));
+        assert_eq!(before, after);
+    };
+    // Empty, but somebody chose its limits.
+    refused(&place);
+    let mut node = Running::start(command(&place, "start --data ./node --listen 127.0.0.1:0"));
+    let create = format!("ledger create USD --scale 2 --address {}", node.address);
+    assert_eq!(mizan(&place, &create).status.code(), Some(0));
+    assert_eq!(node.terminate(), Some(0));
+    refused(&place);
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct Client {
     pub(crate) reads: Reads,
     pub(crate) completions: VecDeque<Completion>,
     pub(crate) failure: Option<ClientError>,
+    /// What was wrong with the addresses of this round, before the first connection.
+    pub(crate) faults: Vec<ClientError>,
     pub(crate) ping: Option<PendingPing>,
     /// The highest sequence in a reply: no later read may show less.
     pub(crate) sequence_seen: u64,
@@ -105,6 +107,7 @@ impl Client {
             reads: Reads::default(),
             completions: VecDeque::new(),
             failure: None,
+            faults: Vec::new(),
             ping: None,
             sequence_seen: 0,
             id_last: 0,

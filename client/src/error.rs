@@ -14,6 +14,17 @@ pub enum ClientError {
     /// No connection to any node; the address is the last one tried.
     #[error("no node answers at {0}: {1}; check that it is started and that the address is right")]
     Unreachable(SocketAddr, String),
+    /// The node lives, but is a standby: another one may serve.
+    #[error("the node at {address} is not the primary{}", named(*.primary))]
+    NotPrimary {
+        /// The address that answered.
+        address: SocketAddr,
+        /// Where the primary is, as the node says.
+        primary: Option<SocketAddr>,
+    },
+    /// No address was of use; each one's fault.
+    #[error("none of the nodes serves: {}", all_of(.0))]
+    NoneOf(Vec<ClientError>),
     /// The node does not accept the credential, or not this kind of it.
     #[error("the node refused the credential ({}): {}", .0.name(), .0.meaning())]
     RefusedCredentials(RequestStatus),
@@ -30,7 +41,7 @@ pub enum ClientError {
     Protocol(String),
     /// No reply in time: the request may have been executed, may be executed yet, or never.
     #[error(
-        "no reply in time, so the request's fate is unknown; look its ids up, or send the same events again"
+        "no reply in time, so the request's fate is unknown; send the same again: with the same ids nothing counts twice"
     )]
     Unknown,
     /// The request was never sent, so it was not executed.
@@ -40,7 +51,7 @@ pub enum ClientError {
     NotSent,
     /// The node does not know the session any longer; the fate of everything in flight is unknown.
     #[error(
-        "the node no longer knows this session, so the fate of requests in flight is unknown; connect anew and look their ids up"
+        "the node no longer knows this session, so the fate of requests in flight is unknown; connect anew and send them again: with the same ids nothing counts twice"
     )]
     SessionLost,
     /// The node lacks writes that were acknowledged before: it serves an older state.
@@ -87,7 +98,26 @@ pub enum ClientError {
     Invalid(&'static str),
 }
 
+fn named(primary: Option<SocketAddr>) -> String {
+    match primary {
+        Some(primary) => format!("; it names {primary}"),
+        None => "; give the addresses of all nodes, and if none of them is, `mizan promote` one"
+            .to_owned(),
+    }
+}
+
+fn all_of(faults: &[ClientError]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(". ")
+}
+
 impl ClientError {
+    /// What a whole round over the addresses came to.
+    pub(crate) fn of_round(mut faults: Vec<Self>, last: Self) -> Self {
+        faults.push(last);
+        faults.dedup();
+        if faults.len() > 1 { Self::NoneOf(faults) } else { faults.remove(0) }
+    }
+
     /// Whether the client is of no use any more: every later call gives the same error.
     #[must_use]
     pub const fn is_final(&self) -> bool {

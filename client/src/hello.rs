@@ -163,7 +163,10 @@ pub(crate) fn reject(
         }
         Status::ProtocolUnsupported => Trouble::Final(ClientError::VersionMismatch),
         Status::SessionUnknown => Trouble::Final(ClientError::SessionLost),
-        Status::NotPrimary => passing("the node is not the primary"),
+        Status::NotPrimary => Trouble::Passing {
+            error: ClientError::NotPrimary { address, primary: primary_hint },
+            primary_hint,
+        },
         Status::ShuttingDown => passing("the node is stopping"),
         Status::TooManyConnections => passing("the node has as many connections as it allows"),
         Status::IdleTimeout => passing("the connection was idle for long"),

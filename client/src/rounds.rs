@@ -207,7 +207,12 @@ impl Client {
         if was_ready && primary_hint.is_none() {
             self.route.lost(now);
         } else if self.route.failed(now, primary_hint) && !self.is_established {
+            let error = ClientError::of_round(std::mem::take(&mut self.faults), error);
             return self.fail(error);
+        } else if !self.is_established {
+            // At most one for each address, and one for a hint.
+            self.faults.push(error);
+            return;
         }
         if self.is_established && !self.config.reconnect {
             self.fail(error);

@@ -312,7 +312,7 @@ fn every_way_to_be_turned_away_has_its_own_error() {
         (Status::ProtocolUnsupported, |e| *e == ClientError::VersionMismatch),
         (Status::SessionUnknown, |e| *e == ClientError::SessionLost),
         (Status::SessionsFull, |e| *e == ClientError::Refused(Status::SessionsFull)),
-        (Status::NotPrimary, |e| matches!(e, ClientError::Unreachable(..))),
+        (Status::NotPrimary, |e| matches!(e, ClientError::NotPrimary { primary: None, .. })),
     ];
     for (status, is_expected) in cases {
         let node = FakeNode::run(move |door| {
@@ -372,12 +372,15 @@ fn a_standbys_hint_at_the_primary_is_followed() {
 }
 
 #[test]
-fn nobody_at_any_address_is_reported_with_the_last_one() {
+fn nobody_at_any_address_is_reported_with_the_fault_of_each() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let first = SocketAddr::from(([127, 0, 0, 1], 1));
     let config = ClientConfig { addresses: vec![first, free], ..ClientConfig::default() };
     let error = Client::connect(config).unwrap_err();
-    assert_eq!(error, ClientError::Unreachable(free, "connection refused".to_owned()));
+    let refused = |address| ClientError::Unreachable(address, "connection refused".to_owned());
+    assert_eq!(error, ClientError::NoneOf(vec![refused(first), refused(free)]));
+    let text = error.to_string();
+    assert!(text.contains(&first.to_string()) && text.contains(&free.to_string()), "{text}");
 }
 
 #[test]

@@ -166,6 +166,28 @@ fn every_console_block_of_the_page_about_importing_does_what_it_says() {
 }
 
 #[test]
+fn every_console_block_of_the_page_about_orders_succeeds_and_does_what_it_says() {
+    let (directory, data) = (tempfile::tempdir(), tempfile::tempdir());
+    let (directory, data) = (directory.expect("a directory"), data.expect("a directory"));
+    let node = dev_node(data.path());
+    let address = node.address().to_string();
+    let blocks = blocks(&page("docs/reference/orders.md"), "console");
+    assert!(!blocks.is_empty(), "no console block");
+    for mut block in blocks {
+        // What is shown of a line may be little; that it succeeds is part of the page.
+        for line in &mut block {
+            if line.starts_with("$ ") {
+                line.push_str(" || echo FAILED");
+            }
+        }
+        block.iter().filter(|line| line.starts_with("$ ")).for_each(|line| {
+            let printed = run(&steps(std::slice::from_ref(line)), directory.path(), &address);
+            assert!(!printed.concat().contains("FAILED"), "{line}: {printed:?}");
+        });
+    }
+}
+
+#[test]
 fn every_verb_that_the_readme_names_in_a_shell_block_exists() {
     let mut seen = 0;
     for line in blocks(&readme(), "sh").iter().flatten() {

@@ -50,7 +50,7 @@ statuses! {
     IdMustNotBeZero = 6, "id_must_not_be_zero", "The account's id is zero. Choose another.";
     IdMustNotBeIntMax = 7, "id_must_not_be_int_max", "The account's id is 2^128-1. Choose another.";
     IdReserved = 1100, "id_reserved", "Ids whose top 16 bits are 0xFFFE belong to the engine. Choose another.";
-    ExistsWithDifferentFlags = 15, "exists_with_different_flags", "An account with this id exists and its flags differ. Nothing was changed.";
+    ExistsWithDifferentFlags = 15, "exists_with_different_flags", "An account with this id exists and its flags differ. An account's flags never change; nothing was changed.";
     ExistsWithDifferentUserData128 = 16, "exists_with_different_user_data_128", "An account with this id exists and its user_data_128 differs. Nothing was changed.";
     ExistsWithDifferentUserData64 = 17, "exists_with_different_user_data_64", "An account with this id exists and its user_data_64 differs. Nothing was changed.";
     ExistsWithDifferentUserData32 = 18, "exists_with_different_user_data_32", "An account with this id exists and its user_data_32 differs. Nothing was changed.";

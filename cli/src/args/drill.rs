@@ -18,12 +18,13 @@ Failover times go from the loss of the primary to the first acknowledged transfe
 notices, until it is promoted, until a client has found it.
 
 Examples:
+  mizan drill
   mizan drill all
   mizan drill kill-primary --runs 30
   mizan drill pause-primary double-promotion --json")]
 pub struct DrillArgs {
-    /// Which: names, or all
-    #[arg(value_name = "NAME", required = true)]
+    /// Which: names, or all; without any it says which there are
+    #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// How often each is run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=RUNS_MAX))]

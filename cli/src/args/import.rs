@@ -43,7 +43,15 @@ Lines that cannot be read, and transfers that the node refuses, are reported by 
 others are imported, and the exit code is 1. A missing account makes a bad line that is not sent.
 A transfer that the node refuses for want of funds spends its id. --rejects FILE writes all of these
 lines to a file that can be imported with the same flags once the cause is mended: it says which
-attempt each line is, and attempts have ids of their own, of which only one is ever paid.
+attempt each line is, and attempts have ids of their own, of which only one is ever paid. Leave the
+ids in it as they are: a line with another id is another payment.
+
+--dry-run and --expect-* do not count lines that pay nothing: those that repeat an earlier line, have
+the id of another one, or pay from an account to itself. Up to 4,000,000 ids are remembered for that,
+in about 64 bytes each. What is paid already, and what the node would refuse, is not foreseen.
+
+Accounts that --create-accounts makes have no limit unless --no-overdraft is given: a payer may go
+below zero. An account's flags never change; see `mizan accounts create --help`.
 Ctrl-C counts and reports what was sent until then and exits with 130; run the command again to go on.
 
 Examples:
@@ -145,7 +153,7 @@ pub struct ImportArgs {
     /// Pays only lines whose column has this value
     #[arg(long = "where", value_name = "COLUMN=VALUE", help_heading = "What is paid")]
     pub conditions: Vec<String>,
-    /// Reads and counts, and sends nothing
+    /// Reads and counts, asks which accounts are missing, and sends nothing
     #[arg(long, conflicts_with = "rejects", help_heading = "What is paid")]
     pub dry_run: bool,
     /// Sends nothing unless so many lines would be paid

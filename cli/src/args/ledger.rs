@@ -158,6 +158,10 @@ pub struct AccountArgs {
 
 /// `mizan accounts`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mizan accounts create alice bob USD --flags debits_must_not_exceed_credits
+  mizan accounts create bank USD")]
 pub struct AccountsArgs {
     /// What to do with accounts.
     #[command(subcommand)]
@@ -175,7 +179,10 @@ pub enum AccountsVerb {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 An account's id is the hash of its ledger and name, so the same name is another account in every
-ledger. Without flags an account has no limit and may go below zero.
+ledger. Without flags an account has no limit and may go below zero. Flags never change.
+  debits_must_not_exceed_credits  it cannot be overdrawn: for wallets, and for whoever pays
+  credits_must_not_exceed_debits  the same for an account that grows by debits, such as cash
+  history                         is kept with the account and changes nothing now
 
 Examples:
   mizan accounts create alice bob USD
@@ -200,6 +207,10 @@ pub struct CreateAccountsArgs {
 
 /// `mizan ledger`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mizan ledger create USD --scale 2
+  mizan ledger create JPY --scale 0")]
 pub struct LedgerArgs {
     /// What to do with ledgers.
     #[command(subcommand)]

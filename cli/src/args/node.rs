@@ -37,7 +37,8 @@ pub struct DemoArgs {
 /// `mizan dev`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-The files are deleted at the end unless --data names a directory.
+The files are deleted at the end unless --data names a directory: a new one, or one that an earlier
+`mizan dev` made. Any other is refused (exit 6), because play money would stay in it for ever.
 
 Examples:
   mizan dev
@@ -170,7 +171,9 @@ Examples:
   mizan format --data ./node --instruments 10 --orders 10000000 --open-orders 500000
   mizan format --data ./node --cluster 7 --accounts 1000000 --transfers 100000000 --segment-size 64MiB
   mizan format --data ./node-0 --nodes 3 --secret-file ./secret
-  mizan format --data ./node-1 --join 127.0.0.1:7217 --secret-file ./secret")]
+  mizan format --data ./node-1 --join 127.0.0.1:7217 --secret-file ./secret
+
+A cluster begins with node 0: format it with --nodes, start it, and let the others join it.")]
 pub struct FormatArgs {
     /// The files.
     #[command(flatten)]
@@ -196,40 +199,40 @@ pub struct FormatArgs {
     /// Makes a cluster without a secret: whoever reaches a node, be it from this machine alone, can promote it
     #[arg(long, help_heading = "Cluster", requires = "nodes", conflicts_with = "secret_file")]
     pub no_secret: bool,
-    /// Accounts that fit
+    /// Accounts that fit [default: 1000000]
     #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
     pub accounts: Option<String>,
-    /// Transfers that fit, failed ids included
+    /// Transfers that fit, failed ids included [default: 4000000]
     #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
     pub transfers: Option<String>,
-    /// Open holds that fit
+    /// Open holds that fit [default: 1000000, at most as many as transfers]
     #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
     pub holds: Option<String>,
-    /// Ledgers that fit
+    /// Ledgers that fit [default: 1000]
     #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
     pub ledgers: Option<String>,
-    /// Registered codes that fit
+    /// Registered codes that fit [default: 1000]
     #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
     pub codes: Option<String>,
-    /// Sessions that fit
+    /// Sessions that fit [default: 1024]
     #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
     pub sessions: Option<String>,
-    /// A session idle for this long may make room for another: 60s, 5m, 7d
+    /// A session idle for this long may make room for another: 60s, 5m, 7d [default: 3600s]
     #[arg(long, value_name = "TIME", help_heading = "Limits, fixed at format")]
     pub session_idle: Option<String>,
-    /// Stored replies of a session
+    /// Stored replies of a session [default: 1024]
     #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
     pub window_requests: Option<String>,
-    /// Bytes of a session's stored replies: 256KiB
+    /// Bytes of a session's stored replies: 256KiB [default: 4MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Limits, fixed at format")]
     pub window_bytes: Option<String>,
     /// Formats although this machine has less memory than the limits take
     #[arg(long, help_heading = "Limits, fixed at format")]
     pub for_another_machine: bool,
-    /// Log entries between two digests
+    /// Log entries between two digests [default: 4096]
     #[arg(long, value_name = "N", help_heading = "Limits, fixed at format")]
     pub digest_interval: Option<String>,
-    /// Bytes of a journal segment: 64MiB
+    /// Bytes of a journal segment: 16MiB [default: 64MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Limits, fixed at format")]
     pub segment_size: Option<String>,
     /// How the journal is written: mmap, or direct (past the page cache; not on tmpfs) [default: mmap]

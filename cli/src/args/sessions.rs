@@ -5,6 +5,10 @@ use clap::{Args, Subcommand};
 
 /// `mizan sessions`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mizan sessions list
+  mizan sessions close --lost")]
 pub struct SessionsArgs {
     /// What to do with sessions.
     #[command(subcommand)]
@@ -39,7 +43,7 @@ pub struct ListSessionsArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 A client whose session is closed cannot find out from it what became of writes that were not
-answered; it looks their ids up, or sends them again under the same ids. Clients that are still
+answered; it sends them again under the same ids, and nothing counts twice. Clients that are still
 there open a new session when they come back.
 
 Examples:

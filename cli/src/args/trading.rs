@@ -6,6 +6,12 @@ use mizan_wire::limits::EVENTS_MAX;
 
 /// `mizan instrument`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mizan instrument create ACME USD --tick 0.01
+  mizan instrument list
+  mizan instrument state ACME halted
+  mizan instrument close ACME")]
 pub struct InstrumentArgs {
     /// What to do with instruments.
     #[command(subcommand)]
@@ -41,7 +47,7 @@ paid once per order that takes. The same command again changes nothing and succe
 Examples:
   mizan instrument create ACME USD --tick 0.01
   mizan instrument create ACME USD --tick 0.10 --lot 1 --taker-fee-flat 1.00 --maker-fee-bps -1
-  mizan instrument create BTC EUR --tick 0.50 --lot 0.001 --min-price 1 --max-price 1,000,000")]
+  mizan instrument create BTC EUR --tick 10 --lot 0.001 --min-price 10 --max-price 1,000,000")]
 pub struct CreateInstrumentArgs {
     /// The ledger of what is traded
     pub base: String,
@@ -208,6 +214,12 @@ Examples:
 
 /// `mizan order`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mizan order sell ACME 6 @ 18.90 --account bob --client-order-id ask-1
+  mizan order amend ACME ask-1 4 @ 18.80 --account bob
+  mizan order cancel ACME ask-1 --account bob
+  mizan order list bob")]
 pub struct OrderArgs {
     /// What to do with orders.
     #[command(subcommand)]

@@ -113,7 +113,18 @@ pub fn run_status(
             _ => None,
         })
         .collect();
-    Ok(verdict::of_cluster(&answers))
+    let code = verdict::of_cluster(&answers);
+    if code == exit::UNREACHABLE {
+        // Nobody answered; one that lives and does not take the secret says more than those that are silent.
+        let codes = rows.iter().filter_map(|(_, reply)| reply.as_ref().err()).map(code_of);
+        return Ok(codes.max().unwrap_or(code));
+    }
+    if code == exit::STATE && !context.output.is_json() && !verdict::is_led(&answers) {
+        context.output.note(
+            "no primary: promote one of the nodes that are ready: `mizan promote --replica ADDR`",
+        )?;
+    }
+    Ok(code)
 }
 
 fn as_json(address: SocketAddr, reply: &Result<AdminReply, AskError>) -> Value {
@@ -153,10 +164,11 @@ fn show(
             }
             other => {
                 let dash = || "-".to_owned();
+                let is_refusal = matches!(other, Err(AskError::Secret { .. }));
                 table.row([
                     dash(),
                     address.clone(),
-                    "no answer".to_owned(),
+                    if is_refusal { "refused" } else { "no answer" }.to_owned(),
                     dash(),
                     dash(),
                     dash(),
@@ -238,11 +250,25 @@ fn put(
         Ok(reply) => Ok(reply),
         Err(error) => {
             let unknown = match request {
+                AdminRequest::Join { .. } if matches!(error, AskError::Io { .. }) => {
+                    "; start that node first: it tells a new disk what it needs"
+                }
                 AdminRequest::Status | AdminRequest::Join { .. } => "",
-                _ => "; whether it happened is unknown: see `mizan status --replica ADDR`",
+                _ if error.was_asked() => {
+                    "; whether it happened is unknown: see `mizan status --replica ADDR`"
+                }
+                _ => "; nothing was asked",
             };
-            Err(CliError::failed(exit::UNREACHABLE, format!("{}{unknown}", with_causes(&error))))
+            Err(CliError::failed(code_of(&error), format!("{}{unknown}", with_causes(&error))))
         }
+    }
+}
+
+/// The exit code of a question without an answer.
+const fn code_of(error: &AskError) -> u8 {
+    match error {
+        AskError::Secret { .. } => exit::CREDENTIALS,
+        _ => exit::UNREACHABLE,
     }
 }
 

@@ -112,11 +112,10 @@ fn next_number(client: &mut Client, registered: &[CreateLedger]) -> Result<u32, 
 fn refused_ledger(number: u32, status: u32, known: Option<RegistryStatus>) -> CliError {
     let name = known.map_or_else(|| format!("status {status}"), |known| known.name().to_owned());
     let meaning = known.map_or("", RegistryStatus::meaning);
-    let code = match known {
-        Some(RegistryStatus::RegistryFull) => exit::RESOURCE,
-        _ => exit::PROBLEM,
-    };
-    CliError::failed(code, format!("ledger {number} was refused ({name}): {meaning}"))
+    CliError::failed(
+        exit::of_refusal(status),
+        format!("ledger {number} was refused ({name}): {meaning}"),
+    )
 }
 
 /// Creates accounts; exit 1 if any is refused.
@@ -185,7 +184,7 @@ fn show_accounts(
         let is_there =
             matches!(known, Some(CreateAccountStatus::Created | CreateAccountStatus::Exists));
         if !is_there {
-            code = exit::PROBLEM;
+            code = code.max(exit::of_refusal(*status));
         }
         let id = id_text(account.id);
         if output.is_json() {

@@ -1,12 +1,14 @@
 //! `mizan dev`: a node to play with, in this process: ledgers, named accounts, balances, and commands to paste.
 //!
 //! Invariants: what is printed as a command works in another terminal as it stands; with `--data` a second run finds
-//! everything as the first left it, because accounts and funding have names of their own; the scratch directory goes
-//! away with the process unless it is to be kept.
+//! everything as the first left it, because accounts and funding have names of their own; a directory that `dev` did not
+//! make is refused before its node is opened, so that no play money ever stands in somebody's ledger; the scratch
+//! directory goes away with the process unless it is to be kept.
 //!
 //! What is absent: anything that `mizan start` has not, but the furniture.
 
 mod market;
+mod origin;
 
 use crate::Context;
 use crate::args::DevArgs;
@@ -71,6 +73,8 @@ pub fn run(context: &mut Context, args: &DevArgs) -> Result<u8, CliError> {
     let place = Place::choose(args)?;
     if !is_formatted(&place.data) {
         format(&limits(&place.data)).map_err(|error| node_error(&error))?;
+    } else {
+        origin::check(&place.data)?;
     }
     // It is for playing, and may be taken up again after days.
     let options = NodeOptions { accept_clock: true, ..NodeOptions::new(&place.data, listen) };
@@ -159,21 +163,25 @@ fn choose_address(context: &Context, args: &DevArgs) -> Result<(SocketAddr, bool
 /// Makes ledgers, codes, accounts and balances, as far as they are not there.
 pub(crate) fn furnish(address: SocketAddr) -> Result<(), CliError> {
     let mut client = Client::connect(ClientConfig::at(address))?;
-    let ledgers = LEDGERS.iter().map(|(number, scale, currency, name)| {
-        CreateLedger::new(*number, *scale, currency, name).expect("invariant: the names fit")
-    });
     let codes = CODES.iter().map(|(code, class, name)| {
         CreateCode::new(*code, *class, name).expect("invariant: the names fit")
     });
-    let ledgers: Vec<CreateLedger> = ledgers.collect();
     let codes: Vec<CreateCode> = codes.collect();
-    check::<RegistryStatus>(&client.create_ledgers(&ledgers)?, RegistryStatus::Exists)?;
+    check::<RegistryStatus>(&client.create_ledgers(&ledgers())?, RegistryStatus::Exists)?;
     check::<RegistryStatus>(&client.create_codes(&codes)?, RegistryStatus::Exists)?;
     check(&client.create_accounts(&accounts())?, CreateAccountStatus::Exists)?;
     check(&client.create_transfers(&deposits())?, CreateTransferStatus::Exists)?;
     market::furnish(&mut client)?;
     client.close()?;
     Ok(())
+}
+
+/// What is written first into an empty directory.
+fn ledgers() -> Vec<CreateLedger> {
+    let ledger = |(number, scale, currency, name): &(u32, u8, &str, &str)| {
+        CreateLedger::new(*number, *scale, currency, name).expect("invariant: the names fit")
+    };
+    LEDGERS.iter().map(ledger).collect()
 }
 
 /// Whether everything is there now, made by this run or by an earlier one.
@@ -185,10 +193,13 @@ fn check<S: Status + PartialEq>(results: &[CreateResult], exists: S) -> Result<(
         None => Ok(()),
         Some(result) => {
             let name = S::from_number(result.status).map_or("an unknown status", Status::name);
-            Err(CliError::Problem(format!(
-                "the directory was not made by `mizan dev` ({}: {name}); use another --data",
-                S::SCOPE
-            )))
+            Err(CliError::failed(
+                exit::STATE,
+                format!(
+                    "the directory was not made by `mizan dev` ({}: {name}); use another --data",
+                    S::SCOPE
+                ),
+            ))
         }
     }
 }

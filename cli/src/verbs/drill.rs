@@ -113,6 +113,9 @@ const fn drill(name: &'static str, about: &'static str, play: Play) -> Drill {
 /// # Errors
 /// No such drill, no room for a scratch cluster, a signal.
 pub fn run(context: &mut Context, args: &DrillArgs) -> Result<u8, CliError> {
+    if args.names.is_empty() {
+        return list(&mut context.output);
+    }
     let chosen = choose(&args.names)?;
     let signals = Signals::install()?;
     let seed = args.seed.unwrap_or_else(fresh_seed);
@@ -149,6 +152,23 @@ pub fn run(context: &mut Context, args: &DrillArgs) -> Result<u8, CliError> {
         ))?;
     }
     Ok(if failed == 0 { exit::OK } else { exit::PROBLEM })
+}
+
+/// Says which drills there are.
+fn list(output: &mut Output) -> Result<u8, CliError> {
+    if output.is_json() {
+        let drills: Vec<_> = DRILLS
+            .iter()
+            .map(|drill| json!({ "name": drill.name, "about": drill.about }))
+            .collect();
+        output.json(&drills.into())?;
+        return Ok(exit::OK);
+    }
+    for drill in &DRILLS {
+        output.line(format!("{:<22} {}", drill.name, drill.about))?;
+    }
+    output.note("`mizan drill all` runs all of them, `mizan drill NAME` one")?;
+    Ok(exit::OK)
 }
 
 fn choose(names: &[String]) -> Result<Vec<&'static Drill>, CliError> {

@@ -16,6 +16,92 @@ use serde_json::{Value, json};
 /// Names proposed for an unknown status at the most.
 const PROPOSALS_MAX: usize = 3;
 
+/// Words that verbs print and that are no status of the wire: where, and what they mean.
+const WORDS: [(&str, &str, &str); 18] = [
+    (
+        "duplicate",
+        "transfer, hold, post, void, order",
+        "The same was done before under this id: the original result is shown, and nothing was done again.",
+    ),
+    (
+        "duplicate_different",
+        "transfer, hold, post, void, order",
+        "Something else was done before under this id; the field that differs stands behind it. Nothing was done: use another id if this is another payment or order.",
+    ),
+    (
+        "role",
+        "promote, detach",
+        "The node is not in a role for that: a primary is promoted already, and only a primary detaches. See `mizan status --replica`.",
+    ),
+    (
+        "other-epoch",
+        "promote",
+        "The node has seen another epoch than --expect-epoch says. Look at the status of all nodes, then give the number that it has now.",
+    ),
+    (
+        "not-admitted",
+        "promote",
+        "The node's disk is new to the cluster. Let it catch up with a primary first.",
+    ),
+    (
+        "grants",
+        "promote",
+        "Too few nodes agreed, so that another primary may live. Start another node. Only if the missing disks are certainly lost: --accept-loss-after with the number of the refusal.",
+    ),
+    (
+        "peer-ahead",
+        "promote",
+        "A node that was reached and did not agree has a longer log. Promote that one.",
+    ),
+    (
+        "acknowledged",
+        "promote",
+        "What was acknowledged is in no log at hand. Start the node that has it, or confirm with --accept-loss-after that it is lost.",
+    ),
+    (
+        "overtaken",
+        "promote",
+        "A higher epoch was seen meanwhile: somebody else was promoted. Look who is primary now.",
+    ),
+    (
+        "no-epoch",
+        "promote",
+        "The epochs are used up, which needs the secret and ill will. Format the cluster anew.",
+    ),
+    ("take-over", "promote", "The longest log could not be taken over in time. Try again."),
+    (
+        "wrong-loss",
+        "promote",
+        "--accept-loss-after names another sequence than the best log at hand ends with. Confirm the number of the refusal, if that may be lost.",
+    ),
+    (
+        "in-sync",
+        "detach",
+        "Nothing waits for that node, so nothing was changed: enough copies are in sync.",
+    ),
+    ("no-such-node", "detach, format --join", "The cluster has no other node of that number."),
+    (
+        "taken",
+        "format --join",
+        "The node of that number runs. Stop it first, or take another number.",
+    ),
+    (
+        "full",
+        "format --join",
+        "Every node of the cluster runs or has its disk. To replace a disk stop its node, and name it with --node.",
+    ),
+    (
+        "not-persisted",
+        "format --join",
+        "The node could not note that it gave a first disk out. Look at its disk.",
+    ),
+    (
+        "clock-ahead",
+        "promote",
+        "The node's clock is far ahead of the log, and no other node tells the time. Correct the clock.",
+    ),
+];
+
 /// Runs the verb; exit 2 if there is no such status.
 ///
 /// # Errors
@@ -25,8 +111,21 @@ pub fn run(context: &mut Context, args: &ExplainArgs) -> Result<u8, CliError> {
         Some(word) => explain(word.trim()),
         None => all(),
     };
+    let words = args.status.as_deref().map(own_words).unwrap_or_default();
     let output = &mut context.output;
     match &args.status {
+        Some(word) if found.is_empty() && !words.is_empty() => {
+            for (name, scope, meaning) in words {
+                if output.is_json() {
+                    let value =
+                        json!({ "scope": scope, "number": null, "name": name, "meaning": meaning });
+                    output.json(&json!([value]))?;
+                } else {
+                    output.line(format!("{} ({scope})", word.trim()))?;
+                    output.line(format!("  {meaning}"))?;
+                }
+            }
+        }
         Some(word) if found.is_empty() => return Err(unknown(word.trim())),
         _ if output.is_json() => {
             output.json(&found.iter().map(as_json).collect::<Vec<Value>>().into())?;
@@ -47,6 +146,10 @@ pub fn run(context: &mut Context, args: &ExplainArgs) -> Result<u8, CliError> {
         }
     }
     Ok(exit::OK)
+}
+
+fn own_words(word: &str) -> Vec<(&'static str, &'static str, &'static str)> {
+    WORDS.into_iter().filter(|(name, ..)| *name == word.trim()).collect()
 }
 
 /// All statuses, table by table, each in its order of precedence.
@@ -124,6 +227,15 @@ mod tests {
             assert!(explain(one.name).contains(&one), "{}", one.name);
             assert!(explain(&one.number.to_string()).contains(&one), "{}", one.number);
         }
+    }
+
+    #[test]
+    fn words_of_the_verbs_are_known_once_and_are_no_statuses() {
+        for (name, ..) in WORDS {
+            assert_eq!(own_words(name).len(), 1, "{name}");
+            assert!(explain(name).is_empty(), "{name}");
+        }
+        assert_eq!(own_words(" grants ").len(), 1);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use mizan_node::cluster::{Policy, Secret, change_secret, format_first, policy_fr
 use mizan_node::{FormatOptions, memory_estimate, memory_of_machine, replies_size_max};
 use mizan_wire::Genesis;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 
 /// Bytes that a transfer takes in the journal if it comes in a large batch.
@@ -38,6 +39,9 @@ pub fn run(context: &mut Context, args: &FormatArgs) -> Result<u8, CliError> {
     }
     let options = options(&context.settings, args)?;
     check_memory(&options.limits(), args.for_another_machine)?;
+    let secret_file = context.settings.file(Key::SecretFile, args.secret_file.as_deref());
+    let secret_file = secret_file.filter(|_| args.nodes.is_some());
+    let makes_secret = secret_file.as_ref().is_some_and(|path| !path.exists());
     let cluster = match args.nodes {
         None => mizan_node::format(&options),
         Some(nodes) => {
@@ -53,10 +57,29 @@ pub fn run(context: &mut Context, args: &FormatArgs) -> Result<u8, CliError> {
         let data = options.data.display();
         context.output.line(format!("formatted {data}"))?;
         context.output.table(&table(&options, cluster))?;
-        let how = if args.nodes.is_some() { " --replicate ADDR --peers ADDRS" } else { "" };
+        if let Some(path) = secret_file.as_ref().filter(|_| makes_secret) {
+            context.output.note(format!(
+                "the cluster's secret was drawn into {}: copy that file to the other machines, mode 0600",
+                path.display()
+            ))?;
+        }
+        let how = if args.nodes.is_some() {
+            cluster_flags(secret_file.as_deref())
+        } else {
+            String::new()
+        };
         context.output.note(format!("start the node with: mizan start --data {data}{how}"))?;
+        if args.nodes.is_some() {
+            context.output.note("then, with this node running, make the other nodes' disks with: mizan format --data DIR --join ADDR, where ADDR is what this node has as --replicate; start them, and `mizan promote` one")?;
+        }
     }
     Ok(exit::OK)
+}
+
+/// What the start of a node of a cluster needs besides its directory.
+fn cluster_flags(secret_file: Option<&Path>) -> String {
+    let secret = secret_file.map(|path| format!(" --secret-file {}", path.display()));
+    format!(" --replicate ADDR --peers ADDRS{}", secret.unwrap_or_default())
 }
 
 /// The secret of a new cluster; `None` if it is to have none, which somebody must say.
@@ -128,8 +151,10 @@ fn format_join(context: &mut Context, args: &FormatArgs, join: &str) -> Result<u
         if !info.is_first_disk {
             context.output.note("the disk is new to the cluster: it counts once it has caught up and the primary has admitted it")?;
         }
+        let secret_file = context.settings.file(Key::SecretFile, args.secret_file.as_deref());
         context.output.note(format!(
-            "start the node with: mizan start --data {data} --replicate ADDR --peers ADDRS"
+            "start the node with: mizan start --data {data}{}",
+            cluster_flags(secret_file.as_deref())
         ))?;
     }
     Ok(exit::OK)
@@ -296,6 +321,33 @@ mod tests {
         let options = parse("mizan format --data /d").expect("defaults");
         let default = FormatOptions::new("/d");
         assert_eq!(format!("{options:?}"), format!("{default:?}"));
+    }
+
+    #[test]
+    fn the_help_says_what_a_limit_is_if_it_is_not_given() {
+        use clap::CommandFactory;
+        let mut args = Args::command();
+        let format = args.find_subcommand_mut("format").expect("the verb");
+        let help = format.render_long_help().to_string();
+        let default = FormatOptions::new("/d");
+        let size = |bytes: u64| format!("{}MiB", bytes >> 20);
+        for (flag, value) in [
+            ("accounts", default.account_count_max.to_string()),
+            ("transfers", default.transfer_count_max.to_string()),
+            ("holds", default.hold_count_max.to_string()),
+            ("ledgers", default.ledger_count_max.to_string()),
+            ("codes", default.code_count_max.to_string()),
+            ("sessions", default.session_count_max.to_string()),
+            ("session-idle", format!("{}s", default.session_idle_s)),
+            ("window-requests", default.window_requests.to_string()),
+            ("window-bytes", size(default.window_bytes.into())),
+            ("digest-interval", default.digest_interval.to_string()),
+            ("segment-size", size(default.segment_size)),
+        ] {
+            let at = help.find(&format!("--{flag} <")).expect(flag);
+            let said = help[at..].split("\n\n").next().unwrap_or_default();
+            assert!(said.contains(&format!("[default: {value}")), "{flag}: {said}");
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::signals::{INTERRUPTED, Signals};
 use indicatif::ProgressBar;
 use ledgers::Ledgers;
 use mizan_client::Client;
+use mizan_wire::Operation;
 use rejects::{Kept, Rejects};
 use report::Tally;
 use rows::{Line, Row, Rows};
@@ -91,12 +92,24 @@ pub fn run(context: &mut Context, args: &ImportArgs) -> Result<u8, CliError> {
 fn dry_run(context: &mut Context, args: &ImportArgs) -> Result<u8, CliError> {
     let source = Source::open(args, false)?;
     let ledgers = with_reader(context, &args.connect, |_, client| Ledgers::choose(client, args))?;
+    let plan = Plan::new(args, &ledgers)?;
     let bar = context.output.progress(source.size(), "reading");
     let mut talk = Talk { context: &mut *context, bar: &bar, args, rejects: None };
-    let survey = Survey::of(&mut talk, &source, &ledgers, None);
+    let survey = Survey::of(&mut talk, &source, &ledgers, &plan, true, None);
     bar.finish_and_clear();
-    let survey = survey?;
-    let code = survey.show(&mut context.output, &ledgers)?;
+    let mut survey = survey?;
+    // By a connection of its own: the file may have taken long.
+    let missing = with_reader(context, &args.connect, |_, client| {
+        let accounts = survey.accounts();
+        let size_max = client.events_max_of(Operation::LookupAccounts).max(1) as usize;
+        let mut missing = accounts.len() as u64;
+        for ids in accounts.chunks(size_max) {
+            missing = missing.saturating_sub(client.lookup_accounts(ids)?.len() as u64);
+        }
+        Ok(missing)
+    })?;
+    survey.set_missing_accounts(missing);
+    let code = survey.show(&mut context.output, args, &ledgers)?;
     survey.check(args, &ledgers).map(|()| code)
 }
 
@@ -109,7 +122,8 @@ fn check_expectations(
 ) -> Result<(), CliError> {
     let bar = context.output.progress(source.size(), "reading");
     let mut talk = Talk { context, bar: &bar, args, rejects: None };
-    let survey = Survey::of(&mut talk, source, ledgers, Some(signals));
+    let plan = Plan::new(args, ledgers)?;
+    let survey = Survey::of(&mut talk, source, ledgers, &plan, false, Some(signals));
     bar.finish_and_clear();
     survey?.check(args, ledgers)
 }
@@ -241,7 +255,7 @@ impl Ending<'_> {
         }
         if tally.spent > 0 && !has_rejects {
             output.note(format!(
-                "{} of the refused lines can only be paid under other ids: run the same command again with --rejects FILE, and import that file",
+                "{} of the refused lines can be paid as another attempt: mend the cause, run the same command again with --rejects FILE, and import that file; leave the ids as they are",
                 tally.spent
             ))?;
         }

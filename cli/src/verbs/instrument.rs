@@ -12,7 +12,7 @@ use crate::args::{CloseInstrumentArgs, InstrumentStateArgs, ListInstrumentsArgs,
 use crate::connection::{with_reader, with_session};
 use crate::error::CliError;
 use crate::exit;
-use crate::market::{Market, Markets, Refusal, describe};
+use crate::market::{Market, Markets, NO_TRADING, Refusal, describe};
 use crate::names::id_text;
 use crate::output::Table;
 use crate::units::timestamp_text;
@@ -34,9 +34,11 @@ pub fn run_list(context: &mut Context, args: &ListInstrumentsArgs) -> Result<u8,
         if output.is_json() {
             output.json(&markets.all.iter().map(as_json).collect::<Vec<Value>>().into())?;
         } else if markets.all.is_empty() {
-            output.note(
-                "there is no instrument: `mizan instrument create BASE QUOTE --tick 0.01` makes one",
-            )?;
+            output.note(if markets.has_trading {
+                "there is no instrument: `mizan instrument create BASE QUOTE --tick 0.01` makes one"
+            } else {
+                NO_TRADING
+            })?;
         } else {
             output.table(&as_table(&markets.all))?;
         }

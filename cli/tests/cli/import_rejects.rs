@@ -50,6 +50,12 @@ fn refused_and_bad_lines_are_paid_from_the_rejects_once_the_cause_is_mended() {
         text.contains("\"r-2\",\"alice\",\"bob\",\"5000.00\",\"two, with\na break\",\"1\",\"3\","),
         "{text}"
     );
+    // Whoever followed such words would pay the line under its old id as well.
+    for words in ["new id", "new transfer id", "is spent"] {
+        assert!(!text.contains(words) && !first.data.contains(words), "{words}: {text}{first:?}");
+    }
+    assert!(text.contains("leave the line's id as it is"), "{text}");
+    assert!(first.talk.contains("leave ids and attempts as they are"), "{first:?}");
     // What was never sent keeps its first id, with the blanks that were quoted.
     assert!(text.contains("\" r-3\",\"alice\",\"bob\",\"0.5x\",\"three\",\"0\",\"5\","), "{text}");
     assert_eq!(posted(&node, "bob"), "4.00");

@@ -2,6 +2,7 @@
 
 mod amounts;
 mod export;
+mod hints;
 mod hostile;
 mod import;
 mod import_files;

@@ -94,10 +94,10 @@ pub enum AdminReply {
     },
 }
 
-/// Why a question was not answered. What was asked for may have happened or not.
+/// Why a question was not answered.
 #[derive(Debug, Error)]
 pub enum AskError {
-    /// Nobody there, or gone before the answer.
+    /// Nobody there, or nobody who speaks the protocol. Nothing was asked.
     #[error("{address} does not answer: {source}")]
     Io {
         /// The address.
@@ -105,7 +105,23 @@ pub enum AskError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Not the protocol, or another secret.
+    /// The node does not take the secret, or does not prove the same one. Nothing was asked.
+    #[error("{address} refused: {}", of_secret(*.has_secret))]
+    Secret {
+        /// The address.
+        address: SocketAddr,
+        /// Whether a secret was given at all.
+        has_secret: bool,
+    },
+    /// The question was sent, and no answer came. What was asked for may have happened or not.
+    #[error("{address} did not answer: {source}")]
+    NoAnswer {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The question was sent, and the answer is none of the protocol. What was asked for may have happened or not.
     #[error("{address}: {source}")]
     Protocol {
         /// The address.
@@ -115,7 +131,24 @@ pub enum AskError {
     },
 }
 
-/// Asks the node whose replication listener is at `address`; blocks for at most about `timeout`.
+impl AskError {
+    /// Whether the question left, so that what was asked for may have happened.
+    #[must_use]
+    pub const fn was_asked(&self) -> bool {
+        matches!(self, Self::NoAnswer { .. } | Self::Protocol { .. })
+    }
+}
+
+const fn of_secret(has_secret: bool) -> &'static str {
+    if has_secret {
+        "its cluster has another secret than the one that was given, or none"
+    } else {
+        "no secret was given, and its cluster has one; name the file that holds it with --secret-file"
+    }
+}
+
+/// Asks the node whose replication listener is at `address`; blocks for at most about `timeout`, or twice that if the node
+/// hangs up.
 ///
 /// # Errors
 /// [`AskError`].
@@ -125,8 +158,20 @@ pub fn ask(
     request: &AdminRequest,
     timeout: Duration,
 ) -> Result<AdminReply, AskError> {
+    match ask_once(address, secret, request, timeout) {
+        // A node that starts again because another one was promoted hangs up, too: it says nothing the next time, or all.
+        Err(AskError::Secret { .. }) => ask_once(address, secret, request, timeout),
+        outcome => outcome,
+    }
+}
+
+fn ask_once(
+    address: SocketAddr,
+    secret: Secret,
+    request: &AdminRequest,
+    timeout: Duration,
+) -> Result<AdminReply, AskError> {
     let io = |source| AskError::Io { address, source };
-    let protocol = |source| AskError::Protocol { address, source };
     let mut stream = TcpStream::connect_timeout(&address, timeout).map_err(io)?;
     stream.set_read_timeout(Some(timeout)).map_err(io)?;
     stream.set_write_timeout(Some(timeout)).map_err(io)?;
@@ -134,14 +179,30 @@ pub fn ask(
     let greeting = receive_greeting(&mut stream).map_err(io)?;
     let (mut channel, hello) = AdminChannel::dial(&greeting, nonce().map_err(io)?, secret);
     stream.write_all(&hello).map_err(io)?;
-    let answer = receive(&mut stream).map_err(io)?;
-    channel.receive(&answer).map_err(protocol)?;
+    // A node closes the connection of whoever does not know its secret.
+    let refused = || AskError::Secret { address, has_secret: secret != Secret::default() };
+    let answer = receive(&mut stream)
+        .map_err(|error| if is_hang_up(&error) { refused() } else { io(error) })?;
+    let protocol = |source| AskError::Protocol { address, source };
+    channel.receive(&answer).map_err(|error| match error {
+        AdminError::Forged => refused(),
+        AdminError::Malformed => io(std::io::Error::other(NO_NODE)),
+    })?;
+    let no_answer = |source| AskError::NoAnswer { address, source };
     let body = serde_json::to_vec(request).expect("invariant: a request has a JSON form");
     let question = channel.send(&body).ok_or(AdminError::Malformed).map_err(protocol)?;
-    stream.write_all(&question).map_err(io)?;
-    let reply = receive(&mut stream).map_err(io)?;
+    stream.write_all(&question).map_err(no_answer)?;
+    let reply = receive(&mut stream).map_err(no_answer)?;
     let body = channel.receive(&reply).map_err(protocol)?.unwrap_or_default();
     serde_json::from_slice(&body).map_err(|_| protocol(AdminError::Malformed))
+}
+
+fn is_hang_up(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+    )
 }
 
 /// What a node says first; one that is still recovering says it when it is done.
@@ -163,14 +224,15 @@ fn receive_greeting(stream: &mut TcpStream) -> std::io::Result<Greeting> {
 
 fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut bytes = vec![0; ADMIN_HEADER_SIZE];
-    if let Err(error) = stream.read_exact(&mut bytes) {
-        if error.kind() == std::io::ErrorKind::UnexpectedEof {
-            return Err(std::io::Error::other(
-                "it closed the connection, as it does when the secret is another one, or when it is starting again because another node was promoted",
-            ));
+    stream.read_exact(&mut bytes).map_err(|error| {
+        if !is_hang_up(&error) {
+            return error;
         }
-        return Err(error);
-    }
+        std::io::Error::new(
+            error.kind(),
+            "it closed the connection, as it does when it is starting again because another node was promoted",
+        )
+    })?;
     let size = message_size(&bytes).ok_or_else(|| std::io::Error::other(NO_NODE))?;
     bytes.resize(size, 0);
     stream.read_exact(&mut bytes[ADMIN_HEADER_SIZE..])?;

@@ -79,7 +79,7 @@ impl ClusterRecord {
         match (&self.secret_hash, secret) {
             (None, None) => Ok(()),
             (None, Some(_)) => refuse(
-                "belongs to a cluster that was formatted with --no-secret, and a secret was given: leave out --secret-file",
+                "has no secret (--no-secret at format), and one was given: if the cluster is to have it, stop all nodes and give it to each with `mizan change-secret`; else leave out --secret-file",
             ),
             (Some(_), None) => refuse(
                 "belongs to a cluster with a secret, and none was given: whoever reaches the node could promote it; give the file with --secret-file",
@@ -89,7 +89,7 @@ impl ClusterRecord {
                     return Ok(());
                 }
                 refuse(
-                    "belongs to a cluster with another secret than --secret-file holds: give the file that the cluster was formatted with",
+                    "belongs to a cluster with another secret than --secret-file holds: give the file of the last `mizan change-secret`, or, if there was none, the one that the cluster was formatted with",
                 )
             }
         }

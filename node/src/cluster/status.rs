@@ -63,7 +63,7 @@ pub struct ClusterStatus {
     pub durable: u64,
     /// Highest sequence known to be committed.
     pub commit: u64,
-    /// Highest sequence applied here, while this is a standby.
+    /// Highest sequence applied here.
     pub applied: u64,
     /// Whether replies flow (primary), or this node could take over with what it has (standby).
     pub is_ready: bool,

@@ -13,6 +13,7 @@ mod founders;
 mod grants;
 mod impostor;
 mod recordings;
+mod refusals;
 mod rounds;
 #[path = "../shared/said.rs"]
 pub(crate) mod said;
@@ -73,10 +74,7 @@ fn a_standby_refuses_clients_and_a_client_of_several_addresses_finds_the_primary
         ..ClientConfig::at(cluster.address(0))
     };
     let Err(refused) = Client::connect(alone) else { panic!("a standby takes no sessions") };
-    assert!(
-        matches!(&refused, ClientError::Refused(_) | ClientError::Unreachable(..)),
-        "{refused}"
-    );
+    assert!(matches!(&refused, ClientError::NotPrimary { .. }), "{refused}");
     let mut client = cluster.client();
     assert_eq!(client.node().address, cluster.address(1));
     fixture::accounts(&mut client);

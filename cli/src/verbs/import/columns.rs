@@ -97,10 +97,22 @@ fn index_of(text: &str, header: Option<&Record>) -> Result<usize, CliError> {
         let names: Vec<_> = names.iter().map(String::from_utf8_lossy).collect();
         format!("the file has {}", names.join(", "))
     });
+    let hint = header.and_then(other_delimiter).map_or(String::new(), |mark| {
+        format!("; if `{mark}` stands between its columns, say --delimiter '{mark}'")
+    });
     Err(CliError::Usage(format!(
-        "there is no column `{text}`: {}",
+        "there is no column `{text}`: {}{hint}",
         names.as_deref().unwrap_or("columns are numbered from 1, and names need a header line")
     )))
+}
+
+/// What seems to stand between the columns of a header that is one column now.
+fn other_delimiter(header: &Record) -> Option<&'static str> {
+    let name = String::from_utf8_lossy(header.get(0).filter(|_| header.len() == 1)?);
+    [(";", ";"), ("\t", "tab"), ("|", "|"), (",", ",")]
+        .into_iter()
+        .find(|(mark, _)| name.contains(mark))
+        .map(|(_, word)| word)
 }
 
 /// The index of a column given by its number from 1.
@@ -265,6 +277,16 @@ mod tests {
         assert!(Column::resolve("0", None).is_err());
         assert!(Column::resolve("", None).is_err());
         assert!(Column::resolve("1,", None).is_err());
+    }
+
+    #[test]
+    fn a_header_of_one_column_with_another_delimiter_in_it_says_how_to_name_that() {
+        for (header, word) in [("id;p;q;a", "--delimiter ';'"), ("id\tp", "--delimiter 'tab'")] {
+            let error = Column::resolve("p", Some(&record(&[header]))).expect_err("unknown");
+            assert!(error.to_string().contains(word), "{error}");
+        }
+        let error = Column::resolve("p", Some(&header())).expect_err("unknown");
+        assert!(!error.to_string().contains("--delimiter"), "{error}");
     }
 
     #[test]

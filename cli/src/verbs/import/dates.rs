@@ -30,6 +30,13 @@ pub(super) fn is_date(text: &str, order: DateOrder) -> bool {
     is_day_of_calendar && time.is_none_or(is_time)
 }
 
+/// An order, other than the one that was said, in which the text would be a day.
+pub(super) fn other_order(text: &str, said: DateOrder) -> Option<&'static str> {
+    let all = [(DateOrder::Ymd, "ymd"), (DateOrder::Dmy, "dmy"), (DateOrder::Mdy, "mdy")];
+    let fits = |(order, _): &(DateOrder, _)| *order != said && is_date(text, *order);
+    all.into_iter().find(fits).map(|(_, name)| name)
+}
+
 /// `HH:MM`, with seconds, a fraction and a zone or not.
 fn is_time(text: &str) -> bool {
     let text = text.trim();
@@ -79,5 +86,14 @@ mod tests {
         ] {
             assert!(!is_date(text, order), "{text}");
         }
+    }
+
+    #[test]
+    fn a_day_of_another_order_is_recognised() {
+        assert_eq!(other_order("30/11/2026", DateOrder::Ymd), Some("dmy"));
+        assert_eq!(other_order("11/30/2026", DateOrder::Dmy), Some("mdy"));
+        assert_eq!(other_order("2026-11-30", DateOrder::Dmy), Some("ymd"));
+        assert_eq!(other_order("32/11/2026", DateOrder::Ymd), None);
+        assert_eq!(other_order("soon", DateOrder::Ymd), None);
     }
 }

@@ -180,7 +180,7 @@ impl Rejects {
         };
         let lines = if count == 1 { "line is" } else { "lines are" };
         Ok(Some(format!(
-            "{count} {lines} in {path}: mend what {REASON} says, and import that file with the same flags{attempt}"
+            "{count} {lines} in {path}: mend what {REASON} says, leave ids and attempts as they are, and import that file with the same flags{attempt}"
         )))
     }
 }

@@ -4,7 +4,7 @@
 //! line is, never depends on the node.
 
 use super::columns::{AmountColumns, Column, Columns, Parties, has_header};
-use super::dates::is_date;
+use super::dates::{is_date, other_order};
 use super::ledgers::Ledgers;
 use super::record::{Found, Record, Records};
 use super::rejects::Kept;
@@ -317,7 +317,13 @@ impl RowReader {
         if let Some(column) = &columns.date {
             let text = column.text(record)?;
             if !is_date(&text, self.date_order) {
-                return Err(format!("{}: `{text}` is no day of the calendar", column.label()));
+                let hint = other_order(&text, self.date_order).map_or(String::new(), |order| {
+                    format!("; if it is one with --date-order {order}, say so")
+                });
+                return Err(format!(
+                    "{}: `{text}` is no day of the calendar{hint}",
+                    column.label()
+                ));
             }
         }
         if let Some(column) = &columns.memo {

@@ -74,7 +74,8 @@ impl Plan {
         })
     }
 
-    fn transfer(&self, row: &Row) -> Result<Transfer, NameError> {
+    /// What is sent for a row.
+    pub(super) fn transfer(&self, row: &Row) -> Result<Transfer, NameError> {
         let plan = &self.ledgers[row.ledger];
         let account = |side: Side, prefix: &str, name: &str| match plan.own {
             Some(id) if row.own == Some(side) => Ok(id),
@@ -470,7 +471,7 @@ impl<'a> Sender<'a> {
                 let (name, meaning) = describe(result.status);
                 let is_spent = known.is_some_and(is_spent);
                 self.tally.spent += u64::from(is_spent);
-                let reason = format!("refused ({name}): {meaning}");
+                let reason = format!("refused ({name}): {}", advice(meaning, is_spent));
                 let kept = sent.kept.as_ref();
                 talk.reject(&mut self.tally, sent.line, &reason, kept, is_spent)?;
                 *self.tally.refused.entry(name).or_default() += 1;
@@ -483,6 +484,29 @@ impl<'a> Sender<'a> {
 /// Whether a refused transfer's id can never be paid: another attempt needs another one.
 const fn is_spent(status: CreateTransferStatus) -> bool {
     status.is_transient() || matches!(status, CreateTransferStatus::IdAlreadyFailed)
+}
+
+/// The meaning of a refusal for a line of a file. A single transfer is tried again under another id; a line is not: with
+/// another id it would be another payment, and the file that has it under its own id would pay it once more.
+fn advice(meaning: &str, is_spent: bool) -> String {
+    let clauses = [
+        " Use a new transfer id",
+        ", and use a new transfer id",
+        "; use a new transfer id",
+        " Try again with a new id",
+        ": use a new id",
+    ];
+    let end = clauses.iter().filter_map(|clause| meaning.find(clause)).min();
+    let Some(said) = end.map(|end| meaning[..end].trim_end_matches('.')) else {
+        return meaning.to_owned();
+    };
+    if is_spent {
+        format!(
+            "{said}. Mend the cause, leave the line's id as it is, and import the file of rejects"
+        )
+    } else {
+        format!("{said}. Another id would make it another payment: leave it unless this is one")
+    }
 }
 
 /// Whether an account can be used although it was not created now: other flags or user data do not matter.
@@ -534,5 +558,20 @@ mod tests {
         assert!(!is_spent(CreateTransferStatus::ExistsWithDifferentAmount));
         assert!(!is_spent(CreateTransferStatus::AccountsMustBeDifferent));
         assert!(is_spent(CreateTransferStatus::ExceedsCredits));
+    }
+
+    #[test]
+    fn no_reason_for_a_line_asks_for_another_id() {
+        for status in CreateTransferStatus::PRECEDENCE {
+            let said = advice(status.meaning(), is_spent(*status));
+            for word in ["new id", "new transfer id", "this one is spent"] {
+                assert!(!said.contains(word), "{}: {said}", status.name());
+            }
+            if is_spent(*status) {
+                assert!(said.contains("leave the line's id as it is"), "{}: {said}", status.name());
+            }
+        }
+        let funds = advice(CreateTransferStatus::ExceedsCredits.meaning(), true);
+        assert!(funds.starts_with("Not enough funds: "), "{funds}");
     }
 }

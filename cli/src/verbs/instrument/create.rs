@@ -6,13 +6,15 @@ use crate::args::{CreateInstrumentArgs, SelfTradeMode};
 use crate::connection::with_session;
 use crate::error::CliError;
 use crate::exit;
-use crate::market::{Market, Markets, Refusal, describe};
+use crate::market::{Market, Markets, NO_TRADING, Refusal, describe};
 use crate::money;
 use crate::names::{self, Ledger};
 use mizan_client::Client;
 use mizan_wire::amount::format_amount;
 use mizan_wire::trading::{CreateInstrument, InstrumentStatus, RoundingRule};
-use mizan_wire::{Account, CREATED, CreateAccountStatus, CreateLedger, Status};
+use mizan_wire::{
+    Account, AccountFlags, CREATED, CreateAccountStatus, CreateLedger, EngineStatus, Status,
+};
 
 /// Code of an instrument's own accounts.
 const OWN_ACCOUNT_CODE: u16 = 1;
@@ -40,8 +42,15 @@ pub fn run_create(context: &mut Context, args: &CreateInstrumentArgs) -> Result<
     with_session(context, &args.connect, |context, client| {
         let markets = Markets::read(client)?;
         let record = terms(&markets, args)?;
-        create_accounts(client, &record)?;
-        let is_new = create(client, &record)?;
+        // First as it is: whatever is refused for another reason leaves no accounts behind.
+        let is_new = match create(client, &record)? {
+            Some(is_new) => is_new,
+            None => {
+                create_accounts(client, &record)?;
+                create(client, &record)?
+                    .ok_or_else(|| refused(&record, InstrumentStatus::AccountNotFound.number()))?
+            }
+        };
         // What is there now, with the node's timestamp.
         let markets = Markets::read(client)?;
         let market = markets.numbered(record.id).cloned();
@@ -183,6 +192,30 @@ fn notional_max(
     Ok(found)
 }
 
+/// What the node would refuse of the accounts that are there, once the others are made.
+fn check_own_accounts(
+    record: &CreateInstrument,
+    wanted: &[Account],
+    there: &[Account],
+) -> Result<(), CliError> {
+    const LIMITS: u16 = AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS
+        | AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS
+        | AccountFlags::CLOSED;
+    if record.fee_account_id == record.quote_clearing_account_id {
+        return Err(refused(record, InstrumentStatus::AccountsMustBeDifferent.number()));
+    }
+    for account in wanted {
+        let Some(found) = there.iter().find(|found| found.id == account.id) else { continue };
+        if found.ledger != account.ledger {
+            return Err(refused(record, InstrumentStatus::AccountInOtherLedger.number()));
+        }
+        if found.flags & LIMITS != 0 {
+            return Err(refused(record, InstrumentStatus::AccountMustBeUnlimited.number()));
+        }
+    }
+    Ok(())
+}
+
 /// The fee account and the clearing accounts, without limits; those that are there stay as they are.
 fn create_accounts(client: &mut Client, record: &CreateInstrument) -> Result<(), CliError> {
     let account = |id, ledger| Account { id, ledger, code: OWN_ACCOUNT_CODE, ..Account::default() };
@@ -193,6 +226,14 @@ fn create_accounts(client: &mut Client, record: &CreateInstrument) -> Result<(),
     ];
     let ids = wanted.map(|account| account.id);
     let there = client.lookup_accounts(&ids)?;
+    check_own_accounts(record, &wanted, &there)?;
+    let status = client.engine_status()?;
+    if record.orders_max > status.open_order_count_max.saturating_sub(status.open_order_count_taken)
+        || record.levels_max
+            > status.book_level_count_max.saturating_sub(status.book_level_count_taken)
+    {
+        return Err(no_space(record, &status));
+    }
     let missing: Vec<Account> = wanted
         .into_iter()
         .filter(|account| there.iter().all(|found| found.id != account.id))
@@ -202,43 +243,51 @@ fn create_accounts(client: &mut Client, record: &CreateInstrument) -> Result<(),
             let known = CreateAccountStatus::from_number(result.status);
             let (name, meaning) =
                 known.map_or(("status", ""), |known| (known.name(), known.meaning()));
-            return Err(CliError::Problem(format!(
-                "an account of the instrument was refused ({name}, {}): {meaning}",
-                result.status
-            )));
+            return Err(CliError::failed(
+                exit::of_refusal(result.status),
+                format!(
+                    "an account of the instrument was refused ({name}, {}): {meaning}",
+                    result.status
+                ),
+            ));
         }
     }
     Ok(())
 }
 
-/// Says whether it is new.
-fn create(client: &mut Client, record: &CreateInstrument) -> Result<bool, CliError> {
+/// Says whether it is new; `None` if one of its own accounts is not there, which the node looks for last but one.
+fn create(client: &mut Client, record: &CreateInstrument) -> Result<Option<bool>, CliError> {
     let result = client.create_instruments(&[*record])?.first().copied().ok_or_else(|| {
         CliError::failed(exit::VERSION, "the node answered an instrument without a result")
     })?;
     match InstrumentStatus::from_number(result.status) {
-        Some(InstrumentStatus::Created) => Ok(true),
-        Some(InstrumentStatus::Exists) => Ok(false),
+        Some(InstrumentStatus::Created) => Ok(Some(true)),
+        Some(InstrumentStatus::Exists) => Ok(Some(false)),
+        Some(InstrumentStatus::AccountNotFound) => Ok(None),
         Some(InstrumentStatus::TradingNotEnabled) => {
-            let text = "this node has no order books: they are made room for at format, with `mizan format --data DIR --trading`";
-            Err(Refusal { status: result.status, text: text.to_owned() }.into())
+            Err(Refusal { status: result.status, text: NO_TRADING.to_owned() }.into())
         }
         Some(InstrumentStatus::BookSpaceFull) => {
             let status = client.engine_status()?;
-            let left = |max: u32, taken: u32| format_amount(max.saturating_sub(taken).into(), 0);
-            let text = format!(
-                "the book asks for {} orders and {} levels; the node has {} and {} left: give less with --orders and --levels",
-                record.orders_max,
-                record.levels_max,
-                left(status.open_order_count_max, status.open_order_count_taken),
-                left(status.book_level_count_max, status.book_level_count_taken),
-            );
-            Err(Refusal { status: result.status, text }.into())
+            Err(no_space(record, &status))
         }
-        _ => {
-            let (_, meaning) = describe(result.status);
-            let text = format!("instrument {} was refused: {meaning}", record.id);
-            Err(Refusal { status: result.status, text }.into())
-        }
+        _ => Err(refused(record, result.status)),
     }
+}
+
+fn refused(record: &CreateInstrument, status: u32) -> CliError {
+    let (_, meaning) = describe(status);
+    Refusal { status, text: format!("instrument {} was refused: {meaning}", record.id) }.into()
+}
+
+fn no_space(record: &CreateInstrument, status: &EngineStatus) -> CliError {
+    let left = |max: u32, taken: u32| format_amount(max.saturating_sub(taken).into(), 0);
+    let text = format!(
+        "the book asks for {} orders and {} levels; the node has {} and {} left: give less with --orders and --levels",
+        record.orders_max,
+        record.levels_max,
+        left(status.open_order_count_max, status.open_order_count_taken),
+        left(status.book_level_count_max, status.book_level_count_taken),
+    );
+    Refusal::new(InstrumentStatus::BookSpaceFull, text).into()
 }

@@ -9,6 +9,7 @@ use crate::error::CliError;
 use crate::exit;
 use crate::market::{Market, Markets, Refusal, Typed};
 use crate::money;
+use crate::movement::WITHOUT_A_LIMIT;
 use crate::names::{self, Ledger, id_text};
 use crate::units::{parse_duration, parse_timestamp, timestamp_text};
 use crate::verbs::instrument::first;
@@ -195,7 +196,7 @@ fn missing_account(
     Ok(sought.into_iter().find(is_missing).map(|(_, name, ledger)| {
         let currency = &ledger.currency;
         let text = format!(
-            "there is no account {name} in {currency}; create it with `mizan accounts create {name} {currency} --flags debits_must_not_exceed_credits`"
+            "there is no account {name} in {currency}; create it with `mizan accounts create {name} {currency} --flags debits_must_not_exceed_credits`. {WITHOUT_A_LIMIT}"
         );
         Refusal::new(OrderStatus::AccountNotFound, text)
     }))

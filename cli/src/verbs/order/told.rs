@@ -49,10 +49,12 @@ impl Verdict {
         }
     }
 
-    pub(super) const fn exit_code(self) -> u8 {
+    /// A refusal for want of room has a code of its own.
+    pub(super) const fn exit_code(self, status: u32) -> u8 {
         match self {
             Self::Done | Self::Duplicate => exit::OK,
-            Self::Different | Self::Refused => exit::PROBLEM,
+            Self::Different => exit::PROBLEM,
+            Self::Refused => exit::of_refusal(status),
         }
     }
 }
@@ -106,11 +108,11 @@ impl Told<'_> {
         };
         let output = &mut context.output;
         if output.is_json() {
-            if verdict.exit_code() != exit::OK {
+            if verdict.exit_code(self.result.status) != exit::OK {
                 output.note(&meaning)?;
             }
             output.json(&self.json(verdict, &meaning, accounts))?;
-            return Ok(verdict.exit_code());
+            return Ok(verdict.exit_code(self.result.status));
         }
         let (name, _) = describe(self.result.status);
         match verdict {
@@ -132,7 +134,7 @@ impl Told<'_> {
             output.line(text)?;
         }
         output.table(&self.balances(accounts))?;
-        Ok(verdict.exit_code())
+        Ok(verdict.exit_code(self.result.status))
     }
 
     fn name_text(&self) -> Option<String> {
@@ -273,7 +275,7 @@ impl Told<'_> {
                 { "name": self.trader.base_name, "currency": market.base.currency, "balance": balance(accounts[1], market.base.scale) },
             ],
         });
-        let code = verdict.exit_code();
+        let code = verdict.exit_code(self.result.status);
         if code != exit::OK {
             value["error"] = json!({ "code": code, "name": name, "message": meaning });
         }
@@ -289,7 +291,7 @@ mod tests {
     fn only_what_is_done_or_was_done_before_ends_in_success() {
         assert_eq!(Verdict::of(CREATED), Verdict::Done);
         for status in OrderStatus::PRECEDENCE {
-            let is_success = Verdict::of(status.number()).exit_code() == exit::OK;
+            let is_success = Verdict::of(status.number()).exit_code(status.number()) == exit::OK;
             let expected = matches!(status, OrderStatus::Created | OrderStatus::Exists);
             assert_eq!(is_success, expected, "{}", status.name());
         }

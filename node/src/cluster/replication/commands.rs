@@ -7,7 +7,7 @@ use crate::cluster::links::OperatorId;
 use crate::cluster::operator::Promotion;
 use crate::error::NodeError;
 use mizan_journal::Storage;
-use mizan_replica::{Command, FrameEnd, Refusal};
+use mizan_replica::{Command, FrameEnd, Refusal, Role};
 
 impl<S: Storage> Replication<S> {
     pub(super) fn take_admin(&mut self, at: OperatorId, body: &[u8]) {
@@ -57,8 +57,14 @@ impl<S: Storage> Replication<S> {
         if let Some(expected) = expect_epoch.filter(|expected| *expected != epoch) {
             return Err(AdminReply::Refused {
                 name: "other-epoch".to_owned(),
+                text: other_epoch(epoch, expected),
+            });
+        }
+        if let Role::Primary(epoch) = self.replica.status().role {
+            return Err(AdminReply::Refused {
+                name: "role".to_owned(),
                 text: format!(
-                    "this node has seen epoch {epoch}, not {expected}: somebody was promoted meanwhile; look at the status of all nodes"
+                    "this node is the primary already, in epoch {epoch}: nothing is to do"
                 ),
             });
         }
@@ -105,8 +111,18 @@ impl<S: Storage> Replication<S> {
     }
 
     fn detach(&mut self, node: u8) -> AdminReply {
+        let commit_before = self.status.commit;
         let status = self.renewed_status();
         let refuse = |name: &str, text: String| AdminReply::Refused { name: name.to_owned(), text };
+        if status.role != "primary" {
+            let mut peers = status.peers.iter().map(|peer| self.replica.peer_status(peer.node));
+            let primary = peers.find(|peer| peer.is_primary && peer.is_connected);
+            let whom = match primary {
+                Some(peer) => format!("ask node {}, which is", peer.peer),
+                None => "see `mizan status --replica` of all nodes".to_owned(),
+            };
+            return refuse("role", format!("this node is not the primary; {whom}"));
+        }
         let Some(peer) = status.peers.iter().find(|peer| peer.node == node) else {
             return refuse(
                 "no-such-node",
@@ -119,11 +135,34 @@ impl<S: Storage> Replication<S> {
                 format!("node {node} is connected and in sync: nothing waits for it"),
             );
         }
+        let copies = 1 + status.peers.iter().filter(|peer| peer.is_in_sync).count();
+        // A peer that hangs is in sync with what was committed: only that commits follow says that it does not hang.
+        let flows = status.commit > commit_before || status.commit == status.durable;
+        if status.min_sync > 1 && copies >= usize::from(status.min_sync) && flows {
+            return refuse(
+                "in-sync",
+                format!(
+                    "nothing waits for node {node}: {copies} copies are in sync, and {} are needed",
+                    status.min_sync
+                ),
+            );
+        }
         match self.replica.handle_admin(Command::Detach, self.now_ns) {
             Ok(()) => AdminReply::Detached,
             Err(refusal) => refused(&refusal),
         }
     }
+}
+
+fn other_epoch(seen: u64, expected: u64) -> String {
+    let why = if seen > expected {
+        "somebody was promoted meanwhile"
+    } else {
+        "it knows of none so high, so it lags behind or the number is wrong"
+    };
+    format!(
+        "this node has seen epoch {seen}, not {expected}: {why}; look at the status of all nodes"
+    )
 }
 
 fn refused(refusal: &Refusal) -> AdminReply {

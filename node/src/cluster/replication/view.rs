@@ -11,9 +11,9 @@ use mizan_replica::{Alarm, Refusal, Role};
 
 impl<S: Storage> Replication<S> {
     pub(super) fn raise(&mut self, alarm: Alarm) {
-        tracing::warn!("alarm: {alarm}");
         // A single copy follows from the record, which may come later than this, or be older than this process.
         if alarm != Alarm::SingleCopy {
+            tracing::warn!("alarm: {alarm}");
             self.alarms.raise(alarm, self.now_ns);
         }
     }
@@ -40,6 +40,9 @@ impl<S: Storage> Replication<S> {
         let (config, role) = (status.config, status.role);
         let log_timestamp = if role == Role::Waiting { self.log_timestamp() } else { None };
         if config.min_sync < config.min_sync_base {
+            if !self.alarms.iter().any(|alarm| *alarm == Alarm::SingleCopy) {
+                tracing::warn!("alarm: {}", Alarm::SingleCopy);
+            }
             self.alarms.raise(Alarm::SingleCopy, self.now_ns);
         } else {
             self.end_alarm(&Alarm::SingleCopy);
@@ -59,6 +62,9 @@ impl<S: Storage> Replication<S> {
             (status.end.sequence, status.durable, status.commit);
         if let Seat::Standby { engine, .. } = &self.seat {
             view.applied = engine.sequence();
+        } else if is_primary {
+            // The engine's stage counts by itself.
+            view.applied = self.counters.status().sequences.applied;
         }
         view.peers.clear();
         for number in (0..config.node_count).filter(|number| *number != view.node) {
