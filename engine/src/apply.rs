@@ -12,6 +12,7 @@ use crate::refusal::Refusal;
 use crate::registry::{self, register_code, register_ledger};
 use crate::resolved::Resolved;
 use crate::sessions::{Admission, StoredReply};
+use crate::trading::limits::BOOK_TOUCH_MAX;
 use mizan_wire::frame::{REPLY_COMPACT, REPLY_REPLAYED};
 use mizan_wire::limits::{TICK_ACTIONS_MAX, TIMESTAMP_MAX};
 use mizan_wire::trading::OrderResult;
@@ -39,8 +40,8 @@ enum Effect {
     Created,
     /// The results of trading.
     Traded,
-    /// The released holds and orders in the scratch list.
-    Released,
+    /// The released holds and orders in the scratch list, and the books' reports if stops that waited have gone on.
+    Released { has_gone_on: bool },
     /// The number of the session that was opened or resumed.
     Registered(u64),
 }
@@ -144,7 +145,12 @@ impl Engine {
         let numbers_max = match operation {
             Operation::Tick => {
                 let timed = self.ledger.holds.count() + self.trading.due_count();
-                timed.min(TICK_ACTIONS_MAX as usize) as u64
+                let traded = match self.trading.has_waiting() {
+                    // Each instrument's turn, and what its stops trade.
+                    true => self.ledger.transfers.room() + self.trading.instruments.len() as u64,
+                    false => 0,
+                };
+                timed.min(TICK_ACTIONS_MAX as usize) as u64 + traded
             }
             Operation::ConnectionLost => 1,
             // Every event and every transfer that trades may derive.
@@ -187,12 +193,11 @@ impl Engine {
 
     fn tick(&mut self, entry: &Entry<'_>, output: &mut Output) -> (Effect, u64) {
         self.ledger.sequence = entry.sequence;
-        self.trading.tick(&mut self.ledger, entry.first, &mut self.scratch.released);
-        let count = self.scratch.released.len() as u32;
-        let last = last_timestamp(entry.first, count);
-        output.event_count = count;
+        let released = &mut self.scratch.released;
+        let (last, has_gone_on) = self.trading.tick(&mut self.ledger, entry.first, released);
+        output.event_count = released.len() as u32;
         output.timestamp = last;
-        (Effect::Released, last)
+        (Effect::Released { has_gone_on }, last)
     }
 
     fn compare_digest(&mut self, entry: &Entry<'_>) -> Result<(), ApplyError> {
@@ -305,6 +310,7 @@ impl Engine {
             }
             Operation::CreateInstruments => {
                 let events = events_of(entry.body, &mut scratch.instruments);
+                trading.touch_left = BOOK_TOUCH_MAX;
                 registry::execute(events, numbers.first, exceptions, |event, number| {
                     trading.create_instrument(ledger, event, number)
                 });
@@ -348,9 +354,12 @@ impl Engine {
                 self.digest.absorb(self.trading.desk.chain.value());
                 self.digest.scrub(&self.ledger, output.event_count);
             }
-            Effect::Released => {
+            Effect::Released { has_gone_on } => {
                 for timestamp in &self.scratch.released {
                     self.digest.absorb((*timestamp).into());
+                }
+                if *has_gone_on {
+                    self.digest.absorb(self.trading.desk.chain.value());
                 }
                 self.digest.scrub(&self.ledger, output.event_count);
             }

@@ -44,11 +44,13 @@
 //!   to buy from the lowest stop price up, then those to sell from the highest down, at one price in the order of time;
 //!   the queue's first order is executed, what that reaches joins at the end, and so on. Every trade counts, not only
 //!   the last one of a sweep. A stop that the last trade has reached already is released at once.
+//! * What one command may look at and trade can be bounded ([`Book::bound_looks`]). Stops beyond it wait in that queue, and
+//!   nothing is entered or amended before them; [`Book::run_waiting`] goes on. Nobody needs to wait to be cancelled.
 //! * Cancelling many (mass cancel, session close) goes in the order of the orders' numbers; expiry in the order of time
 //!   and number.
 //!
 //! # Invariants
-//! Of every order: original = filled + open + cancelled, asserted at each change. No two orders of one book that could
+//! Of every order, those that wait included: original = filled + open + cancelled, asserted at each change. No two orders of one book that could
 //! trade both rest. A level exists exactly while an order stands on it, and its sums are those of its orders. Nothing
 //! is allocated after [`Book::new`]; no sum can exceed its width (`BookRules::check`).
 //!
@@ -76,6 +78,7 @@ mod sink;
 mod stops;
 mod submit;
 mod view;
+mod waiting;
 mod whole;
 
 pub use book::Book;

@@ -72,12 +72,21 @@ impl Engine {
         &self.genesis
     }
 
-    /// When the first open hold or order with an end of its own ends, in nanoseconds since 1970.
+    /// When the first open hold or order with an end of its own ends, in nanoseconds since 1970; the last timestamp while
+    /// triggered stops wait for a tick.
     #[must_use]
     pub fn next_due_ns(&self) -> Option<u64> {
         let hold = self.ledger.holds.first_due().map(|(expires_ns, _)| expires_ns);
         let order = self.trading.first_due().map(|(expires_ns, _)| expires_ns);
-        hold.into_iter().chain(order).min()
+        let stops = self.trading.is_due(&self.ledger).then_some(self.timestamp);
+        hold.into_iter().chain(order).chain(stops).min()
+    }
+
+    /// Bounds the looks of an entry by another number than `LOOKS_MAX`, so that tests meet the bound with few orders. Not
+    /// part of any log: whoever sets it sets it anew for each replay.
+    #[doc(hidden)]
+    pub fn bound_looks(&mut self, looks_max: u64) {
+        self.trading.looks_max = looks_max;
     }
 
     /// The newest digest that should go into the log and that no entry has confirmed yet.

@@ -34,7 +34,13 @@ pub(crate) struct DueHeap {
 
 impl DueHeap {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { entries: mizan_memory::reserve_touched(capacity) }
+        let mut bytes_left = usize::MAX;
+        Self::within(capacity, &mut bytes_left)
+    }
+
+    /// As [`DueHeap::new`]; no more than `bytes_left` are touched.
+    pub(crate) fn within(capacity: usize, bytes_left: &mut usize) -> Self {
+        Self { entries: mizan_memory::reserve_touched_within(capacity, bytes_left) }
     }
 
     pub(crate) const fn count(&self) -> usize {

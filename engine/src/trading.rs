@@ -8,6 +8,7 @@
 //!   reservation stands on the instrument's clearing account, so the sums of each ledger hold at every moment.
 //! * An order holds exactly what its open lots may still cost; one that has ended holds nothing.
 //! * (account, client order id) names one order for ever.
+//! * No entry looks at more, or trades more, than `LOOKS_MAX` allows; what is triggered beyond it waits (`waiting`).
 //!
 //! # Why a fill can always be posted
 //! * Funds: what an order holds is at least price times lots plus fees of whatever it trades, because its price bounds
@@ -20,7 +21,7 @@
 //!   order holds at most 2^94, there are at most 2^31 transfers and 2^31 open orders, so fills and holds add less than
 //!   2^126 to it.
 //! * Room: before a command may trade, there is room for four transfers of as many trades as it can cause
-//!   (`trades_max`); otherwise it is refused with `transfers_full`.
+//!   (`trades_max`); otherwise it is refused with `transfers_full`. Stops that wait go on only while there is.
 //! * A leg between an account and itself moves nothing and is not stored.
 //!
 //! # What is absent
@@ -44,5 +45,6 @@ mod state;
 mod submit;
 mod sweep;
 mod touched;
+mod waiting;
 
 pub(crate) use state::Trading;

@@ -12,4 +12,4 @@ mod reserve;
 pub use bytes::{BYTES_AT_ONCE, matching_bytes};
 pub use counters::{CountersReader, MappedCounters, counters_size};
 pub use prefetch::{prefetch_index, prefetch_lines, prefetch_push, prefetch_read};
-pub use reserve::reserve_touched;
+pub use reserve::{reserve_touched, reserve_touched_within};

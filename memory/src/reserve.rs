@@ -16,13 +16,26 @@ const PAGE_SIZE: usize = 4 << 10;
 /// If the memory cannot be had (as `Vec::with_capacity` does): better now than under load.
 #[must_use]
 pub fn reserve_touched<T: Copy>(capacity: usize) -> Vec<T> {
+    let mut bytes_left = usize::MAX;
+    reserve_touched_within(capacity, &mut bytes_left)
+}
+
+/// As [`reserve_touched`], but of all vectors that share `bytes_left` no more than that is touched. What is not is mapped
+/// when it is first used, page by page.
+///
+/// # Panics
+/// As [`reserve_touched`].
+#[must_use]
+pub fn reserve_touched_within<T: Copy>(capacity: usize, bytes_left: &mut usize) -> Vec<T> {
     let mut vector = Vec::<T>::with_capacity(capacity);
     let spare = vector.spare_capacity_mut();
     let size = size_of_val(spare);
     let start = spare.as_mut_ptr().cast::<u8>();
     ask_for_huge_pages(start, size);
-    for offset in (0..size).step_by(PAGE_SIZE) {
-        // SAFETY: `offset < size`, and the spare capacity is ours to write; `T: Copy` has no drop, and the bytes stay
+    let touched = size.min(*bytes_left);
+    *bytes_left -= touched;
+    for offset in (0..touched).step_by(PAGE_SIZE) {
+        // SAFETY: `offset < touched <= size`, and the spare capacity is ours to write; `T: Copy` has no drop, and the bytes stay
         // uninitialised in the eyes of the vector, whose length is 0.
         unsafe { start.add(offset).write_volatile(0) };
     }
@@ -42,7 +55,20 @@ fn ask_for_huge_pages(start: *mut u8, size: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::reserve_touched;
+    use super::{reserve_touched, reserve_touched_within};
+
+    #[test]
+    fn vectors_share_what_is_touched_and_have_all_their_room() {
+        let mut bytes_left = 10_000;
+        assert_eq!(reserve_touched_within::<u64>(1_000, &mut bytes_left).capacity(), 1_000);
+        assert_eq!(bytes_left, 2_000);
+        for _ in 0..2 {
+            let mut vector = reserve_touched_within::<u64>(1 << 20, &mut bytes_left);
+            assert_eq!((vector.capacity(), bytes_left), (1 << 20, 0));
+            vector.extend(0..1 << 20);
+            assert_eq!(vector.iter().sum::<u64>(), (1 << 19) * ((1 << 20) - 1));
+        }
+    }
 
     #[test]
     fn a_reserved_vector_is_empty_and_does_not_move_while_it_fills() {

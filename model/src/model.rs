@@ -233,7 +233,11 @@ impl Model {
         let numbers = match operation {
             Operation::Tick => {
                 let timed = self.ledger.open_hold_count() + self.trading.expiries().len() as u64;
-                timed.min(TICK_ACTIONS_MAX.into())
+                let traded = match self.trading.has_waiting() {
+                    true => self.trading.room(&self.ledger) + self.trading.instrument_count(),
+                    false => 0,
+                };
+                timed.min(TICK_ACTIONS_MAX.into()) + traded
             }
             _ if operation.is_trading() => events + self.trading.room(&self.ledger),
             _ => events,
@@ -280,6 +284,9 @@ impl Model {
         if matches!(plan.action, Action::Trade) {
             return self.execute_trade(operation, header, body, sequence, plan.first);
         }
+        if let Action::Tick { due } = &plan.action {
+            return self.execute_tick(due, sequence, plan.first);
+        }
         let (first, last) = (plan.first, plan.last);
         if operation != Operation::Register {
             self.sessions.touch(header, last);
@@ -291,7 +298,6 @@ impl Model {
                 self.digest.confirm(at_sequence);
                 (empty, Traces::default())
             }
-            Action::Tick { due } => self.execute_tick(&due, first, empty),
             Action::Register => self.execute_register(header, sequence, first, empty),
             Action::Lose => {
                 self.sessions.lose(&records(body), first);
@@ -304,7 +310,7 @@ impl Model {
             Action::Create => self.execute_create(operation, header, body, first, empty),
             Action::Refuse(status) => (ModelReply { status, ..empty }, Traces::default()),
             Action::Replay(stored) => (replayed(&stored), Traces::default()),
-            Action::Trade => unreachable!("handled above"),
+            Action::Trade | Action::Tick { .. } => unreachable!("handled above"),
         };
         (reply, traces, last)
     }
@@ -325,7 +331,12 @@ impl Model {
         all.into_iter().map(|(_, _, due)| due).collect()
     }
 
-    fn execute_tick(&mut self, due: &[Due], first: u64, empty: ModelReply) -> (ModelReply, Traces) {
+    fn execute_tick(
+        &mut self,
+        due: &[Due],
+        sequence: u64,
+        first: u64,
+    ) -> (ModelReply, Traces, u64) {
         let mut traces = Traces { words: Vec::new(), scrub_count: due.len() };
         for (index, due) in due.iter().enumerate() {
             let timestamp = match due {
@@ -335,13 +346,22 @@ impl Model {
                 }
                 Due::Order(position) => {
                     let now = first + index as u64;
-                    let sequence = self.sequence + 1;
                     self.trading.expire(&mut self.ledger, *position, sequence, now)
                 }
             };
             traces.words.push(u128::from(timestamp));
         }
-        (ModelReply { event_count: due.len() as u32, ..empty }, traces)
+        let mut next = first + due.len() as u64;
+        if due.len() < TICK_ACTIONS_MAX as usize {
+            let has_gone_on;
+            (next, has_gone_on) = self.trading.go_on_with_all(&mut self.ledger, sequence, next);
+            if has_gone_on {
+                traces.words.push(self.trading.chain());
+            }
+        }
+        let last = first.max(next - 1);
+        let empty = ModelReply::empty(RequestStatus::Ok, sequence, last);
+        (ModelReply { event_count: due.len() as u32, ..empty }, traces, last)
     }
 
     fn execute_register(
@@ -505,7 +525,14 @@ impl Model {
     pub fn next_due_ns(&self) -> Option<u64> {
         let hold = self.ledger.expiries().first().map(|(due_ns, _, _)| *due_ns);
         let order = self.trading.expiries().first().map(|(due_ns, _, _)| *due_ns);
-        hold.into_iter().chain(order).min()
+        let stops = self.trading.is_due(&self.ledger).then_some(self.timestamp);
+        hold.into_iter().chain(order).chain(stops).min()
+    }
+
+    /// Bounds the looks of an entry by another number than `LOOKS_MAX`, so that tests meet the bound with few orders.
+    #[doc(hidden)]
+    pub fn bound_looks(&mut self, looks_max: u64) {
+        self.trading.looks_max = looks_max;
     }
 
     /// Counters, limits and digest.

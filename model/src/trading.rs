@@ -10,6 +10,7 @@ mod order;
 mod reads;
 mod settle;
 mod submit;
+mod waiting;
 
 use crate::books::ModelBook;
 use crate::ledger::Ledger;
@@ -44,6 +45,8 @@ pub(crate) struct Trading {
     /// Every report ever given, and its account.
     reports: Vec<(u128, ExecutionReport)>,
     chain: u128,
+    /// What one entry may look at.
+    pub(crate) looks_max: u64,
 }
 
 /// Numbers of the entry that is being executed.
@@ -56,14 +59,14 @@ pub(crate) struct Step {
     /// Open orders that mass cancels and ends of sessions have looked at, and ended.
     pub(crate) looked_at: u32,
     pub(crate) swept: u32,
-    /// Levels, orders and instruments that may still be looked at without a trade.
+    /// What may still be looked at, or traded with.
     pub(crate) looks_left: u64,
 }
 
 impl Step {
     /// The step of an entry whose first timestamp this is.
-    fn of_entry(sequence: u64, timestamp: u64) -> Self {
-        let (next, looks_left) = (timestamp, u64::from(LOOKS_MAX));
+    fn of_entry(sequence: u64, timestamp: u64, looks_left: u64) -> Self {
+        let next = timestamp;
         Self { sequence, timestamp, next, derived: 0, looked_at: 0, swept: 0, looks_left }
     }
 }
@@ -99,6 +102,7 @@ impl Trading {
             positions: BTreeMap::new(),
             reports: Vec::new(),
             chain: 0,
+            looks_max: LOOKS_MAX.into(),
         }
     }
 
@@ -133,7 +137,7 @@ impl Trading {
         sequence: u64,
         first: u64,
     ) -> (Vec<OrderResult>, u64) {
-        let mut step = Step::of_entry(sequence, first);
+        let mut step = Step::of_entry(sequence, first, self.looks_max);
         let mut results = Vec::new();
         for bytes in body.chunks_exact(operation.event_size()) {
             step.timestamp = step.next;
@@ -189,6 +193,11 @@ impl Trading {
         }
     }
 
+    /// The digest of all that the books reported.
+    pub(crate) const fn chain(&self) -> u128 {
+        self.chain
+    }
+
     /// The words that a digest absorbs after some results.
     pub(crate) fn words(&self, results: &[OrderResult]) -> Vec<u128> {
         let mut words = Vec::new();
@@ -239,7 +248,8 @@ impl Trading {
         sequence: u64,
         timestamp: u64,
     ) -> u64 {
-        let mut step = Step { next: timestamp + 1, ..Step::of_entry(sequence, timestamp) };
+        let step = Step::of_entry(sequence, timestamp, self.looks_max);
+        let mut step = Step { next: timestamp + 1, ..step };
         self.end(ledger, position, CancelReason::Expired, &mut step);
         self.orders[position].timestamp
     }

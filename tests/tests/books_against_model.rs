@@ -11,7 +11,7 @@ use books_cases::pair::{Coverage, Pair};
 use books_cases::plan::{Case, case, long_case};
 use mizan_engine::books::{Book, ReportChain};
 use mizan_wire::Status;
-use mizan_wire::orders::{BookCommand, CancelReason, OrderReject, ReportKind, Side};
+use mizan_wire::orders::{BookCommand, CancelReason, OrderReject, OrderReport, ReportKind, Side};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use std::cell::{Cell, RefCell};
@@ -121,6 +121,95 @@ fn book_and_model_agree_on_every_report_and_every_queue() {
     if is_whole && from_environment("MIZAN_TEST_SEED", SEED_DEFAULT) == SEED_DEFAULT {
         assert_eq!(missing(&coverage), [""; 0], "what the random cases never reach");
     }
+}
+
+/// As many looks as the command with this number may take: none, hardly any, or a few.
+fn looks_of(number: usize) -> u64 {
+    [0, 9, 2, 4, 1, 14, 3, 6][number % 8]
+}
+
+#[test]
+fn book_and_model_agree_when_looks_are_few_and_stops_wait() {
+    let test = "book_and_model_agree_when_looks_are_few_and_stops_wait";
+    let coverage = RefCell::new(Coverage::default());
+    let waited = Cell::new(0);
+    on_random_cases(test, 10_000, case(), |case| {
+        let coverage = &mut *coverage.borrow_mut();
+        let mut pair = Pair::new(case.rules, case.capacity);
+        let mut now_ns = 1;
+        for (number, step) in case.steps.iter().enumerate() {
+            let command = step.command(&pair, case, now_ns);
+            if let BookCommand::AdvanceTime(later_ns) = command {
+                now_ns = later_ns;
+            }
+            pair.bound_looks(looks_of(number + case.steps.len()));
+            pair.apply(&command, coverage)?;
+            pair.compare_state().map_err(|error| format!("after {command:?}: {error}"))?;
+            if pair.book.is_waiting() && number % 3 != 0 {
+                waited.set(waited.get() + 1);
+                pair.bound_looks(looks_of(number));
+                pair.run_waiting(coverage)?;
+                pair.compare_state().map_err(|error| format!("going on: {error}"))?;
+            }
+        }
+        // Three looks are enough for something to happen.
+        for _ in 0..10_000 {
+            if !pair.book.is_waiting() {
+                return Ok(());
+            }
+            pair.bound_looks(3);
+            pair.run_waiting(coverage)?;
+            pair.compare_state()?;
+        }
+        Err("stops wait for ever".to_owned())
+    });
+    let coverage = coverage.into_inner();
+    println!("stops waited {} times, reasons {:?}", waited.get(), coverage.reasons);
+    assert!(waited.get() > 100);
+    assert!(coverage.reasons[&(CancelReason::LooksSpent as u16)] > 100);
+    assert!(coverage.reasons[&(OrderReject::TooManyLooks as u16)] > 100);
+}
+
+/// Whether looks have changed what a command does, and not only when.
+fn is_cut(reports: &[OrderReport]) -> bool {
+    let reasons = [OrderReject::TooManyLooks as u16, CancelReason::LooksSpent as u16];
+    reports.iter().any(|report| reasons.contains(&report.reason))
+}
+
+#[test]
+fn stops_that_waited_come_out_as_if_they_had_not() {
+    let test = "stops_that_waited_come_out_as_if_they_had_not";
+    let waited = Cell::new(0);
+    on_random_cases(test, 20_000, case(), |case| {
+        // The first one's commands are those that are sent.
+        let mut pair = Pair::new(case.rules, case.capacity);
+        let mut bounded = Book::new(case.rules, case.capacity).expect("the rules are sound");
+        let mut now_ns = 1;
+        for step in &case.steps {
+            let command = step.command(&pair, case, now_ns);
+            if let BookCommand::AdvanceTime(later_ns) = command {
+                now_ns = later_ns;
+            }
+            let whole = pair.apply(&command, &mut Coverage::default())?.to_vec();
+            let mut parts: Vec<OrderReport> = Vec::new();
+            bounded.bound_looks(8);
+            bounded.apply(&command, &mut parts);
+            while bounded.is_waiting() {
+                waited.set(waited.get() + 1);
+                bounded.bound_looks(3);
+                bounded.run_waiting(&mut parts);
+            }
+            if is_cut(&parts) {
+                return Ok(());
+            }
+            if whole != parts {
+                return Err(format!("{command:?}: at once {whole:#?}\nin parts {parts:#?}"));
+            }
+        }
+        Ok(())
+    });
+    println!("stops waited {} times", waited.get());
+    assert!(waited.get() > 100);
 }
 
 #[test]

@@ -213,6 +213,82 @@ fn stops_cascade_in_waves_and_in_a_fixed_order() {
 }
 
 #[test]
+fn stops_for_which_no_looks_are_left_wait_and_go_on_in_the_same_order() {
+    check(
+        "buy a 100 x1 | accepted a
+         buy b 98 x1 | accepted b
+         buy c 96 x1 | accepted c
+         buy d 94 x1 | accepted d
+         sell s1 market x1 stop=96 | dormant s1
+         sell s2 market x1 stop=98 | dormant s2
+         sell s3 90 x1 stop=100 | dormant s3
+         sell s4 market x1 stop=100 fok | dormant s4
+         buy up 95 x1 stop=94 | dormant up
+         looks 6 |
+         sell t 100 x1 | accepted t, trade a 100 x1, triggered up, triggered s3, triggered s4
+         depth | bids 98x1/1 96x1/1 95x1/1 94x1/1, asks -
+         buy z 50 x1 | too_many_looks
+         amend c 96 x1 | too_many_looks
+         amend s3 91 x1 | too_many_looks
+         cancel s4 | cancelled s4 x1 requested
+         cancel d | cancelled d x1 requested
+         go on |
+         looks 4 |
+         go on | trade b 98 x1, triggered s2
+         looks 3 |
+         go on | trade c 96 x1
+         looks 9 |
+         go on | triggered s1, trade up 95 x1
+         buy z 50 x1 | accepted z",
+    );
+}
+
+#[test]
+fn a_stop_that_is_cut_in_the_middle_goes_on_before_what_it_has_reached() {
+    check(
+        "sell a 101 x1 | accepted a
+         sell b 102 x1 | accepted b
+         sell c 103 x1 | accepted c
+         sell d 104 x1 | accepted d
+         buy first 103 x3 stop=101 | dormant first
+         buy second market x1 stop=102 | dormant second
+         sell low 90 x1 stop=102 | dormant low
+         looks 8 |
+         buy t 101 x1 | accepted t, trade a 101 x1, triggered first, triggered low, trade b 102 x1
+         looks 3 |
+         go on | trade c 103 x1
+         looks 3 |
+         go on | triggered second
+         looks 9 |
+         go on | trade first 103 x1, trade d 104 x1
+         depth | bids -, asks -",
+    );
+}
+
+#[test]
+fn what_the_looks_do_not_do_for_is_refused_or_cut() {
+    check(
+        "sell a 101 x1 | accepted a
+         sell b 101 x1 | accepted b
+         sell c 102 x1 | accepted c
+         buy r 90 x2 | accepted r
+         buy q 89 x2 | accepted q
+         looks 4 |
+         buy w 102 x2 fok | too_many_looks
+         looks 3 |
+         buy t 102 x3 | accepted t, trade a 101 x1, cancelled t x2 looks_spent
+         buy u 102 x1 ioc | too_many_looks
+         buy v market x1 | too_many_looks
+         amend q 102 x2 | too_many_looks
+         amend q 88 x2 | replaced q 88 x2
+         looks 3 |
+         amend r 102 x2 | replaced r 102 x2, trade b 101 x1, cancelled r x1 looks_spent
+         buy y 101 x1 | accepted y
+         depth | bids 101x1/1 88x2/1, asks 102x1/1",
+    );
+}
+
+#[test]
 fn a_stop_counts_the_trade_that_touches_it_and_every_trade_of_a_sweep() {
     check(
         "sell a 101 x1 | accepted a

@@ -31,7 +31,10 @@ fn from_environment<N: FromStr>(name: &str, default: N) -> N {
 
 /// The digest at the end, and the number of log entries.
 fn run(case: &Case, coverage: &mut Coverage) -> Result<(u128, u64), String> {
-    let mut pair = Pair::new()?;
+    run_on(Pair::new()?, case, coverage)
+}
+
+fn run_on(mut pair: Pair, case: &Case, coverage: &mut Coverage) -> Result<(u128, u64), String> {
     for (position, step) in case.steps.iter().enumerate() {
         pair.step(step, coverage).map_err(|reason| format!("step {position}: {reason}"))?;
     }
@@ -99,6 +102,23 @@ fn engine_and_model_agree_on_every_reply_balance_order_and_report() {
     if is_whole && from_environment("MIZAN_TEST_SEED", SEED_DEFAULT) == SEED_DEFAULT {
         assert_eq!(missing(&coverage), [""; 0], "what the random cases never reach");
         assert!(coverage.filled > 100 && coverage.expired > 100 && coverage.replayed > 100);
+    }
+}
+
+#[test]
+fn engine_and_model_agree_when_looks_are_few_and_stops_wait() {
+    let coverage = RefCell::new(Coverage::default());
+    let test = "engine_and_model_agree_when_looks_are_few_and_stops_wait";
+    on_random_cases(test, 1_500, |case| {
+        let looks_max = 1 + case.steps.len() as u64 % 11;
+        run_on(Pair::with_looks(looks_max)?, case, &mut coverage.borrow_mut()).map(|_| ())
+    });
+    let coverage = coverage.into_inner();
+    println!("{coverage:?}");
+    if from_environment("MIZAN_TEST_CASES", 1_500) >= 1_500 {
+        assert!(coverage.statuses[&OrderReject::TooManyLooks.number()] > 100);
+        assert!(coverage.reasons[&(CancelReason::LooksSpent as u16)] > 100);
+        assert!(coverage.waited > 100 && coverage.late_transfers > 20);
     }
 }
 

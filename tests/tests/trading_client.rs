@@ -4,7 +4,7 @@ mod market;
 
 use market::{ACME, SHARES, USD, account, connect, fund, instrument, limit};
 use mizan_client::{Client, ClientConfig, ClientError, Outcome};
-use mizan_tests::binary::{NodeProcess, format_small};
+use mizan_tests::binary::{NodeProcess, format_small, mizan_ok};
 use mizan_wire::limits::EVENTS_MAX;
 use mizan_wire::orders::{CancelReason, OrderKind, OrderReject, Side, TimeInForce, TradingState};
 use mizan_wire::trading::{
@@ -204,6 +204,39 @@ fn open_orders_come_in_pages_and_a_mass_cancel_counts_them() {
     let results = market.client.mass_cancel_orders(&[of_sells, event]).expect("an answer");
     assert_eq!((results[0].open, results[1].open), (0, 100));
     assert_eq!(market.depth(Side::Buy), []);
+}
+
+#[test]
+fn stops_beyond_the_bound_of_a_request_go_on_while_nobody_sends_anything() {
+    const STOPS: u128 = 18_000;
+    let mut market = market();
+    assert_eq!(market.one(limit("bob", Side::Sell, 1, 1, 19_000)).open, 1);
+    // A look for the trigger of each, and one for its turn: together more than a request has.
+    let stop = |id: u128| SubmitOrder {
+        kind: OrderKind::Stop as u8,
+        stop_price: 19_000,
+        ..limit("bob", Side::Sell, 1 + id, 1, 0)
+    };
+    for first in (1..=STOPS).step_by(6_000) {
+        let stops: Vec<SubmitOrder> = (first..first + 6_000).map(stop).collect();
+        let results = market.client.submit_orders(&stops).expect("an answer");
+        assert!(results.iter().all(|result| result.state == OrderState::Dormant as u8));
+    }
+    assert_eq!(market.one(limit("alice", Side::Buy, 1, 1, 19_000)).filled, 1);
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let last = market.client.get_orders(&[Market::key("bob", 1 + STOPS)]).expect("an answer");
+        if last[0].state == OrderState::Cancelled as u8 {
+            assert_eq!(last[0].reason, CancelReason::MarketRest as u16);
+            break;
+        }
+        assert!(Instant::now() < until, "the last stop waits for ever: {:?}", last[0]);
+    }
+    let bob = market.client.lookup_accounts(&[account(SHARES, "bob")]).expect("an answer");
+    assert_eq!(bob[0].debits_pending, 0, "what has ended holds nothing");
+    market.node.kill9();
+    let data = market.directory.path().join("data");
+    mizan_ok(&["verify", "--data", data.to_str().expect("temporary paths are UTF-8")]);
 }
 
 #[test]

@@ -20,9 +20,12 @@ pub const CURRENCY_SIZE: usize = 12;
 pub const SCALE_MAX: u8 = 38;
 /// Due actions that one tick performs at the most.
 pub const TICK_ACTIONS_MAX: u32 = EVENTS_MAX;
-/// Price levels and orders that the fill-or-kill orders of one request look at before anything is executed, or
-/// instruments whose state it sets, at the most: about as much work as a full batch of new orders.
+/// What the events of one request may look at together: price levels and orders that a fill-or-kill looks at before
+/// anything is executed, instruments whose state is set, stops that are triggered and released; and trades, at
+/// [`LOOKS_PER_MATCH`] each. So no request costs more than two full batches of new orders that trade.
 pub const LOOKS_MAX: u32 = 32_768;
+/// What a trade costs in looks, or that an order meets another one of its owner instead.
+pub const LOOKS_PER_MATCH: u32 = 2;
 /// Orders that the mass cancels, or the ends of sessions, of one request end at the most.
 pub const SWEEP_ENDS_MAX: u32 = EVENTS_MAX;
 /// Open orders that they look at, at the most.

@@ -19,6 +19,7 @@ impl Book {
         for ladder in Ladder::ALL {
             standing += self.check_ladder(ladder)?;
         }
+        standing += self.check_waiting()?;
         ensure(standing == self.orders.count(), || {
             format!("{} orders are open, but {standing} stand in a queue", self.orders.count())
         })?;
@@ -30,11 +31,30 @@ impl Book {
             self.levels.best(Ladder::Asks).is_some_and(|ask| !ask.key <= bid.key)
         });
         ensure(!crosses, || "the best bid reaches the best ask".to_owned())?;
-        ensure(
-            self.triggered.is_empty() && self.chosen.is_empty() && self.traded.is_empty(),
-            || "a command has left work undone".to_owned(),
-        )?;
+        ensure(self.chosen.is_empty(), || "a command has left work undone".to_owned())?;
         self.check_due()
+    }
+
+    /// Walks the queue of triggered orders; gives their number.
+    fn check_waiting(&self) -> Result<usize, InvariantError> {
+        let (mut previous, mut slot, mut count) = (NONE, self.waiting.head, 0);
+        while slot != NONE {
+            let order = &self.orders.places[slot as usize];
+            let name = order.number;
+            let stands = name != 0 && order.level == NONE && order.previous == previous;
+            let total = order.filled + order.open + self.orders.cancelled(slot);
+            let is_sound = order.open > 0 && total == order.original && !order.kind.is_dormant();
+            ensure(stands && is_sound, || format!("order {name} waits where it does not belong"))?;
+            count += 1;
+            previous = slot;
+            slot = order.next;
+        }
+        let agrees = previous == self.waiting.tail && count == self.waiting.count;
+        let is_begun = self.waiting.begun.is_some();
+        ensure(agrees && !(is_begun && count == 0), || {
+            format!("{count} triggered orders wait, not {:?}", self.waiting)
+        })?;
+        Ok(count as usize)
     }
 
     /// Checks the queues of a ladder; gives the number of orders in them.

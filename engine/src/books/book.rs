@@ -3,11 +3,11 @@
 use crate::books::ReportSink;
 use crate::books::levels::Levels;
 use crate::books::order::Orders;
+use crate::books::waiting::Waiting;
 use crate::heap::DueHeap;
 use mizan_wire::orders::{
     BookCapacity, BookCommand, BookRules, BookRulesError, OrderReport, ReportKind, TradingState,
 };
-use std::collections::VecDeque;
 
 /// The order book of one instrument. See [`crate::books`] for its rules.
 pub struct Book {
@@ -23,8 +23,10 @@ pub struct Book {
     /// The price of the last trade; 0 before the first.
     pub(crate) last_trade: u64,
     pub(crate) traded: TradedRange,
-    /// Orders that were triggered and wait for their turn; empty between commands.
-    pub(crate) triggered: VecDeque<u32>,
+    /// Orders that were triggered and wait for their turn; empty between commands, unless the looks were spent.
+    pub(crate) waiting: Waiting,
+    /// What commands may still look at.
+    pub(crate) looks: u64,
     /// Numbers and slots of orders that one command cancels; empty between commands.
     pub(crate) chosen: Vec<(u64, u32)>,
 }
@@ -52,26 +54,41 @@ impl TradedRange {
 }
 
 impl Book {
-    /// An empty book, open for trading, at time 0. Reserves and touches all its memory: about 176 bytes per order and
+    /// An empty book, open for trading, at time 0. Reserves and touches all its memory: about 172 bytes per order and
     /// 104 per level.
     ///
     /// # Errors
     /// Rules or a capacity that are out of range.
     pub fn new(rules: BookRules, capacity: BookCapacity) -> Result<Self, BookRulesError> {
+        let mut bytes_left = usize::MAX;
+        Self::within(rules, capacity, &mut bytes_left)
+    }
+
+    /// As [`Book::new`], but touches no more of its memory than `bytes_left`, which all books that share it use up. What is
+    /// not touched is mapped as orders come, so that each pays for its own.
+    ///
+    /// # Errors
+    /// As [`Book::new`].
+    pub fn within(
+        rules: BookRules,
+        capacity: BookCapacity,
+        bytes_left: &mut usize,
+    ) -> Result<Self, BookRulesError> {
         rules.check(capacity)?;
         let orders_max = capacity.orders_max as usize;
         Ok(Self {
             rules,
-            orders: Orders::new(orders_max),
-            levels: Levels::new(capacity.levels_max as usize),
-            due: DueHeap::new(orders_max),
+            orders: Orders::new(orders_max, bytes_left),
+            levels: Levels::new(capacity.levels_max as usize, bytes_left),
+            due: DueHeap::within(orders_max, bytes_left),
             state: TradingState::Open,
             now_ns: 0,
             number_last: 0,
             last_trade: 0,
             traded: TradedRange::EMPTY,
-            triggered: VecDeque::with_capacity(orders_max),
-            chosen: mizan_memory::reserve_touched(orders_max),
+            waiting: Waiting::NONE,
+            looks: u64::MAX,
+            chosen: mizan_memory::reserve_touched_within(orders_max, bytes_left),
         })
     }
 
@@ -86,6 +103,34 @@ impl Book {
             BookCommand::CloseSession => self.close_session(sink),
             BookCommand::AdvanceTime(now_ns) => self.advance_time(*now_ns, sink),
         }
+    }
+
+    /// Bounds what the commands that follow may look at, all together. Nothing bounds a new book.
+    ///
+    /// A level or an order that a fill-or-kill looks at before its entry is a look, and so is a stop that is triggered,
+    /// and one whose turn has come; a trade is [`LOOKS_PER_MATCH`](mizan_wire::limits::LOOKS_PER_MATCH). What would need more: a new order, or an amend, is
+    /// refused (`TooManyLooks`) if it could not trade at all, and loses its rest (`LooksSpent`) if it could not go on;
+    /// a triggered stop waits ([`Book::run_waiting`]).
+    #[inline]
+    pub const fn bound_looks(&mut self, looks: u64) {
+        self.looks = looks;
+    }
+
+    /// What is left of it.
+    #[must_use]
+    #[inline]
+    pub const fn looks_left(&self) -> u64 {
+        self.looks
+    }
+
+    /// Takes some of the looks that are left, or none if they are too few.
+    #[inline]
+    pub(crate) const fn look(&mut self, count: u32) -> bool {
+        let is_enough = count as u64 <= self.looks;
+        if is_enough {
+            self.looks -= count as u64;
+        }
+        is_enough
     }
 
     /// Halts, resumes, or allows nothing but cancels. Orders stay as they are.

@@ -3,6 +3,7 @@
 use crate::books::book::Book;
 use crate::books::levels::Ladder;
 use crate::books::order::Order;
+use mizan_wire::limits::LOOKS_PER_MATCH;
 use mizan_wire::orders::{
     AmendOrder, NewOrder, OrderKind, OrderReject, Side, TimeInForce, TradingState,
 };
@@ -69,15 +70,18 @@ impl Book {
         if self.levels.is_full() && !leaves_one {
             ensure(self.levels.find(ladder, price).is_some(), OrderReject::LevelsFull)?;
         }
-        let takes = order.marks.is_post_only() && self.would_take(order.side, amend.price);
-        ensure(!takes, OrderReject::PostOnlyWouldTake)
+        let takes = || !order.kind.is_dormant() && self.would_take(order.side, amend.price);
+        let is_kept_out = order.marks.is_post_only() && takes();
+        ensure(!is_kept_out, OrderReject::PostOnlyWouldTake)?;
+        let may_trade = self.looks >= LOOKS_PER_MATCH.into();
+        ensure(may_trade || !takes(), OrderReject::TooManyLooks)
     }
 
-    /// Whether orders may be entered and amended.
+    /// Whether orders may be entered and amended. Nobody comes before stops that were triggered and wait.
     #[inline]
     pub(crate) fn check_open(&self) -> Checked {
         match self.state {
-            TradingState::Open => Ok(()),
+            TradingState::Open => ensure(!self.is_waiting(), OrderReject::TooManyLooks),
             TradingState::CancelOnly => Err(OrderReject::CancelOnly),
             TradingState::Halted => Err(OrderReject::Halted),
         }

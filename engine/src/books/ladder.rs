@@ -10,7 +10,7 @@
 //! of what one can, so that [`Chunks`] never runs out.
 
 use crate::books::limits::{CHUNK_RUNGS, LINE_KEYS, NONE};
-use mizan_memory::reserve_touched;
+use mizan_memory::reserve_touched_within;
 
 /// A rung of a ladder: the higher its key, the better its level.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -103,12 +103,14 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// Reserves and touches what `rung_count_max` rungs in `ladder_count` ladders can need: about 50 bytes each.
-    pub(crate) fn new(rung_count_max: usize, ladder_count: usize) -> Self {
+    /// Reserves what `rung_count_max` rungs in `ladder_count` ladders can need, about 50 bytes each, and touches it as far
+    /// as `bytes_left` goes.
+    pub(crate) fn new(rung_count_max: usize, ladder_count: usize, bytes_left: &mut usize) -> Self {
         // Two neighbours hold more than half a chunk; the last chunk of a ladder may have no neighbour, and one more
         // may be needed for a moment.
         let count_max = rung_count_max.div_ceil(CHUNK_RUNGS / 4) + 2 * ladder_count;
-        Self { pool: reserve_touched(count_max), free: reserve_touched(count_max) }
+        let pool = reserve_touched_within(count_max, bytes_left);
+        Self { pool, free: reserve_touched_within(count_max, bytes_left) }
     }
 
     fn take(&mut self, chunk: Chunk) -> u32 {
@@ -148,11 +150,11 @@ pub(crate) struct Rungs {
 const NO_RUNG: Rung = Rung { key: 0, level: NONE };
 
 impl Rungs {
-    pub(crate) fn new(rung_count_max: usize) -> Self {
+    pub(crate) fn new(rung_count_max: usize, bytes_left: &mut usize) -> Self {
         let head_count_max = rung_count_max.div_ceil(CHUNK_RUNGS / 4) + 2;
         Self {
-            lowest: reserve_touched(head_count_max),
-            numbers: reserve_touched(head_count_max),
+            lowest: reserve_touched_within(head_count_max, bytes_left),
+            numbers: reserve_touched_within(head_count_max, bytes_left),
             best: NO_RUNG,
             count: 0,
         }
@@ -296,9 +298,9 @@ mod tests {
         fn a_ladder_finds_orders_and_forgets_as_an_ordered_map_does(
             steps in prop::collection::vec((0..12u8, 0..400u64), 1..1_500),
         ) {
-            let mut chunks = Chunks::new(RUNGS_MAX, 1);
+            let mut chunks = Chunks::new(RUNGS_MAX, 1, &mut 0);
             let (pool_room, free_room) = (chunks.pool.capacity(), chunks.free.capacity());
-            let mut rungs = Rungs::new(RUNGS_MAX);
+            let mut rungs = Rungs::new(RUNGS_MAX, &mut 0);
             let heads_room = (rungs.lowest.capacity(), rungs.numbers.capacity());
             let mut oracle = BTreeMap::new();
             for (number, (step, pick)) in (0u32..).zip(steps) {

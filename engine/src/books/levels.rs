@@ -7,7 +7,7 @@
 
 use crate::books::ladder::{Chunks, Rung, Rungs, Spot};
 use crate::books::limits::NONE;
-use mizan_memory::reserve_touched;
+use mizan_memory::reserve_touched_within;
 use mizan_wire::orders::Side;
 
 /// Which of the four ladders.
@@ -71,13 +71,13 @@ pub(crate) struct Levels {
 }
 
 impl Levels {
-    /// Reserves and touches room for `count_max` levels: about 100 bytes each.
-    pub(crate) fn new(count_max: usize) -> Self {
+    /// Reserves room for `count_max` levels, about 100 bytes each, and touches it as far as `bytes_left` goes.
+    pub(crate) fn new(count_max: usize, bytes_left: &mut usize) -> Self {
         Self {
-            slab: reserve_touched(count_max),
-            free: reserve_touched(count_max),
-            ladders: std::array::from_fn(|_| Rungs::new(count_max)),
-            chunks: Chunks::new(count_max, Ladder::ALL.len()),
+            slab: reserve_touched_within(count_max, bytes_left),
+            free: reserve_touched_within(count_max, bytes_left),
+            ladders: std::array::from_fn(|_| Rungs::new(count_max, bytes_left)),
+            chunks: Chunks::new(count_max, Ladder::ALL.len(), bytes_left),
             count_max,
         }
     }
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_ladder_ends_with_its_best_price() {
-        let mut levels = Levels::new(400);
+        let mut levels = Levels::new(400, &mut 0);
         let prices = [1, u64::MAX].into_iter().chain((0..98).map(|step| 1_000 + step * 37 % 98));
         for price in prices {
             for ladder in Ladder::ALL {

@@ -17,7 +17,7 @@ impl Book {
         }
     }
 
-    /// Whether any order waits for its trigger. O(1).
+    /// Whether any order is dormant. O(1).
     #[must_use]
     #[inline]
     pub fn has_dormant(&self) -> bool {

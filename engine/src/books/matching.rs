@@ -9,6 +9,7 @@ use crate::books::levels::{Ladder, Level};
 use crate::books::limits::NONE;
 use crate::books::order::{Order, OrderTerms};
 use crate::heap::Due;
+use mizan_wire::limits::LOOKS_PER_MATCH;
 use mizan_wire::orders::{
     CancelReason, OrderKind, OrderReport, ReportKind, SelfTrade, Side, TimeInForce,
 };
@@ -46,25 +47,15 @@ impl Book {
         }
     }
 
-    /// Executes a taker that was accepted before: its trades, then the end or the rest of it.
+    /// Executes a taker that was accepted: its trades, then the end or the rest of it. What a fill-or-kill can do was
+    /// decided before.
     pub(crate) fn take<S: ReportSink>(&mut self, mut taker: Taker, sink: &mut S) {
-        if taker.order.time_in_force == TimeInForce::FillOrKill {
-            taker.stopped = match self.can_fill(&taker, &mut || sink.look()) {
-                Some(true) => None,
-                Some(false) => Some(CancelReason::FillOrKill),
-                None => Some(CancelReason::LooksSpent),
-            };
-        }
-        self.take_decided(taker, sink);
-    }
-
-    /// As [`Book::take`], for a taker that does not fill as a whole or not at all, or of which that was decided.
-    pub(crate) fn take_decided<S: ReportSink>(&mut self, mut taker: Taker, sink: &mut S) {
         self.sweep(&mut taker, sink);
         self.settle_rest(&taker, sink);
     }
 
-    fn sweep<S: ReportSink>(&mut self, taker: &mut Taker, sink: &mut S) {
+    /// Trades until the taker has nothing left, meets nobody any more, or is stopped.
+    pub(crate) fn sweep<S: ReportSink>(&mut self, taker: &mut Taker, sink: &mut S) {
         let ladder = Ladder::of(taker.order.side.opposite());
         let limit_key = ladder.key(taker.limit);
         while taker.order.open > 0 && taker.stopped.is_none() {
@@ -82,16 +73,25 @@ impl Book {
             let Level { price, head: slot, count, .. } = self.levels.slab[level as usize];
             let maker = &self.orders.places[slot as usize];
             let is_last = count == 1;
-            if maker.owner == taker.order.owner && prevents {
+            let is_own = maker.owner == taker.order.owner && prevents;
+            let mut quantity = maker.open.min(taker.order.open);
+            if let Some(budget) = taker.budget
+                && !is_own
+            {
+                quantity = quantity.min(self.affordable(budget, price));
+                if quantity == 0 {
+                    taker.stopped = Some(CancelReason::BudgetSpent);
+                    return;
+                }
+            }
+            if !self.look(LOOKS_PER_MATCH) {
+                taker.stopped = Some(CancelReason::LooksSpent);
+                return;
+            }
+            if is_own {
                 self.prevent_self_trade(taker, slot, sink);
             } else {
-                let mut quantity = maker.open.min(taker.order.open);
                 if let Some(budget) = &mut taker.budget {
-                    quantity = quantity.min(self.affordable(*budget, price));
-                    if quantity == 0 {
-                        taker.stopped = Some(CancelReason::BudgetSpent);
-                        return;
-                    }
                     *budget -= u128::from(price) * u128::from(quantity);
                 }
                 self.trade(taker, slot, level, price, quantity, sink);
@@ -155,7 +155,7 @@ impl Book {
     }
 
     /// What is left of a taker rests, or ends.
-    fn settle_rest<S: ReportSink>(&mut self, taker: &Taker, sink: &mut S) {
+    pub(crate) fn settle_rest<S: ReportSink>(&mut self, taker: &Taker, sink: &mut S) {
         let order = &taker.order;
         assert!(
             order.filled + order.open + taker.terms.cancelled == order.original,

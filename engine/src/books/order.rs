@@ -7,7 +7,7 @@
 
 use crate::books::limits::NONE;
 use crate::heap::Positions;
-use mizan_memory::reserve_touched;
+use mizan_memory::reserve_touched_within;
 use mizan_wire::orders::{NewOrder, OrderHandle, OrderKind, SelfTrade, Side, TimeInForce};
 
 /// An order, as long as it is open.
@@ -146,12 +146,12 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    /// Reserves and touches room for `count_max` orders: 132 bytes each.
-    pub(crate) fn new(count_max: usize) -> Self {
+    /// Reserves room for `count_max` orders, 132 bytes each, and touches it as far as `bytes_left` goes.
+    pub(crate) fn new(count_max: usize, bytes_left: &mut usize) -> Self {
         Self {
-            places: reserve_touched(count_max),
-            terms: AllTerms(reserve_touched(count_max)),
-            free: reserve_touched(count_max),
+            places: reserve_touched_within(count_max, bytes_left),
+            terms: AllTerms(reserve_touched_within(count_max, bytes_left)),
+            free: reserve_touched_within(count_max, bytes_left),
             count_max,
         }
     }

@@ -23,13 +23,16 @@ impl Book {
         }
     }
 
-    /// Takes an order out of its queue, and the level with its last one. O(1) but for the search of such a level.
+    /// Takes an order out of its queue, and the level with its last one; or out of the queue of those that wait. O(1) but for
+    /// the search of such a level.
     #[inline]
     pub(crate) fn unlink(&mut self, slot: u32) {
         let order = &mut self.orders.places[slot as usize];
         let (next, previous, number, open) = (order.next, order.previous, order.level, order.open);
         order.level = NONE;
-        let level = &mut self.levels.slab[number as usize];
+        let Some(level) = self.levels.slab.get_mut(number as usize) else {
+            return self.leave_waiting(slot);
+        };
         level.quantity -= open;
         level.count -= 1;
         if level.count == 0 {

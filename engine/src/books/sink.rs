@@ -8,13 +8,6 @@ use mizan_wire::orders::OrderReport;
 pub trait ReportSink {
     /// The next report.
     fn report(&mut self, report: &OrderReport);
-
-    /// Whether the command may look at one more level or order that it does not trade with. Nobody bounds that unless
-    /// the sink does.
-    #[inline]
-    fn look(&mut self) -> bool {
-        true
-    }
 }
 
 impl ReportSink for Vec<OrderReport> {

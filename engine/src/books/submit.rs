@@ -14,10 +14,10 @@ impl Book {
     /// trades trigger.
     ///
     /// Reports one `Accepted`, `Dormant` or `Rejected`; then whatever follows. Cost: O(1) per trade, and the search of
-    /// one level for an order that rests; a fill-or-kill looks at levels and orders first, as far as its sink lets it.
+    /// one level for an order that rests; a fill-or-kill looks at levels and orders first. [`Book::bound_looks`] bounds it.
     #[inline]
     pub fn submit<S: ReportSink>(&mut self, new: &NewOrder, sink: &mut S) {
-        let decided = self.check_new(new).and_then(|()| self.decide(new, &mut || sink.look()));
+        let decided = self.check_new(new).and_then(|()| self.decide(new));
         let stopped = match decided {
             Ok(stopped) => stopped,
             Err(reason) => {
@@ -41,7 +41,7 @@ impl Book {
             let slot = if rests { self.orders.take_place() } else { NONE };
             sink.report(&about(&order, slot, ReportKind::Accepted, order.open, order.open, 0));
             let taker = self.taker(order, terms_of(new), slot);
-            self.take_decided(Taker { stopped, ..taker }, sink);
+            self.take(Taker { stopped, ..taker }, sink);
             self.run_triggers(sink);
         }
     }

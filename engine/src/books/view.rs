@@ -73,6 +73,11 @@ impl Book {
         self.standing(Ladder::of_stops(side))
     }
 
+    /// Triggered orders that wait for their turn, the first one in front.
+    pub fn waiting(&self) -> impl Iterator<Item = OpenOrder> {
+        Queue { book: self, slot: self.waiting.head }
+    }
+
     /// The open order with this handle. O(1).
     #[must_use]
     pub fn order(&self, handle: OrderHandle) -> Option<OpenOrder> {

@@ -14,6 +14,9 @@ fn ensure(condition: bool, what: impl FnOnce() -> String) -> Result<(), Invarian
 pub(crate) fn check(trading: &Trading, ledger: &LedgerState) -> Result<(), InvariantError> {
     for (place, book) in trading.books.iter().enumerate() {
         book.check_invariants()?;
+        ensure(book.is_waiting() == trading.waiting.contains(&(place as u32)), || {
+            "the instruments with stops that wait are not those of their books".to_owned()
+        })?;
         let open = trading.desk.orders.records.0.iter();
         let open = open.filter(|order| order.is_open() && order.instrument as usize == place);
         let (open, standing) = (open.count(), book.order_count());

@@ -26,7 +26,7 @@ pub(crate) struct Step<'a> {
 
 impl Trading {
     /// Has a book do something, and settles what it reports; gives the number of orders that were cancelled.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         place: usize,
         step: &mut Step<'_>,
@@ -42,11 +42,16 @@ impl Trading {
             rejected: None,
             cancelled: 0,
         };
-        command(&mut books[place], &mut settlement);
-        match settlement.rejected {
+        let book = &mut books[place];
+        book.bound_looks(settlement.numbers.looks);
+        command(book, &mut settlement);
+        settlement.numbers.looks = book.looks_left();
+        let outcome = match settlement.rejected {
             None => Ok(settlement.cancelled),
             Some(reject) => Err(reject),
-        }
+        };
+        self.note_waiting(place);
+        outcome
     }
 
     /// The open order that a command names by number or by client id.
@@ -93,8 +98,14 @@ impl Trading {
             event.client_order_id,
             event.order_number,
         )?;
+        let place = self.desk.orders.get(index).instrument as usize;
+        if self.books[place].is_waiting() {
+            self.go_on_with(place, step);
+            // The order may have been among them.
+            let AmendOrderEvent { account_id, client_order_id, order_number, .. } = *event;
+            self.find_open(step.ledger, account_id, client_order_id, order_number)?;
+        }
         let order = *self.desk.orders.get(index);
-        let place = order.instrument as usize;
         let amend = AmendOrder {
             handle: order.handle(),
             owner: order.quote_slot,
@@ -103,7 +114,9 @@ impl Trading {
             quantity: event.quantity,
         };
         let refused = |status: u32| Refused { status, order: index };
-        if let Err(status) = self.check_amend(step.ledger, place, &order, &amend) {
+        let looks = step.numbers.looks;
+        if let Err(status) = self.check_amend(step.ledger, place, &order, &amend, looks) {
+            self.books[place].bound_looks(looks);
             let earlier = self.books[place].refuses_amend(&amend);
             return Err(refused(earlier.map_or(status.number(), |reject| reject.number())));
         }
@@ -118,6 +131,7 @@ impl Trading {
         place: usize,
         order: &Order,
         amend: &AmendOrder,
+        looks: u64,
     ) -> Result<(), Status> {
         let gone = order.quantity - order.open;
         if amend.quantity <= gone {
@@ -128,7 +142,7 @@ impl Trading {
             _ => OrderKind::Limit,
         };
         let open = amend.quantity - gone;
-        let trades = self.trades_max(place, order.side, kind, amend.price, open);
+        let trades = self.trades_max(place, order.side, kind, amend.price, open, looks);
         let changed = Order {
             price_bound: if kind.has_limit() { amend.price } else { order.price_bound },
             open,
@@ -185,7 +199,7 @@ impl Trading {
             }
         };
         let count = places.len() as u64;
-        let may_look = step.numbers.look(places.len() as u32);
+        let may_look = step.numbers.look(places.len() as u64);
         refuse_if(!may_look, OrderReject::TooManyLooks)?;
         for index in places {
             let place = self.sorted[index].1 as usize;

@@ -35,7 +35,7 @@ impl Trading {
     ) -> u64 {
         self.results.clear();
         self.sweep_room = SweepRoom::WHOLE;
-        let mut numbers = Numbers::of_entry(ledger.sequence, first);
+        let mut numbers = Numbers::of_entry(ledger.sequence, first, self.looks_max);
         match operation {
             Operation::SubmitOrders => self.submit_all(ledger, body, session, &mut numbers),
             Operation::AmendOrders => {
@@ -217,10 +217,16 @@ impl Trading {
         }
     }
 
-    /// Performs what is due at `first`, holds and orders together, in the order of due time and timestamp.
-    pub(crate) fn tick(&mut self, ledger: &mut LedgerState, first: u64, released: &mut Vec<u64>) {
+    /// Performs what is due at `first`, holds and orders together, in the order of due time and timestamp; then, if that
+    /// was all, goes on with stops that wait. Gives the last timestamp, and whether there were such stops.
+    pub(crate) fn tick(
+        &mut self,
+        ledger: &mut LedgerState,
+        first: u64,
+        released: &mut Vec<u64>,
+    ) -> (u64, bool) {
         released.clear();
-        let mut numbers = Numbers::of_entry(ledger.sequence, first);
+        let mut numbers = Numbers::of_entry(ledger.sequence, first, self.looks_max);
         while released.len() < TICK_ACTIONS_MAX as usize {
             let hold = ledger.holds.first_due().map(|(expires_ns, slot)| {
                 (expires_ns, ledger.transfers.records[slot as usize].timestamp, slot)
@@ -245,7 +251,10 @@ impl Trading {
                 released.push(timestamp);
             }
         }
+        let is_all = released.len() < TICK_ACTIONS_MAX as usize;
+        let has_gone_on = is_all && self.go_on_with_all(ledger, &mut numbers);
         self.desk.touched.assert_balanced(&ledger.ledgers);
+        (first.max(numbers.next - 1), has_gone_on)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Instruments, and the rules of `create_instruments` in the order of precedence of `InstrumentStatus`.
 //!
-//! An instrument's book takes its memory when the instrument is made, out of totals that genesis fixes.
+//! An instrument's book takes its memory when the instrument is made, out of totals that genesis fixes. Of that, one
+//! request touches `BOOK_TOUCH_MAX` bytes at the most; the rest is mapped as orders come.
 
 use crate::books::Book;
 use crate::ledger::LedgerState;
@@ -64,7 +65,8 @@ impl Trading {
         let (Some(orders_left), Some(levels_left)) = (orders_left, levels_left) else {
             return Err(Status::BookSpaceFull.into());
         };
-        let book = Book::new(event.rules(), event.capacity());
+        let touch_left = &mut self.touch_left;
+        let book = Book::within(event.rules(), event.capacity(), touch_left);
         let Ok(book) = book else { return Err(Status::RulesOutOfRange.into()) };
         self.orders_left = orders_left;
         self.levels_left = levels_left;

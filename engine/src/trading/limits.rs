@@ -14,6 +14,8 @@ pub(crate) const REPORT_COUNT_MAX: u64 = 1 << 40;
 pub(crate) const AMOUNT_MAX: u128 = 1 << 94;
 /// What ordinary transfers may bring a sum to, on a node with trading.
 pub(crate) const ORDINARY_SUM_MAX: u128 = (1 << 127) - 1;
+/// Bytes of books' memory that one request touches: about as much time as two full batches of new orders take.
+pub(crate) const BOOK_TOUCH_MAX: usize = 64 << 20;
 /// Transfers that one fill posts at the most: quote, base, and a fee of each side.
 pub(crate) const LEGS_PER_FILL: u64 = 4;
 /// Fees and rebates, in basis points.

@@ -12,7 +12,6 @@ use crate::trading::instruments::Instrument;
 use crate::trading::reports::Report;
 use crate::trading::state::Desk;
 use crate::transfers::StoredTransfer;
-use mizan_wire::limits::LOOKS_MAX;
 use mizan_wire::orders::{CancelReason, OrderReject, OrderReport, ReportKind, SLOT_NONE, Side};
 use mizan_wire::trading::{DerivedTransfer, ExecutionKind, OrderState};
 
@@ -27,19 +26,19 @@ pub(crate) struct Numbers {
     pub(crate) next: u64,
     /// Transfers derived so far.
     pub(crate) derived: u32,
-    /// What the entry may still look at without trading with it: levels, orders, instruments.
-    pub(crate) looks: u32,
+    /// What the entry may still look at, and trade with.
+    pub(crate) looks: u64,
 }
 
 impl Numbers {
     /// Those of an entry whose first timestamp is `first`.
-    pub(crate) const fn of_entry(sequence: u64, first: u64) -> Self {
-        Self { sequence, next: first, derived: 0, looks: LOOKS_MAX }
+    pub(crate) const fn of_entry(sequence: u64, first: u64, looks: u64) -> Self {
+        Self { sequence, next: first, derived: 0, looks }
     }
 
     /// Takes some of the looks that are left, or none if they are too few.
     #[inline]
-    pub(crate) const fn look(&mut self, count: u32) -> bool {
+    pub(crate) const fn look(&mut self, count: u64) -> bool {
         let is_enough = count <= self.looks;
         if is_enough {
             self.looks -= count;
@@ -94,11 +93,6 @@ impl ReportSink for Settlement<'_> {
         } else {
             self.report_other(report);
         }
-    }
-
-    #[inline]
-    fn look(&mut self) -> bool {
-        self.numbers.look(1)
     }
 }
 

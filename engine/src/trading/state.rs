@@ -7,9 +7,10 @@ use crate::trading::reports::{Reports, Trader};
 use crate::trading::sweep::SweepRoom;
 use crate::trading::touched::Touched;
 use mizan_memory::reserve_touched;
-use mizan_wire::limits::EVENTS_MAX;
+use mizan_wire::limits::{EVENTS_MAX, LOOKS_MAX};
 use mizan_wire::trading::{OrderResult, SubmitOrder};
 use mizan_wire::{EngineStatus, Genesis};
+use std::collections::BTreeSet;
 
 /// See the module `trading`.
 pub(crate) struct Trading {
@@ -24,6 +25,12 @@ pub(crate) struct Trading {
     pub(crate) submits: Vec<SubmitOrder>,
     /// What the request that is being executed may still sweep.
     pub(crate) sweep_room: SweepRoom,
+    /// Places of the instruments that have triggered stops which wait.
+    pub(crate) waiting: BTreeSet<u32>,
+    /// `LOOKS_MAX`, but in tests.
+    pub(crate) looks_max: u64,
+    /// Bytes of new books' memory that the request which is being executed may still touch.
+    pub(crate) touch_left: usize,
     pub(crate) instrument_count_max: usize,
     /// Room that no book has taken.
     pub(crate) orders_left: u32,
@@ -67,6 +74,9 @@ impl Trading {
             results: reserve_touched(events),
             submits: reserve_touched(events),
             sweep_room: SweepRoom::WHOLE,
+            waiting: BTreeSet::new(),
+            looks_max: LOOKS_MAX.into(),
+            touch_left: 0,
             instrument_count_max: instruments,
             orders_left: genesis.open_order_count_max,
             levels_left: genesis.book_level_count_max,

@@ -2,11 +2,13 @@
 
 use crate::ledger::LedgerState;
 use crate::refusal::refuse_if;
+use crate::trading::commands::Step;
 use crate::trading::limits::{INSTRUMENT_MARK, LEGS_PER_FILL, NONE};
 use crate::trading::order::Order;
 use crate::trading::settlement::{Numbers, Settlement};
 use crate::trading::state::Trading;
 use mizan_wire::AccountFlags;
+use mizan_wire::limits::LOOKS_PER_MATCH;
 use mizan_wire::orders::{NewOrder, OrderKind, OrderReject, Side, TimeInForce};
 use mizan_wire::trading::{
     OrderFlags, OrderStatus, SubmitOrder, decode_kind, decode_self_trade, decode_side,
@@ -63,6 +65,7 @@ impl Trading {
     ) -> Result<u32, Refused> {
         let words = check_event(event)?;
         let place = self.find_instrument(event.instrument).ok_or(Status::InstrumentUnknown)?;
+        self.go_on_with(place, &mut Step { ledger, numbers, timestamp });
         let find = |id: u128| {
             let accounts = &ledger.accounts;
             accounts.find(id, accounts.table.hash(id)).ok_or(Status::AccountNotFound)
@@ -107,7 +110,9 @@ impl Trading {
             },
             is_post_only: event.flags & OrderFlags::POST_ONLY != 0,
         };
-        let trades = self.trades_max(place, words.side, words.kind, event.price, event.quantity);
+        let looks = numbers.looks;
+        let trades =
+            self.trades_max(place, words.side, words.kind, event.price, event.quantity, looks);
         refuse_if(ledger.transfers.room() < trades * LEGS_PER_FILL, Status::TransfersFull)?;
         let is_timed = words.time_in_force == TimeInForce::GoodTillDate;
         let may_expire =
@@ -133,7 +138,10 @@ impl Trading {
         };
         if let Err(status) = self.check_funds(ledger, place, &order) {
             // What the book refuses comes first.
-            let earlier = self.books[place].refuses_new(&new, &mut || numbers.look(1));
+            let book = &mut self.books[place];
+            book.bound_looks(looks);
+            let earlier = book.refuses_new(&new);
+            numbers.looks = book.looks_left();
             let status = earlier.map_or(status.number(), |reject| reject.number());
             return Err(Refused { status, order: NONE });
         }
@@ -148,8 +156,13 @@ impl Trading {
             rejected: None,
             cancelled: 0,
         };
-        books[place].submit(&new, &mut settlement);
-        match settlement.rejected {
+        let book = &mut books[place];
+        book.bound_looks(looks);
+        book.submit(&new, &mut settlement);
+        settlement.numbers.looks = book.looks_left();
+        let rejected = settlement.rejected;
+        self.note_waiting(place);
+        match rejected {
             None => Ok(index),
             Some(reject) => {
                 self.desk.orders.pop();
@@ -197,7 +210,8 @@ impl Trading {
     /// How many trades a command can cause at the most.
     ///
     /// A trade fills one of its two orders, or spends a taker's budget. So there are at most as many as there are
-    /// orders, and one more for each that may become a taker: all of them if there are stops, otherwise one.
+    /// orders, and one more for each that may become a taker: all of them if there are stops, otherwise one. And there are
+    /// no more than the looks that are left allow.
     #[inline]
     pub(crate) fn trades_max(
         &self,
@@ -206,13 +220,16 @@ impl Trading {
         kind: OrderKind,
         price: u64,
         quantity: u64,
+        looks: u64,
     ) -> u64 {
         let book = &self.books[place];
-        if kind == OrderKind::Limit && !book.would_take(side, price) {
+        if kind == OrderKind::Limit && !book.would_take(side, price) && !book.is_waiting() {
             return 0;
         }
         let open = book.order_count() as u64 + 1;
-        if kind.is_dormant() || book.has_dormant() { 2 * open } else { open.min(quantity) + 1 }
+        let may_cascade = kind.is_dormant() || book.has_dormant() || book.is_waiting();
+        let trades = if may_cascade { 2 * open } else { open.min(quantity) + 1 };
+        trades.min(looks / u64::from(LOOKS_PER_MATCH))
     }
 
     /// The highest price at which an order can buy.

@@ -1,14 +1,15 @@
-//! What one request may look at without trading with it.
+//! What one request may look at, and trade.
 
-use crate::common::CREATED;
+use crate::common::{CLOCK_NS, CREATED};
 use crate::market::{
-    BANK, BUYER, CASH, ISSUER, Market, SELLER, SHARES, THIRD, buy, genesis, instrument, sell,
+    BANK, BUYER, CASH, ISSUER, Market, SELLER, SHARES, THIRD, buy, cancel, genesis, instrument,
+    sell,
 };
-use mizan_wire::limits::{EVENTS_MAX, LOOKS_MAX};
+use mizan_wire::limits::{EVENTS_MAX, LOOKS_MAX, LOOKS_PER_MATCH};
 use mizan_wire::orders::{CancelReason, OrderReject};
 use mizan_wire::trading::{
-    CreateInstrument, InstrumentCommand, OpenOrdersQuery, OrderState, OrderStatus, OrderView,
-    SubmitOrder,
+    AmendOrderEvent, CreateInstrument, InstrumentCommand, OpenOrdersQuery, OrderState, OrderStatus,
+    OrderView, SubmitOrder,
 };
 use mizan_wire::{Genesis, Operation, Status};
 
@@ -112,11 +113,14 @@ fn a_triggered_fill_or_kill_ends_when_the_looks_are_spent() {
     let results = market.send(Operation::SubmitOrders, &stops);
     assert!(results.iter().all(|result| result.state == OrderState::Dormant as u8));
     assert_eq!(market.submit(buy(BUYER, 1, 1, 100)).filled, 1);
-    let affordable = u128::from(u64::from(LOOKS_MAX) / RESTING);
+    // Each takes a look for its trigger, one for its turn, and one for the level before the orders there.
+    let affordable = u128::from((u64::from(LOOKS_MAX) - 42) / (RESTING + 1));
     let reason = |market: &mut Market, id: u128| market.order(SELLER, 2_000_000 + id).reason;
     assert_eq!(reason(&mut market, affordable - 1), CancelReason::FillOrKill as u16);
     assert_eq!(reason(&mut market, affordable), CancelReason::LooksSpent as u16);
-    assert_eq!(reason(&mut market, 39), CancelReason::LooksSpent as u16);
+    assert_eq!(market.order(SELLER, 2_000_039).state, OrderState::Open as u8, "it waits");
+    market.log.tick(CLOCK_NS + 1);
+    assert_eq!(reason(&mut market, 39), CancelReason::FillOrKill as u16);
     assert_eq!(market.held(SELLER), 0, "what has ended holds nothing");
     market.log.engine.check_invariants().expect("the engine is sound");
 }
@@ -204,4 +208,191 @@ fn a_budget_of_all_ones_is_a_budget_and_more_than_anybody_may_reserve() {
         market.refused(stop(budget), OrderStatus::AmountTooLarge);
     }
     assert_eq!(market.submit(stop(1_000)).status, CREATED);
+}
+
+/// Trades that the looks of one request do for.
+const TRADES_MAX: u64 = (LOOKS_MAX / LOOKS_PER_MATCH) as u64;
+
+/// A market with so many resting orders of one lot to sell at 100, and room for all that can happen to them.
+fn deep_market(resting: u64) -> Market {
+    let genesis = Genesis {
+        transfer_count_max: 400_000,
+        order_count_max: 100_000,
+        open_order_count_max: 100_000,
+        ..genesis()
+    };
+    let instrument = CreateInstrument {
+        orders_max: 100_000,
+        quantity_max_lots: 100_000,
+        taker_fee_flat: 0,
+        ..instrument()
+    };
+    let mut market = Market::with(&genesis, instrument);
+    for trader in [BUYER, SELLER, THIRD] {
+        assert_eq!(market.pay(BANK, trader, 1 << 50, CASH), CREATED);
+        assert_eq!(market.pay(ISSUER, trader + 100, 1 << 50, SHARES), CREATED);
+    }
+    let sells: Vec<SubmitOrder> =
+        (1..=u128::from(resting)).map(|id| sell(SELLER, id, 1, 100)).collect();
+    for part in sells.chunks(EVENTS_MAX as usize) {
+        let results = market.send(Operation::SubmitOrders, part);
+        assert!(results.iter().all(|result| result.status == CREATED));
+    }
+    market
+}
+
+#[test]
+fn the_trades_of_one_request_are_bounded() {
+    let resting = 2 * TRADES_MAX + 20;
+    let mut market = deep_market(resting);
+    let cash = market.posted(BUYER);
+    let orders = [
+        buy(BUYER, 1, 10, 100),
+        buy(BUYER, 2, resting, 100),
+        buy(BUYER, 3, 1, 100),
+        SubmitOrder { kind: 1, time_in_force: 3, ..buy(BUYER, 4, 1, 0) },
+        SubmitOrder { time_in_force: 4, ..buy(BUYER, 5, 1, 100) },
+        buy(BUYER, 6, 1, 99),
+    ];
+    let results = market.send(Operation::SubmitOrders, &orders);
+    let told: Vec<(u32, u64, u64, u16)> = results
+        .iter()
+        .map(|result| (result.status, result.filled, result.open, result.reason))
+        .collect();
+    let refused = (OrderReject::TooManyLooks.number(), 0, 0, 0);
+    assert_eq!(told[0], (CREATED, 10, 0, 0));
+    assert_eq!(told[1], (CREATED, TRADES_MAX - 10, 0, CancelReason::LooksSpent as u16));
+    assert_eq!(told[2..5], [refused; 3]);
+    assert_eq!(told[5], (CREATED, 0, 1, 0), "what rests costs no looks");
+    assert_eq!(market.held(BUYER), 990, "of what was cut nothing is held");
+    assert_eq!(cash - market.posted(BUYER), u128::from(TRADES_MAX) * 1_000);
+    // The ids of what was refused are free, and the next request has its own looks.
+    let again = market.submit(buy(BUYER, 3, resting, 100));
+    assert_eq!((again.filled, again.reason), (TRADES_MAX, CancelReason::LooksSpent as u16));
+    let last = market.submit(buy(BUYER, 7, 100, 100));
+    assert_eq!((last.filled, last.open), (20, 80));
+}
+
+#[test]
+fn an_amend_that_could_not_trade_changes_nothing() {
+    let mut market = deep_market(TRADES_MAX + 5);
+    assert_eq!(market.submit(buy(THIRD, 1, 1, 99)).open, 1);
+    assert_eq!(market.submit(buy(THIRD, 2, 3, 98)).open, 3);
+    let through = |client_order_id, quantity| AmendOrderEvent {
+        account_id: THIRD,
+        client_order_id,
+        price: 100,
+        quantity,
+        ..AmendOrderEvent::default()
+    };
+    let amends = [through(1, 50_000), through(2, 3)];
+    let results = market.send(Operation::AmendOrders, &amends);
+    let cut = (results[0].status, results[0].filled, results[0].reason);
+    assert_eq!(cut, (CREATED, TRADES_MAX, CancelReason::LooksSpent as u16));
+    assert_eq!(results[1].status, OrderReject::TooManyLooks.number());
+    let order = market.order(THIRD, 2);
+    assert_eq!((order.price, order.open, market.held(THIRD)), (98, 3, 2_940));
+    assert_eq!(market.send(Operation::AmendOrders, &amends[1..])[0].filled, 3);
+}
+
+#[test]
+fn a_fill_or_kill_has_looks_for_all_its_trades_or_is_refused() {
+    let mut market = deep_market(TRADES_MAX + 5);
+    let whole = |id: u128, quantity: u64| SubmitOrder {
+        time_in_force: FILL_OR_KILL,
+        ..buy(BUYER, id, quantity, 100)
+    };
+    // A look for the level.
+    market.refused(whole(1, TRADES_MAX), OrderReject::TooManyLooks);
+    let resting = u128::from(TRADES_MAX) + 5;
+    assert_eq!((market.held(BUYER), market.held(SELLER + 100)), (0, resting));
+    assert_eq!(market.submit(whole(1, TRADES_MAX - 1)).filled, TRADES_MAX - 1);
+}
+
+#[test]
+fn stops_beyond_the_looks_wait_and_go_on_with_the_next_tick() {
+    const STOPS: u64 = 30_000;
+    let mut market = deep_market(1);
+    let stops: Vec<SubmitOrder> = (0..u128::from(STOPS))
+        .map(|id| SubmitOrder { kind: 2, stop_price: 100, ..sell(THIRD, 1 + id, 1, 0) })
+        .collect();
+    for part in stops.chunks(EVENTS_MAX as usize) {
+        market.send(Operation::SubmitOrders, part);
+    }
+    assert_eq!(market.held(THIRD + 100), u128::from(STOPS));
+    assert_eq!(market.log.engine.next_due_ns(), None);
+    // A trade, and all stops are reached. Nobody buys, so each ends when its turn comes.
+    assert_eq!(market.submit(buy(BUYER, 1, 1, 100)).filled, 1);
+    let ended = |market: &mut Market| STOPS - market.held(THIRD + 100) as u64;
+    let looks = u64::from(LOOKS_MAX) - u64::from(LOOKS_PER_MATCH);
+    assert_eq!(ended(&mut market), looks - STOPS, "a look each for its trigger, one for its turn");
+    let now = market.log.engine.timestamp();
+    assert_eq!(market.log.engine.next_due_ns(), Some(now), "a tick is due at once");
+    // One that waits can leave.
+    let last = market.send(Operation::CancelOrders, &[cancel(THIRD, u128::from(STOPS))])[0];
+    assert_eq!((last.status, last.reason), (CREATED, CancelReason::Requested as u16));
+    // While nothing may trade they wait on.
+    let set = |state| InstrumentCommand { instrument: 7, state, ..InstrumentCommand::default() };
+    market.send(Operation::SetTradingStates, &[set(2)]);
+    assert_eq!(market.log.engine.next_due_ns(), None);
+    market.log.tick(CLOCK_NS + 1);
+    assert_eq!(ended(&mut market), looks - STOPS + 1);
+    market.send(Operation::SetTradingStates, &[set(0)]);
+    market.log.tick(CLOCK_NS + 2);
+    assert_eq!((ended(&mut market), market.log.engine.next_due_ns()), (STOPS, None));
+    assert_eq!(market.order(THIRD, 1).reason, CancelReason::MarketRest as u16);
+}
+
+#[test]
+fn what_waits_comes_before_a_new_order_and_who_finds_no_looks_is_refused() {
+    // Each stop buys one lot, whose trade reaches the next.
+    let stops = TRADES_MAX;
+    let mut market = deep_market(2 * stops);
+    let orders: Vec<SubmitOrder> = (0..u128::from(stops))
+        .map(|id| SubmitOrder { kind: 3, stop_price: 100, ..buy(THIRD, 1 + id, 1, 100) })
+        .collect();
+    for part in orders.chunks(EVENTS_MAX as usize) {
+        market.send(Operation::SubmitOrders, part);
+    }
+    let resting = buy(BUYER, 3, 1, 50);
+    let results = market.send(Operation::SubmitOrders, &[buy(BUYER, 1, 1, 100), resting]);
+    assert_eq!(results[0].filled, 1);
+    assert_eq!(results[1].status, OrderReject::TooManyLooks.number(), "stops wait before it");
+    let filled = |market: &mut Market| market.posted(THIRD + 100) - (1 << 50) - 10;
+    let before = filled(&mut market);
+    // A look for each trigger; of the rest, three for each that trades.
+    let left = u64::from(LOOKS_MAX) - u64::from(LOOKS_PER_MATCH) - stops;
+    assert_eq!(before, u128::from(left / 3));
+    // The next order has to wait for them, and its own entry does for all.
+    let result = market.submit(buy(BUYER, 2, 1, 100));
+    let rest = u128::from(stops) - before;
+    assert_eq!((result.status, result.filled), (OrderReject::TooManyLooks.number(), 0));
+    assert!(filled(&mut market) > before && rest * 3 > u128::from(LOOKS_MAX));
+    let result = market.submit(buy(BUYER, 2, 1, 100));
+    assert_eq!((result.status, result.filled), (CREATED, 1));
+    assert_eq!(filled(&mut market), u128::from(stops));
+    assert_eq!(market.held(THIRD), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the system alone knows what memory was touched")]
+fn instruments_touch_no_more_memory_at_once_than_one_request_may() {
+    // About 700 MB for the book.
+    const ORDERS_MAX: u32 = 4_000_000;
+    let resident_bytes = || {
+        let text = std::fs::read_to_string("/proc/self/statm").expect("Linux has it");
+        let pages = text.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+        4_096 * pages.unwrap_or(0u64)
+    };
+    let genesis = Genesis { open_order_count_max: ORDERS_MAX + 100, ..genesis() };
+    let mut market = Market::with(&genesis, instrument());
+    let before = resident_bytes();
+    let large = CreateInstrument { id: 8, orders_max: ORDERS_MAX, ..instrument() };
+    let large = CreateInstrument { quantity_max_lots: 1_000, ..large };
+    assert_eq!(market.log.create(Operation::CreateInstruments, &[large])[0].status, CREATED);
+    let touched = resident_bytes().saturating_sub(before);
+    assert!(touched < 300 << 20, "{touched} bytes were touched");
+    let order = SubmitOrder { instrument: 8, ..buy(BUYER, 1, 1, 100) };
+    assert_eq!(market.submit(order).open, 1);
 }

@@ -5,7 +5,7 @@ use mizan_wire::orders::{
     Side, TradingState,
 };
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// An open order: what was asked for, and what has become of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,6 +20,8 @@ pub struct ModelOrder {
     pub filled: u64,
     /// Lots that it lost without ending.
     pub cancelled: u64,
+    /// Ticks times lots of its trades as a taker; only where it has a budget.
+    pub(crate) spent: u128,
 }
 
 impl ModelOrder {
@@ -63,11 +65,15 @@ pub struct ModelBook {
     pub(crate) now_ns: u64,
     pub(crate) number_last: u64,
     pub(crate) priority_last: u64,
-    /// All prices at which there were trades, in order.
-    pub(crate) trades: Vec<u64>,
-    /// How many of them were compared with stop prices.
-    pub(crate) trades_compared: usize,
-    /// Levels and orders that fill-or-kill orders may still look at; no bound by itself.
+    /// The price of the last trade.
+    pub(crate) last_trade: Option<u64>,
+    /// Prices that are still to be compared with stop prices.
+    pub(crate) fresh: Vec<u64>,
+    /// Triggered orders whose turn has not come, in their order.
+    pub(crate) waiting: VecDeque<ModelOrder>,
+    /// The first of them has begun to trade, and goes on up to this price.
+    pub(crate) begun: Option<u64>,
+    /// What commands may still look at; no bound by itself.
     pub(crate) looks_left: Option<u64>,
 }
 
@@ -84,8 +90,10 @@ impl ModelBook {
             now_ns: 0,
             number_last: 0,
             priority_last: 0,
-            trades: Vec::new(),
-            trades_compared: 0,
+            last_trade: None,
+            fresh: Vec::new(),
+            waiting: VecDeque::new(),
+            begun: None,
             looks_left: None,
         }
     }
@@ -102,8 +110,45 @@ impl ModelBook {
         &self.dormant[side as usize]
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &ModelOrder> {
+    /// Bounds what the commands that follow may look at.
+    pub fn bound_looks(&mut self, looks: u64) {
+        self.looks_left = Some(looks);
+    }
+
+    /// What is left of it, if there is a bound.
+    #[must_use]
+    pub const fn looks_left(&self) -> Option<u64> {
+        self.looks_left
+    }
+
+    /// Takes so many looks, or none if they are too few.
+    pub(crate) fn look(&mut self, count: u64) -> bool {
+        let Some(left) = &mut self.looks_left else { return true };
+        let is_enough = *left >= count;
+        if is_enough {
+            *left -= count;
+        }
+        is_enough
+    }
+
+    /// The triggered orders whose turn has not come, in their order.
+    #[must_use]
+    pub const fn waiting(&self) -> &VecDeque<ModelOrder> {
+        &self.waiting
+    }
+
+    /// Whether any wait, or are still to be triggered.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty() || !self.fresh.is_empty()
+    }
+
+    fn standing(&self) -> impl Iterator<Item = &ModelOrder> {
         self.resting.iter().chain(&self.dormant).flatten()
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &ModelOrder> {
+        self.standing().chain(&self.waiting)
     }
 
     /// Puts an order behind all that came before it.
@@ -135,7 +180,11 @@ impl ModelBook {
                 return Some(orders.remove(index));
             }
         }
-        None
+        let index = self.waiting.iter().position(|order| order.number == number)?;
+        if index == 0 {
+            self.begun = None;
+        }
+        self.waiting.remove(index)
     }
 
     pub(crate) fn find(&self, number: u64, owner: u32) -> Option<&ModelOrder> {
@@ -148,7 +197,7 @@ impl ModelBook {
             OrderKind::Stop | OrderKind::StopLimit => (true, terms.side, terms.stop_price),
             OrderKind::Limit | OrderKind::Market => (false, terms.side, terms.price),
         };
-        let others = self.all().filter(|order| order.number != without);
+        let others = self.standing().filter(|order| order.number != without);
         let mut levels: BTreeSet<_> = others.map(|order| level(&order.terms)).collect();
         levels.insert(level(terms));
         levels.len() <= self.capacity.levels_max as usize

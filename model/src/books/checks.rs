@@ -1,6 +1,7 @@
 //! Why a command is refused: the reasons, one after the other, in their order.
 
 use crate::books::book::ModelBook;
+use mizan_wire::limits::LOOKS_PER_MATCH;
 use mizan_wire::orders::{NewOrder, OrderKind, OrderReject, Side, TimeInForce, TradingState};
 
 impl ModelBook {
@@ -21,6 +22,7 @@ impl ModelBook {
         let reasons = [
             (self.state == TradingState::Halted, Reject::Halted),
             (self.state == TradingState::CancelOnly, Reject::CancelOnly),
+            (self.is_waiting(), Reject::TooManyLooks),
             (new.quantity == 0, Reject::QuantityZero),
         ];
         let later = [
@@ -44,12 +46,20 @@ impl ModelBook {
     /// The first reason to refuse new terms for the order with this number.
     pub(crate) fn amend_refusal(&self, terms: &NewOrder, number: u64) -> Option<OrderReject> {
         let takes = terms.is_post_only && self.meets(terms.side, terms.price);
+        let is_limit = terms.kind == OrderKind::Limit;
         let later = [
             (self.is_too_dear(terms), OrderReject::NotionalExceedsMax),
             (!self.has_level(terms, number), OrderReject::LevelsFull),
             (takes, OrderReject::PostOnlyWouldTake),
+            (is_limit && !self.may_trade(terms), OrderReject::TooManyLooks),
         ];
         self.wrong_numbers(terms).or_else(|| first(&later))
+    }
+
+    /// Whether there are looks for the first trade of an order, if it would trade.
+    pub(crate) fn may_trade(&self, terms: &NewOrder) -> bool {
+        let takes = terms.kind == OrderKind::Market || self.meets(terms.side, terms.price);
+        !takes || self.looks_left.is_none_or(|left| left >= u64::from(LOOKS_PER_MATCH))
     }
 
     /// What can be wrong with quantity and prices alone.

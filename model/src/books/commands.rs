@@ -47,12 +47,13 @@ impl ModelBook {
             priority: 0,
             filled: 0,
             cancelled: 0,
+            spent: 0,
         };
         if is_dormant(&order) {
             let report = order.report(ReportKind::Dormant, new.quantity);
             reports.push(OrderReport { counterparty: new.stop_price, ..report });
             self.put(order);
-            self.release_reached_already(reports);
+            self.look_back(new.side, new.stop_price);
         } else {
             reports.push(order.report(ReportKind::Accepted, new.quantity));
             self.execute(order, reports);
@@ -66,6 +67,9 @@ impl ModelBook {
         match self.state {
             TradingState::Halted => return reports.push(reject(OrderReject::Halted)),
             TradingState::CancelOnly => return reports.push(reject(OrderReject::CancelOnly)),
+            TradingState::Open if self.is_waiting() => {
+                return reports.push(reject(OrderReject::TooManyLooks));
+            }
             TradingState::Open => {}
         }
         let Some(before) = self.find(handle.number, owner).cloned() else {
@@ -96,7 +100,7 @@ impl ModelBook {
         reports.push(OrderReport { counterparty: stop_price, ..report });
         if is_dormant(&after) {
             self.put(after);
-            self.release_reached_already(reports);
+            self.look_back(terms.side, stop_price);
         } else {
             self.execute(after, reports);
         }

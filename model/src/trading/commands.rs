@@ -52,8 +52,11 @@ impl Trading {
     ) -> Result<usize, Refused> {
         let AmendOrderEvent { account_id, client_order_id, order_number, .. } = *event;
         let position = self.find_open(ledger, account_id, client_order_id, order_number)?;
+        let instrument = self.orders[position].event.instrument;
+        if self.go_on_with(ledger, instrument, step) {
+            self.find_open(ledger, account_id, client_order_id, order_number)?;
+        }
         let order = self.orders[position].clone();
-        let instrument = order.event.instrument;
         let (owner, handle) = self.handle(ledger, &order);
         let AmendOrderEvent { price, stop_price, quantity, .. } = *event;
         let mut after = self.markets[&instrument].book.clone();
@@ -78,7 +81,8 @@ impl Trading {
                 return Err(about(S::InsufficientFunds, position));
             }
             let book = &self.markets[&instrument].book;
-            let trades = trades_max(book, order.side, kind, price, changed.open);
+            let looks = step.looks_left;
+            let trades = trades_max(book, order.side, kind, price, changed.open, looks);
             if self.room(ledger) < 4 * trades {
                 return Err(about(S::TransfersFull, position));
             }

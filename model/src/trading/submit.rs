@@ -4,6 +4,7 @@ use crate::books::ModelBook;
 use crate::ledger::Ledger;
 use crate::trading::order::TradingOrder;
 use crate::trading::{Refused, Step, Trading, refuse_if};
+use mizan_wire::limits::LOOKS_PER_MATCH;
 use mizan_wire::orders::{
     BookCommand, NewOrder, OrderKind, OrderReject, ReportKind, SelfTrade, Side, TimeInForce,
 };
@@ -29,7 +30,9 @@ impl Trading {
         let time_in_force = decode_time_in_force(event.time_in_force).ok_or(S::CodeUnknown)?;
         refuse_if(event.self_trade > 4, S::CodeUnknown)?;
         refuse_if(event.client_order_id == 0, S::ClientOrderIdMustNotBeZero)?;
-        let market = self.markets.get(&event.instrument).ok_or(S::InstrumentUnknown)?;
+        refuse_if(!self.markets.contains_key(&event.instrument), S::InstrumentUnknown)?;
+        self.go_on_with(ledger, event.instrument, step);
+        let market = &self.markets[&event.instrument];
         let terms = market.record;
         let quote = *ledger.account(event.quote_account_id).ok_or(S::AccountNotFound)?;
         let base = *ledger.account(event.base_account_id).ok_or(S::AccountNotFound)?;
@@ -50,7 +53,7 @@ impl Trading {
         let is_full = self.orders.len() as u64 >= self.genesis.order_count_max;
         refuse_if(is_full, S::OrdersFull)?;
         let book = &market.book;
-        let trades = trades_max(book, side, kind, event.price, event.quantity);
+        let trades = trades_max(book, side, kind, event.price, event.quantity, step.looks_left);
         refuse_if(self.room(ledger) < 4 * trades, S::TransfersFull)?;
         let may_expire = match time_in_force {
             TimeInForce::GoodTillDate => event.expires_ns > step.timestamp,
@@ -168,18 +171,21 @@ pub(crate) fn trades_max(
     kind: OrderKind,
     price: u64,
     quantity: u64,
+    looks: u64,
 ) -> u64 {
     let crosses = book.resting(side.opposite()).first().is_some_and(|best| match side {
         Side::Buy => best.terms.price <= price,
         Side::Sell => best.terms.price >= price,
     });
-    if kind == OrderKind::Limit && !crosses {
+    if kind == OrderKind::Limit && !crosses && !book.is_waiting() {
         return 0;
     }
     let sides = [Side::Buy, Side::Sell];
     let dormant: usize = sides.iter().map(|side| book.dormant(*side).len()).sum();
     let resting: usize = sides.iter().map(|side| book.resting(*side).len()).sum();
-    let open = (dormant + resting) as u64 + 1;
+    let open = (dormant + resting + book.waiting().len()) as u64 + 1;
     let waits = matches!(kind, OrderKind::Stop | OrderKind::StopLimit);
-    if waits || dormant > 0 { 2 * open } else { quantity.min(open) + 1 }
+    let may_cascade = waits || dormant > 0 || book.is_waiting();
+    let trades = if may_cascade { 2 * open } else { quantity.min(open) + 1 };
+    trades.min(looks / u64::from(LOOKS_PER_MATCH))
 }

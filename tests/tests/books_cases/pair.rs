@@ -46,6 +46,29 @@ impl Pair {
         }
     }
 
+    /// Bounds what the next command may look at, on both.
+    pub(crate) fn bound_looks(&mut self, looks: u64) {
+        self.book.bound_looks(looks);
+        self.model.bound_looks(looks);
+    }
+
+    /// Both go on with what waits, and must report the same.
+    pub(crate) fn run_waiting(
+        &mut self,
+        coverage: &mut Coverage,
+    ) -> Result<&[OrderReport], String> {
+        self.reports.clear();
+        self.book.run_waiting(&mut self.reports);
+        let expected = self.model.run_waiting();
+        coverage.add(&self.reports);
+        let shown = |report: &OrderReport| OrderReport { slot: SLOT_NONE, ..*report };
+        let found: Vec<OrderReport> = self.reports.iter().map(shown).collect();
+        if found != expected {
+            return Err(format!("going on gives\n{found:#?}\nand by the model\n{expected:#?}"));
+        }
+        Ok(&self.reports)
+    }
+
     /// Executes a command on both; gives the book's reports.
     pub(crate) fn apply(
         &mut self,
@@ -81,6 +104,13 @@ impl Pair {
             compare_queue(side, self.book.resting(side), self.model.resting(side), &mut slots)?;
             compare_queue(side, self.book.dormant(side), self.model.dormant(side), &mut slots)?;
             self.compare_depth(side)?;
+        }
+        let expected: Vec<ModelOrder> = self.model.waiting().iter().cloned().collect();
+        compare_queue(Side::Buy, self.book.waiting(), &expected, &mut slots)?;
+        let waits = (self.book.is_waiting(), self.model.is_waiting());
+        let looks = (self.book.looks_left(), self.model.looks_left().unwrap_or(u64::MAX));
+        if waits.0 != waits.1 || looks.0 != looks.1 && self.model.looks_left().is_some() {
+            return Err(format!("waiting {waits:?}, looks left {looks:?}"));
         }
         if slots.len() != self.book.order_count() {
             return Err("two orders share a place".to_owned());

@@ -8,7 +8,8 @@
 //! Orders: `buy NAME PRICE xLOTS`, `market` instead of a price for none; then any of `by=OWNER` (its own otherwise),
 //! `day`, `till=TIME`, `ioc`, `fok`, `post`, `stop=PRICE`, `budget=SUM`, `oldest`, `both`, `decrement`, `allow`
 //! (`newest` otherwise). Others: `amend NAME PRICE xLOTS`, `cancel NAME`, `mass [by=OWNER] [buy|sell]`, `halt`,
-//! `cancel-only`, `resume`, `close`, `time TIME`, `depth`. Names that were used for another order before are free.
+//! `cancel-only`, `resume`, `close`, `time TIME`, `depth`, `looks COUNT` for all that follow, and `go on` with what waits.
+//! Names that were used for another order before are free.
 
 use crate::books_cases::pair::{Coverage, Pair};
 use mizan_wire::Status;
@@ -47,6 +48,17 @@ impl Stage {
         if words == ["depth"] {
             self.pair.compare_state().unwrap_or_else(|error| panic!("at `depth`: {error}"));
             return format!("bids {}, asks {}", self.depth(Side::Buy), self.depth(Side::Sell));
+        }
+        if words[0] == "looks" {
+            self.pair.bound_looks(words[1].parse().expect("a count"));
+            return String::new();
+        }
+        if words == ["go", "on"] {
+            let reports = self.pair.run_waiting(&mut Coverage::default());
+            let reports = reports.unwrap_or_else(|error| panic!("{error}")).to_vec();
+            self.pair.compare_state().unwrap_or_else(|error| panic!("after going on: {error}"));
+            let shown: Vec<String> = reports.iter().map(|report| self.show(report)).collect();
+            return shown.join(", ");
         }
         let command = self.command(&words);
         let is_new = matches!(command, BookCommand::Submit(_));

@@ -90,6 +90,10 @@ pub(crate) struct Coverage {
     pub(crate) replayed: u64,
     /// Mass cancels and ends of sessions that have more to do.
     pub(crate) unfinished: u64,
+    /// Steps after which triggered stops waited.
+    pub(crate) waited: u64,
+    /// Transfers that ticks caused.
+    pub(crate) late_transfers: u64,
 }
 
 pub(crate) struct Pair {
@@ -119,6 +123,14 @@ impl Pair {
         };
         let roomy = |instrument| CreateInstrument { orders_max, ..instrument };
         Self::with(&genesis, &instruments().map(roomy))
+    }
+
+    /// As [`Pair::new`], with so few looks for each entry.
+    pub(crate) fn with_looks(looks_max: u64) -> Result<Self, String> {
+        let mut pair = Self::new()?;
+        pair.engine.bound_looks(looks_max);
+        pair.model.bound_looks(looks_max);
+        Ok(pair)
     }
 
     fn with(genesis: &Genesis, instruments: &[CreateInstrument; 2]) -> Result<Self, String> {
@@ -296,7 +308,9 @@ impl Pair {
             }
             Request::Tick(seconds) => {
                 self.clock += seconds * NANOSECONDS;
+                let before = self.engine.status().transfer_count;
                 self.send(Operation::Tick, &[], false)?;
+                coverage.late_transfers += self.engine.status().transfer_count - before;
                 coverage.expired += u64::from(self.output.event_count);
             }
         }
@@ -317,6 +331,8 @@ impl Pair {
                 *coverage.statuses.entry(status).or_default() += 1;
             }
         }
+        let now = self.engine.timestamp();
+        coverage.waited += u64::from(self.engine.next_due_ns() == Some(now));
         self.compare()?;
         for reason in &self.reasons {
             *coverage.reasons.entry(*reason).or_default() += 1;

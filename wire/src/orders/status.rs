@@ -30,7 +30,7 @@ statuses! {
     LevelsFull = 1321, "levels_full", "The book holds as many price levels as were fixed at format. Use a price that has orders already.";
     PostOnlyWouldTake = 1322, "post_only_would_take", "The order would trade at once, which a post-only order must not.";
     NoLiquidity = 1323, "no_liquidity", "There is no order on the other side that a market order could trade with.";
-    TooManyLooks = 1325, "too_many_looks", "The request would look at more price levels, orders or instruments than one request may (32,768). Nothing was reserved or changed: send the event by itself, or for less.";
+    TooManyLooks = 1325, "too_many_looks", "What one request may look at (32,768 price levels, orders or instruments; a trade counts twice) is spent, or triggered stops of the instrument wait for their turn. Nothing was reserved or changed: send the event again, by itself or for less.";
 }
 
 statuses! {
@@ -47,7 +47,7 @@ statuses! {
     MarketRest = 1358, "market_rest", "A market order met the end of the liquidity, or of its protection band.";
     BudgetSpent = 1359, "budget_spent", "The budget does not pay for one more lot.";
     LevelsFull = 1360, "levels_at_maximum", "A triggered order could not rest: the book holds as many price levels as were fixed at format.";
-    LooksSpent = 1361, "looks_spent", "A triggered fill-or-kill order would have looked at more price levels and orders than one request may (32,768).";
+    LooksSpent = 1361, "looks_spent", "The order could have traded on, but what one request may look at (32,768, of which a trade takes two) was spent. Its trades stand. Enter the rest anew.";
 }
 
 #[cfg(test)]
