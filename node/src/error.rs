@@ -112,6 +112,18 @@ pub enum NodeError {
         /// The log's last timestamp.
         log_timestamp_ns: u64,
     },
+    /// A limit of the process leaves less address space than a running node maps.
+    #[error(
+        "the node maps up to {} MiB (memory for its limits, segments of the journal, its threads), and the process may map {} MiB more; raise or remove its limit (ulimit -v)",
+        .needed >> 20,
+        .left >> 20
+    )]
+    AddressSpace {
+        /// Bytes that are mapped at the most.
+        needed: u64,
+        /// Bytes that the limit leaves.
+        left: u64,
+    },
     /// An option is outside its limits.
     #[error("{0}")]
     Options(String),
@@ -179,7 +191,8 @@ impl NodeError {
             | Self::Gateway(_)
             | Self::Stage(_)
             | Self::Ring(_)
-            | Self::Memory { .. } => Failure::Resource,
+            | Self::Memory { .. }
+            | Self::AddressSpace { .. } => Failure::Resource,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::error::NodeError;
 use mizan_wire::Genesis;
+use rustix::process::{Resource, getrlimit};
 use std::path::Path;
 
 /// Bytes of an account at the most, all in.
@@ -27,6 +28,13 @@ const REPORT_SIZE: u64 = 128;
 const TRADER_SIZE: u64 = 76;
 /// Bytes that a node takes besides: rings, receive buffers, mapped segments.
 const BASE_SIZE: u64 = 164 << 20;
+
+/// Threads of a node at the most: front, journal, engine, segments, counters, metrics, signals, and those of a cluster.
+const THREADS_MAX: u64 = 12;
+/// Bytes of address space that a thread takes at the most: its stack, and what the allocator sets aside for it.
+const THREAD_ADDRESS_SIZE: u64 = (2 + 64) << 20;
+/// Segments that are mapped besides those that are made ahead: the one in use, and the one that was.
+const SEGMENTS_IN_USE: u64 = 2;
 
 /// Bytes of memory that a full node takes, about, without replies that are stored for sessions.
 #[must_use]
@@ -78,6 +86,34 @@ pub(crate) fn check(genesis: &Genesis) -> Result<(), NodeError> {
         return Err(NodeError::Memory { needed, available });
     }
     Ok(())
+}
+
+/// Whether a limit of the process's address space (`ulimit -v`) leaves room for all that a running node maps: its memory,
+/// segments of the journal, and what threads take. Asked before the start, because later nothing but an abort is left.
+///
+/// # Errors
+/// It does not; nothing was taken.
+pub(crate) fn check_address_space(
+    genesis: &Genesis,
+    segment_size: u64,
+    segments_ahead: usize,
+) -> Result<(), NodeError> {
+    let Some(limit) = getrlimit(Resource::As).current else { return Ok(()) };
+    let left = limit.saturating_sub(address_space_taken().unwrap_or(0));
+    let segments = (segments_ahead as u64).saturating_add(SEGMENTS_IN_USE);
+    let needed = memory_estimate(genesis)
+        .saturating_add(segments.saturating_mul(segment_size))
+        .saturating_add(THREADS_MAX * THREAD_ADDRESS_SIZE);
+    if needed > left {
+        return Err(NodeError::AddressSpace { needed, left });
+    }
+    Ok(())
+}
+
+/// Bytes that the process has mapped.
+fn address_space_taken() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    parse_meminfo(&text, "VmSize:")
 }
 
 fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {

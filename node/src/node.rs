@@ -12,6 +12,7 @@ use crate::front::{Front, FrontParts};
 use crate::ingress::Ingress;
 use crate::journal_stage::{JournalStage, JournalState};
 use crate::layout::{Layout, Shared, StopHandle, run_front, run_stage};
+use crate::memory::check_address_space;
 use crate::recover::{RecoveryProgress, Replay, read_genesis};
 use crate::scrub::{SCRUB_RATE, ScrubPlan};
 use crate::status::{ClusterCounters, EngineReport, FrontBeat, NodeStatus, StatusReporter};
@@ -158,13 +159,16 @@ impl<S: Storage> Node<S> {
         check_listen(options.gateway.listen)?;
         reporter.identify(&superblock, options.gateway.listen);
         let genesis = read_genesis(&storage.describe(), &superblock.genesis)?;
+        let options_of_journal = journal_options(&superblock);
+        let ahead = options_of_journal.segments_ahead;
+        check_address_space(&genesis, superblock.segment_size, ahead)?;
         let mut report = |step| {
             reporter.recovering(&step);
             progress(step);
         };
         let mut replay = Replay::new(&genesis, &mut report)?;
         let (mut journal, recovery) =
-            Journal::open_locked(storage, lock, &journal_options(&superblock), &mut replay)?;
+            Journal::open_locked(storage, lock, &options_of_journal, &mut replay)?;
         if journal.next_sequence() == 1 {
             // The format was interrupted between the directory and its first entry.
             replay.begin(&append_genesis(&mut journal, &genesis)?)?;

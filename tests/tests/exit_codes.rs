@@ -1,5 +1,6 @@
 //! The command line's exit codes and settings: what scripts rely on.
 
+mod address_space;
 mod clock_cases;
 mod shop;
 

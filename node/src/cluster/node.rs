@@ -13,6 +13,7 @@ use crate::cluster::worker::JournalWorker;
 use crate::commit::SharedJournal;
 use crate::error::NodeError;
 use crate::layout::StopHandle;
+use crate::memory::check_address_space;
 use crate::node::{
     Assembly, NodeOptions, RingMemory, check_listen, front_signal, journal_options, limits,
     lock_files,
@@ -121,8 +122,9 @@ fn recover<S: Storage>(
     secret: Secret,
     progress: &mut dyn FnMut(RecoveryProgress),
 ) -> Result<Recovered<S>, NodeError> {
-    let mut replay = LogReplay::new(genesis, record, progress)?;
     let options = journal_options(superblock);
+    check_address_space(genesis, superblock.segment_size, options.segments_ahead)?;
+    let mut replay = LogReplay::new(genesis, record, progress)?;
     let (journal, report) = Journal::open_locked(Arc::clone(storage), lock, &options, &mut replay)?;
     let (engine, learned) = replay.finish();
     let replica = Replica::new(Options {
