@@ -78,7 +78,8 @@ pub fn run_close(context: &mut Context, args: &CloseSessionsArgs) -> Result<u8, 
     if output.is_json() {
         output.json(&json!({ "closed": closed, "unknown": failed }))?;
     } else {
-        output.line(format!("closed {closed} sessions"))?;
+        let plural = if closed == 1 { "" } else { "s" };
+        output.line(format!("closed {closed} session{plural}"))?;
     }
     for number in &failed {
         let meaning = RequestStatus::SessionUnknown.meaning();

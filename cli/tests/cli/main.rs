@@ -11,5 +11,6 @@ mod import_state;
 mod names;
 mod node;
 mod orders;
+mod sessions;
 mod simulation;
 mod verbs;
