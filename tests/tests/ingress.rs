@@ -1,6 +1,12 @@
 //! What strangers and slow clients can do to a real node on a real port: nothing that others would notice in their
 //! results. Times and ratios are printed and never asserted.
 
+mod extremes {
+    pub(crate) mod events;
+    pub(crate) mod random;
+}
+mod protocol_fuzz;
+
 use mizan_tests::binary::{NodeProcess, format_small};
 use mizan_tests::ledger::{
     LEDGER, LedgerView, PATIENCE, client, create_accounts, pay, reader, wait_until,

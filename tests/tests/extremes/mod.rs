@@ -4,6 +4,7 @@
 //! Whatever comes, both give the same replies or both refuse the entry, their states are the same, and the engine's
 //! audit finds nothing. `docs/maintaining/fuzzing.md` tells how to run it for hours and how to repeat a case.
 
+mod events;
 mod random;
 mod run;
 mod script;
