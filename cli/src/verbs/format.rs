@@ -345,8 +345,9 @@ mod tests {
             ("segment-size", size(default.segment_size)),
         ] {
             let at = help.find(&format!("--{flag} <")).expect(flag);
-            let said = help[at..].split("\n\n").next().unwrap_or_default();
-            assert!(said.contains(&format!("[default: {value}")), "{flag}: {said}");
+            let said = help[at..].split("\n      --").next().unwrap_or_default();
+            let ends = [']', ','].map(|end| format!("[default: {value}{end}"));
+            assert!(ends.iter().any(|end| said.contains(end)), "{flag}: {said}");
         }
     }
 
