@@ -95,6 +95,7 @@ pub enum FileSegment {
 #[derive(Debug)]
 pub struct FileLock {
     _file: File,
+    _directory: File,
 }
 
 impl FileStorage {
@@ -260,9 +261,19 @@ impl Storage for FileStorage {
             }
             Err(errno) => return Err(LockError::Io(errno.into())),
         }
+        // The file may have been removed while another process held it; the directory itself cannot be.
+        let directory = File::open(&self.directory)?;
+        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let holder = format!("a process whose {LOCK_FILE} was removed");
+                return Err(LockError::Held { holder });
+            }
+            Err(errno) => return Err(LockError::Io(errno.into())),
+        }
         file.set_len(0)?;
         file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
-        Ok(FileLock { _file: file })
+        Ok(FileLock { _file: file, _directory: directory })
     }
 
     fn list(&self) -> io::Result<Vec<Entry>> {

@@ -8,8 +8,8 @@ use common::{
 use mizan_journal::constants::FRAME_HEADER_SIZE;
 use mizan_journal::sim::SimStorage;
 use mizan_journal::{
-    BreakReason, Damage, FormatOptions, Frame, Journal, JournalError, Proof, Storage, hash, scan,
-    segment_name,
+    BreakReason, Damage, FileStorage, FormatOptions, Frame, Journal, JournalError, LockError,
+    Proof, Storage, hash, scan, segment_name,
 };
 use proptest::prelude::*;
 
@@ -335,4 +335,16 @@ fn the_visitor_sees_every_field_of_a_frame() {
         (8, 2, 6, 6, 1),
     ];
     assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_lock_file_that_is_removed_lets_nobody_in() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let storage = FileStorage::new(directory.path());
+    let held = storage.lock().expect("nobody holds it");
+    std::fs::remove_file(directory.path().join("LOCK")).expect("it is there");
+    let refused = storage.lock().expect_err("somebody holds the directory");
+    assert!(matches!(&refused, LockError::Held { .. }), "{refused:?}");
+    drop(held);
+    storage.lock().expect("nobody holds it");
 }

@@ -1,7 +1,8 @@
 //! `mizan export`: every account and every transfer of a node as text, from its files alone.
 //!
 //! Invariants: the node's files are only read; an export is complete or says that it is not; amounts are exact decimals
-//! of their ledger; rows stand in the order of their timestamps; a file that exists is never written over.
+//! of their ledger; rows stand in the order of their timestamps; a file that exists is never written over;
+//! tables get their names when all of them are complete.
 //!
 //! What is absent: names. The log holds ids; what they were made from is known to whoever made them.
 
@@ -21,10 +22,12 @@ use mizan_node::offline::{self, VerifyReport};
 use mizan_wire::amount::format_amount;
 use mizan_wire::{Account, Transfer, TransferFlags, TrialBalanceRow, read_name};
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use tempfile::TempPath;
 
 pub(crate) const ACCOUNT_COLUMNS: [&str; 15] = [
     "id",
@@ -118,7 +121,7 @@ pub fn run(context: &mut Context, args: &ExportArgs) -> Result<u8, CliError> {
     )?;
     let ledgers =
         place.write("ledgers", &LEDGER_COLUMNS, report.trial_balance.iter().map(ledger_row))?;
-    place.sync()?;
+    place.finish()?;
     let written = [("accounts", accounts), ("transfers", transfers), ("ledgers", ledgers)];
     let output = &mut context.output;
     if let Some(holder) = &holder {
@@ -168,6 +171,16 @@ fn as_json(place: &Place, report: &VerifyReport, written: &[(&str, u64)]) -> Val
 struct Place {
     directory: PathBuf,
     format: ExportFormat,
+    /// Tables that are complete, and the names that they get.
+    finished: RefCell<Vec<(TempPath, PathBuf)>>,
+}
+
+/// With what the names of unfinished tables begin.
+const UNFINISHED: &str = ".mizan-export-";
+
+fn exists(path: &Path) -> CliError {
+    let text = format!("{} exists: give --to another directory", path.display());
+    CliError::failed(exit::STATE, text)
 }
 
 impl Place {
@@ -177,7 +190,10 @@ impl Place {
             source,
         };
         std::fs::create_dir_all(directory).map_err(io)?;
-        Ok(Self { directory: directory.to_owned(), format })
+        let finished = RefCell::default();
+        let place = Self { directory: directory.to_owned(), format, finished };
+        place.check()?;
+        Ok(place)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -198,24 +214,45 @@ impl Place {
         let path = self.path(name);
         let failed =
             |source| CliError::File { what: format!("cannot write {}", path.display()), source };
-        let file =
-            OpenOptions::new().write(true).create_new(true).open(&path).map_err(|source| {
-                if source.kind() == std::io::ErrorKind::AlreadyExists {
-                    CliError::failed(
-                        exit::STATE,
-                        format!("{} exists: give --to another directory", path.display()),
-                    )
-                } else {
-                    failed(source)
-                }
-            })?;
+        // Nothing that was cut off stands under a table's name.
+        let file = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .tempfile_in(&self.directory)
+            .map_err(failed)?;
+        let (file, unfinished) = file.into_parts();
         let file = match self.format {
             ExportFormat::Csv => write_csv(file, columns, rows),
             ExportFormat::Jsonl => write_json_lines(file, columns, rows),
         };
         let (file, count) = file.map_err(failed)?;
         file.sync_all().map_err(failed)?;
+        self.finished.borrow_mut().push((unfinished, path));
         Ok(count)
+    }
+
+    /// Refuses to replace what is there, before anything is written.
+    fn check(&self) -> Result<(), CliError> {
+        for name in ["accounts", "transfers", "ledgers"] {
+            let path = self.path(name);
+            if path.symlink_metadata().is_ok() {
+                return Err(exists(&path));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the tables their names, now that all of them are complete.
+    fn finish(&self) -> Result<(), CliError> {
+        for (unfinished, path) in self.finished.borrow_mut().drain(..) {
+            unfinished.persist_noclobber(&path).map_err(|error| match error.error.kind() {
+                std::io::ErrorKind::AlreadyExists => exists(&path),
+                _ => CliError::File {
+                    what: format!("cannot write {}", path.display()),
+                    source: error.error,
+                },
+            })?;
+        }
+        self.sync()
     }
 
     fn sync(&self) -> Result<(), CliError> {

@@ -79,6 +79,23 @@ fn what_is_exported_adds_up_to_the_balances_and_says_what_became_of_holds() {
 }
 
 #[test]
+fn an_export_that_fails_leaves_nothing_under_the_names_of_its_tables() {
+    let node = node_with_holds();
+    let (data, to) = (node.data(), node.place("books"));
+    std::fs::create_dir(&to).unwrap();
+    // The last of the three tables has no place; what is in the way is no earlier export.
+    std::fs::create_dir(to.join("ledgers.csv")).unwrap();
+    let words = ["export", "--data", data.to_str().unwrap(), "--to", to.to_str().unwrap()];
+    assert_eq!(node.words(&words).code, exit::STATE);
+    let names = || std::fs::read_dir(&to).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names().collect::<Vec<_>>(), ["ledgers.csv"]);
+    std::fs::remove_dir(to.join("ledgers.csv")).unwrap();
+    // What an export that was killed leaves behind is in nobody's way.
+    std::fs::write(to.join(".mizan-export-cut"), "id,led").unwrap();
+    assert_eq!(node.words(&words).code, exit::OK);
+}
+
+#[test]
 fn json_lines_hold_the_same_as_csv() {
     let node = node_with_holds();
     let (data, csv, jsonl) = (node.data(), node.place("csv"), node.place("jsonl"));

@@ -137,7 +137,7 @@ fn lines_that_cannot_be_split_are_kept_as_they_are() {
     let text = std::fs::read_to_string(&rejects).expect("the rejects");
     assert!(text.starts_with("Bank\n\"id\";"), "{text}");
     assert!(text.contains("\nr-1;alice;bo\"b;1.00;0;3;\"a quote stands"), "{text}");
-    let mended = text.replace("bo\"b", "bob").replace("\"2\";\"00\"", "\"2.00\"");
+    let mended = text.replace("bo\"b", "bob").replace(";2;00;", ";2.00;");
     std::fs::write(&rejects, mended).expect("writes");
     let ran = import(&node, &rejects, flags);
     assert_eq!(
@@ -181,4 +181,58 @@ fn an_import_that_stopped_leaves_no_rejects_because_the_same_import_finds_them_a
     fund(&node, "9000", "top-up");
     assert_eq!(import(&node, &rejects, "").code, exit::OK);
     assert_eq!(posted(&node, "bob"), "5002.00");
+}
+
+#[test]
+fn a_line_with_too_few_columns_is_never_paid_by_what_the_rejects_add() {
+    let node = TestNode::with_wallets();
+    for (name, text) in [
+        ("amount", "id,payer,payee,memo,amount\nu2,alice,bob\n"),
+        ("memo", "id,payer,payee,amount,memo\nv1,alice,bob,5.00\n"),
+        ("more", "id,payer,payee,amount\nw1,alice,bob,5.00,0,1\n"),
+    ] {
+        let mut file = node.file(&format!("{name}.csv"), text);
+        for generation in 0..6 {
+            let rejects = beside(&file, &format!("{name}-{generation}.csv"));
+            let ran = import_with_rejects(&node, &file, &rejects);
+            assert_eq!((ran.code, &ran.json()["rejects"]), (exit::PROBLEM, &1.into()), "{ran:?}");
+            file = rejects;
+        }
+    }
+    assert_eq!(posted(&node, "bob"), "0.00");
+
+    // Without a header the width is that of a file of rejects with this column of attempts.
+    let flags = "--currency USD --id-column 1 --from-column 2 --to-column 3 --amount-column 4";
+    let text = "w1,alice,bob,5.00,memo\nw2,alice,bob,6.00\n";
+    let file = node.file("plain.csv", text);
+    let rejects = beside(&file, "plain-1.csv");
+    let line = format!("import {} {flags} --rejects {}", file.display(), rejects.display());
+    let ran = node.mizan(&line);
+    assert!(ran.talk.contains("--attempt-column 6"), "{ran:?}");
+    let ran = node.mizan(&format!("import {} {flags} --attempt-column 6", rejects.display()));
+    assert_eq!(ran.code, exit::PROBLEM, "{ran:?}");
+    assert_eq!(posted(&node, "bob"), "5.00");
+    let mended = std::fs::read_to_string(&rejects).expect("the rejects");
+    std::fs::write(&rejects, mended.replace("6.00,", "6.00,memo,")).expect("writes");
+    let ran = node.mizan(&format!("import {} {flags} --attempt-column 6", rejects.display()));
+    assert_eq!(ran.code, exit::OK, "{ran:?}");
+    // And the original, mended, finds it paid.
+    let file = node.file("plain-2.csv", &text.replace("6.00", "6.00,memo"));
+    assert_eq!(node.mizan(&format!("import {} {flags}", file.display())).code, exit::OK);
+    assert_eq!(posted(&node, "bob"), "11.00");
+}
+
+#[test]
+fn an_attempt_is_made_only_where_the_one_before_is_spent() {
+    let text = "id,payer,payee,amount,mizan_attempt\nx1,alice,bob,5.00,3\n";
+    let plain = "id,payer,payee,amount\nx1,alice,bob,5.00\n";
+    // Rejects of another node, before and after the file that they come from.
+    for order in [[text, plain], [plain, text]] {
+        let node = TestNode::with_wallets();
+        for (place, text) in order.into_iter().enumerate() {
+            let file = node.file(&format!("{place}.csv"), text);
+            assert_eq!(import(&node, &file, "").code, exit::OK);
+        }
+        assert_eq!(posted(&node, "bob"), "5.00");
+    }
 }

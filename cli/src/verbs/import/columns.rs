@@ -58,6 +58,12 @@ impl Column {
             if text.is_empty() && !may_be_empty {
                 return Err(format!("{label} is empty"));
             }
+            // Two lines that differ would have one id, or one account.
+            if self.parts.len() > 1 && text.contains('/') && !may_be_empty {
+                return Err(format!(
+                    "{label} contains `/`, which joins columns: choose columns without it"
+                ));
+            }
             if position > 0 {
                 joined.push('/');
             }
@@ -267,6 +273,16 @@ mod tests {
         assert_eq!(text("bank,account", Some(&header())), Ok("YZ/871".to_owned()));
         // A header's own name comes before a number.
         assert_eq!(text("2", Some(&header())), Ok("x".to_owned()));
+    }
+
+    #[test]
+    fn what_joins_columns_may_stand_in_none_that_is_joined() {
+        let text = |column: &str, fields: &[&str]| {
+            Column::resolve(column, None).expect("resolves").text(&record(fields))
+        };
+        assert!(text("1,2", &["a/b", "c"]).is_err_and(|reason| reason.contains("column 1")));
+        assert!(text("1,2", &["a", "b/c"]).is_err_and(|reason| reason.contains("column 2")));
+        assert_eq!(text("1", &["a/b", "c"]), Ok("a/b".to_owned()));
     }
 
     #[test]

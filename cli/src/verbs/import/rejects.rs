@@ -1,9 +1,10 @@
 //! The file of the lines that were not paid: with the same flags it can be imported once the cause is mended.
 //!
 //! Invariants: a line's attempt grows only when the node has said that the id of the attempt before is spent, and so can
-//! never be paid. Attempts are numbered from 0, and each has an id that follows from the line's own and its number: so of
-//! all attempts of a line at most one is ever paid, in whatever order and however often files and their rejects are
-//! imported. The file appears under its name when the import is complete, and never replaces another one.
+//! never be paid. Attempts are numbered from 0, each has an id that follows from the line's own and its number, and the
+//! number in the file is only the last one that may be tried: so of all attempts of a line at most one is ever paid, in
+//! whatever order and however often files and their rejects are imported, and on whatever node. A line with another number
+//! of columns than the file has never becomes one that can be paid by what is added here. The file appears under its name when the import is complete, and never replaces another one.
 //!
 //! What is absent: lines whose fate is unknown or that were not sent; the same import again settles them.
 

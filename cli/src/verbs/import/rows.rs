@@ -97,6 +97,7 @@ impl Width {
         }
         let source = match (self.is_header, self.line) {
             (true, _) => "the header".to_owned(),
+            (false, 0) => "a file of rejects with this column of attempts".to_owned(),
             (false, 1) => "the first line".to_owned(),
             (false, line) => format!("line {line}"),
         };
@@ -128,8 +129,10 @@ impl Rows {
         let header = has_header.then(|| records.record().clone());
         let columns = Columns::resolve(args, header.as_ref())?;
         let line = records.record_line();
-        let width =
-            header.as_ref().map(|names| Width { columns: names.len(), line, is_header: true });
+        let of_header = |names: &Record| Width { columns: names.len(), line, is_header: true };
+        // Without a header, only a file of rejects has attempts: its line and reason follow them, and end the line.
+        let of_rejects = |attempt: usize| Width { columns: attempt + 3, line: 0, is_header: false };
+        let width = header.as_ref().map(of_header).or(columns.attempt.map(of_rejects));
         let header = header.map(|names| names.iter().map(<[u8]>::to_vec).collect());
         Ok(Self {
             records,
@@ -190,13 +193,22 @@ impl Rows {
         let record = self.records.record();
         let first = Width { columns: record.len(), line, is_header: false };
         let width = *self.width.get_or_insert(first);
-        let read = width.check(record.len()).and_then(|()| {
+        if let Err(reason) = width.check(record.len()) {
+            // Nobody knows which of its columns are which: they stay as they are.
+            let kept = self.keeps.then(|| Kept::raw(self.records.raw()));
+            return Line::Bad { line, reason, kept };
+        }
+        let is_left_out = || {
             for condition in &self.columns.conditions {
                 if !condition.holds(record)? {
-                    return Ok(None);
+                    return Ok(true);
                 }
             }
-            self.reader.read(&self.columns, record, ledgers).map(Some)
+            Ok(false)
+        };
+        let read = is_left_out().and_then(|is_left_out| match is_left_out {
+            true => Ok(None),
+            false => self.reader.read(&self.columns, record, ledgers).map(Some),
         });
         match read {
             Ok(None) => Line::LeftOut,

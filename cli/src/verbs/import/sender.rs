@@ -1,8 +1,9 @@
 //! Sending batches: accounts first, then their transfers, several requests in flight.
 //!
 //! Invariant: a transfer is sent only after the node said that both its accounts are there, because a transfer that is
-//! refused for a missing account spends its id, and could not be imported by the next attempt. Nothing of a batch is
-//! sent before it is known that none of its lines was imported under the id of an earlier form, and none of its accounts
+//! refused for a missing account spends its id, and could not be imported by the next attempt. An attempt
+//! of a line is sent only after the node said that the id of the one before is spent, whatever the file says: so of all
+//! attempts at most one is ever paid. Nothing of a batch is sent before it is known that none of its lines was imported under the id of an earlier form, and none of its accounts
 //! made under one.
 
 use super::Talk;
@@ -86,7 +87,7 @@ impl Plan {
             None => mizan_client::names::transfer_id(&row.id),
         }?;
         Ok(Transfer {
-            id: attempt_id(id, row.attempt),
+            id,
             debit_account_id: account(Side::From, &self.from_prefix, &row.from)?,
             credit_account_id: account(Side::To, &self.to_prefix, &row.to)?,
             amount: row.amount,
@@ -150,6 +151,12 @@ struct Sent {
     line: u64,
     ledger: usize,
     kept: Option<Kept>,
+    /// The line's own id.
+    id: u128,
+    /// Which attempt it is...
+    attempt: u32,
+    /// ... and the last one that the file allows.
+    attempt_max: u32,
 }
 
 /// Transfers of one request, with their lines.
@@ -170,6 +177,8 @@ pub(super) struct Sender<'a> {
     unusable: HashMap<u128, String>,
     /// Ids of earlier releases under which there is no account.
     without_earlier: HashSet<u128>,
+    /// Lines whose ids the node has as spent, with their next attempts.
+    again: Vec<(Sent, Transfer)>,
     failure: Option<CliError>,
 }
 
@@ -183,6 +192,7 @@ impl<'a> Sender<'a> {
             known: HashSet::new(),
             unusable: HashMap::new(),
             without_earlier: HashSet::new(),
+            again: Vec::new(),
             failure: None,
         }
     }
@@ -209,10 +219,28 @@ impl<'a> Sender<'a> {
             if let Some(reason) = self.unusable_account(&row, &transfer) {
                 self.bad(&row, &reason, talk)?;
             } else {
-                lines.push(Sent { line: row.line, ledger: row.ledger, kept: row.kept });
+                let (id, attempt_max) = (transfer.id, row.attempt);
+                let (line, ledger, kept) = (row.line, row.ledger, row.kept);
+                lines.push(Sent { line, ledger, kept, id, attempt: 0, attempt_max });
                 transfers.push(transfer);
             }
         }
+        self.send_all(lines, transfers, talk)?;
+        self.send_again(talk)
+    }
+
+    /// Sends the next attempts of lines whose ids are spent.
+    fn send_again(&mut self, talk: &mut Talk<'_>) -> Result<(), CliError> {
+        let (lines, transfers) = std::mem::take(&mut self.again).into_iter().unzip();
+        self.send_all(lines, transfers, talk)
+    }
+
+    fn send_all(
+        &mut self,
+        mut lines: Vec<Sent>,
+        mut transfers: Vec<Transfer>,
+        talk: &mut Talk<'_>,
+    ) -> Result<(), CliError> {
         let size_max = self.client.events_max().max(1) as usize;
         while !transfers.is_empty() {
             let rest = size_max.min(transfers.len());
@@ -221,7 +249,7 @@ impl<'a> Sender<'a> {
                 self.wait(talk)?;
             }
             if self.failure.is_some() {
-                return self.finish(talk);
+                return self.settle(talk);
             }
             let id = self.submit(Operation::CreateTransfers, transfers.as_bytes(), talk)?;
             self.in_flight.insert(id, Batch { lines, transfers });
@@ -236,8 +264,18 @@ impl<'a> Sender<'a> {
         talk.reject(&mut self.tally, row.line, reason, row.kept.as_ref(), false)
     }
 
-    /// Waits until everything in flight is counted.
+    /// Sends what is left, and waits until everything is counted.
     pub(super) fn finish(&mut self, talk: &mut Talk<'_>) -> Result<(), CliError> {
+        self.settle(talk)?;
+        while !self.again.is_empty() {
+            self.send_again(talk)?;
+            self.settle(talk)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything in flight is counted.
+    fn settle(&mut self, talk: &mut Talk<'_>) -> Result<(), CliError> {
         while !self.in_flight.is_empty() {
             self.wait(talk)?;
         }
@@ -252,10 +290,8 @@ impl<'a> Sender<'a> {
     ) -> Result<(), CliError> {
         let mut lines: HashMap<u128, usize> = HashMap::with_capacity(rows.len());
         for (index, (row, transfer)) in rows.iter().enumerate() {
-            if row.attempt == 0 {
-                let earlier = self.plan.earlier_ids(row, transfer.id);
-                lines.extend(earlier.into_iter().map(|id| (id, index)));
-            }
+            let earlier = self.plan.earlier_ids(row, transfer.id);
+            lines.extend(earlier.into_iter().map(|id| (id, index)));
         }
         let ids: Vec<u128> = lines.keys().copied().collect();
         let size_max = self.client.events_max_of(Operation::LookupTransfers).max(1) as usize;
@@ -462,6 +498,13 @@ impl<'a> Sender<'a> {
         let lines = std::iter::zip(batch.lines, batch.transfers);
         for ((sent, transfer), result) in std::iter::zip(lines, reply.create_results()) {
             let known = CreateTransferStatus::from_number(result.status);
+            let is_last = sent.attempt >= sent.attempt_max;
+            if known == Some(CreateTransferStatus::IdAlreadyFailed) && !is_last {
+                let attempt = sent.attempt + 1;
+                let transfer = Transfer { id: attempt_id(sent.id, attempt), ..transfer };
+                self.again.push((Sent { attempt, ..sent }, transfer));
+                continue;
+            }
             let sums = &mut self.tally.sums[sent.ledger];
             if result.status == CREATED {
                 sums.imported.add(transfer.amount);
@@ -469,7 +512,8 @@ impl<'a> Sender<'a> {
                 sums.already_there.add(transfer.amount);
             } else {
                 let (name, meaning) = describe(result.status);
-                let is_spent = known.is_some_and(is_spent);
+                // Else the file allows another attempt already.
+                let is_spent = is_last && known.is_some_and(is_spent);
                 self.tally.spent += u64::from(is_spent);
                 let reason = format!("refused ({name}): {}", advice(meaning, is_spent));
                 let kept = sent.kept.as_ref();
