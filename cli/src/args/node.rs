@@ -393,10 +393,9 @@ be new, and nobody else may use it meanwhile. So a node whose tables are full go
 one. Running the command again continues; nothing moves twice. In the end all balances are compared.
 Exit 1 if they differ, or if the node refused something.
 
+The whole way is in docs/operating/export.md.
+
 Examples:
-  mizan export --data /var/lib/mizan --to ./books
-  mizan format --data /var/lib/mizan-2 --accounts 10000000 --transfers 100000000
-  mizan start --data /var/lib/mizan-2 --listen 127.0.0.1:7118
   mizan import-state --from ./books --dry-run
   mizan import-state --from ./books --address 127.0.0.1:7118")]
 pub struct ImportStateArgs {
