@@ -259,6 +259,8 @@ fn what_is_cached_of_a_segment_is_neither_asked_nor_changed() {
         let uncached = |index| {
             let path = directory.path().join(segment_name(index));
             let file = std::fs::File::open(path).expect("it is there");
+            // What is not written yet stays in the cache.
+            file.sync_all().expect("synced");
             rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).expect("advised");
             file
         };
@@ -267,13 +269,21 @@ fn what_is_cached_of_a_segment_is_neither_asked_nor_changed() {
             println!("skipped: this file system does not tell what it caches");
             continue;
         }
+        // The system fills and empties its cache by itself, too; what the scrub did, it would do each time.
+        let tries = || 0..20;
+        let fills_none = tries().any(|_| {
+            let file = uncached(0);
+            assert_eq!(scrub.look(0, &mut |_| true), Look::Whole);
+            is_cached(&file, PAGE_SIZE) == Some(false)
+        });
+        assert!(fills_none, "a scrub fills no cache");
         let file = uncached(0);
-        assert_eq!(scrub.look(0, &mut |_| true), Look::Whole);
-        assert_eq!(is_cached(&file, PAGE_SIZE), Some(false), "a scrub fills no cache");
-        let mut byte = [0];
-        file.read_exact_at(&mut byte, PAGE_SIZE).expect("read");
-        assert_eq!(is_cached(&file, PAGE_SIZE), Some(true));
-        assert_eq!(scrub.look(0, &mut |_| true), Look::Whole);
-        assert_eq!(is_cached(&file, PAGE_SIZE), Some(true), "and takes nothing out of it");
+        let takes_none = tries().any(|_| {
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, PAGE_SIZE).expect("read");
+            assert_eq!(scrub.look(0, &mut |_| true), Look::Whole);
+            is_cached(&file, PAGE_SIZE) == Some(true)
+        });
+        assert!(takes_none, "and takes nothing out of it");
     }
 }
