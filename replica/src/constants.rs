@@ -19,9 +19,9 @@ pub const CLOCK_HEARD_WITHIN_NS: u64 = 1_000_000_000;
 pub const CLOCK_AHEAD_MAX_NS: u64 = 86_400 * 1_000_000_000;
 /// Who was heard within this time is waited for by a candidate: three heartbeats.
 pub const ALIVE_WITHIN_NS: u64 = 150_000_000;
-/// How long a candidate waits for reachable peers once it has what it needs, or for grants at all.
+/// How long reachable peers are waited for once there is what is needed, and how long somebody who asks waits for answers.
 pub const GRANT_WAIT_NS: u64 = 300_000_000;
-/// How long a candidate may take in all.
+/// After so long an operator is told what a candidate still waits for.
 pub const PROMOTION_TIMEOUT_NS: u64 = 10_000_000_000;
 /// Bytes of frames that a peer may be sent without having said that it received them, or without having said that they
 /// are durable there: a peer whose disk is slow or full holds no more in memory.

@@ -77,8 +77,9 @@ pub enum Output {
     ReadsConfirmed(u64),
     /// The role changed. Other than to primary: refuse requests, and forget those without a reply.
     RoleChanged(Role),
-    /// A promotion ended without success. Nothing was changed, unless the peers first said that they would grant it and
-    /// then did not: then the highest epoch was.
+    /// A promotion has not come through: tell the operator. If the role is still [`Role::Candidate`], the epoch was begun,
+    /// and the node goes on standing for it; else it ended, and unless it was overtaken, nothing was changed. This waits
+    /// for no epoch.
     PromotionRefused(Refusal),
     /// Somebody has to look.
     Alarm(Alarm),
@@ -152,8 +153,8 @@ pub enum Refusal {
     /// A higher epoch was seen on the way.
     #[error("epoch {0} was seen meanwhile; look who is primary now")]
     Overtaken(u64),
-    /// The source of a take-over went away, or it took too long.
-    #[error("the log of the best node could not be taken over in time; try again")]
+    /// The log of another node is still being taken over.
+    #[error("the log of the best node could not be taken over in time")]
     TakeOver,
     /// No peer tells the time, and the own wall clock is far ahead of the log.
     #[error(

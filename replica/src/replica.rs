@@ -249,6 +249,7 @@ impl Replica {
             self.follow = Follow::default();
         }
         self.forget_answer(peer);
+        self.forget_source(peer);
         self.note_role();
     }
 

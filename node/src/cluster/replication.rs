@@ -346,7 +346,8 @@ impl<S: Storage> Replication<S> {
         Ok(None)
     }
 
-    /// The next thing to do. Behind an epoch that is being persisted only a higher one, and the end of a connection.
+    /// The next thing to do. Behind an epoch that is being persisted only a higher one, the end of a connection, and a word
+    /// to an operator, who is not to wait for the disk.
     fn next_output(&mut self) -> Option<Output> {
         if self.held.epoch().is_none()
             && let Some(output) = self.held.pop()
@@ -355,7 +356,12 @@ impl<S: Storage> Replication<S> {
         }
         while let Some(output) = self.replica.poll_output() {
             let is_free = self.held.epoch().is_none()
-                || matches!(output, Output::PersistEpoch(_) | Output::Disconnect { .. });
+                || matches!(
+                    output,
+                    Output::PersistEpoch(_)
+                        | Output::Disconnect { .. }
+                        | Output::PromotionRefused(_)
+                );
             if is_free {
                 return Some(output);
             }

@@ -238,6 +238,16 @@ impl Cluster {
         self.ask_with(SECRET, node, request).unwrap()
     }
 
+    /// As [`Cluster::ask`], on a thread of its own.
+    pub(crate) fn ask_meanwhile(
+        &self,
+        node: usize,
+        request: AdminRequest,
+    ) -> JoinHandle<Result<AdminReply, AskError>> {
+        let address = self.nodes[node];
+        std::thread::spawn(move || ask(address, SECRET, &request, PATIENCE))
+    }
+
     pub(crate) fn status(&self, node: usize) -> Option<ClusterStatus> {
         match self.ask_with(SECRET, node, &AdminRequest::Status) {
             Ok(AdminReply::Status(status)) => Some(*status),

@@ -5,10 +5,10 @@ use super::fixture::{self, Cluster, digest_of, transfer, wait_until};
 use super::{promote, settle};
 use mizan_client::Client;
 use mizan_journal::fault::Operation;
-use mizan_node::cluster::{AdminReply, Policy};
+use mizan_node::cluster::{AdminReply, ClusterStatus, Policy};
 use mizan_node::offline;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn sees(cluster: &Cluster, node: usize, peer: u8) -> bool {
     let status = cluster.status(node);
@@ -61,15 +61,19 @@ fn an_epoch_is_on_the_disk_before_it_is_granted_and_the_node_answers_meanwhile()
     // Every write of the superblock waits: the epoch cannot be persisted, so it is not granted.
     disk.hold(Operation::SyncFile);
     let before = persisted_epoch(&cluster, 2);
-    let refused = cluster.ask(1, &promote(false));
-    assert!(
-        matches!(&refused, AdminReply::Refused { name, .. } if name == "grants"),
-        "{refused:?}"
-    );
-    assert!(disk.waits_now());
-    assert!(cluster.status(2).is_some_and(|status| status.epoch > before), "it answers");
+    let asked = cluster.ask_meanwhile(1, promote(false));
+    wait_until("the epoch is asked for", || {
+        // It answers, whatever its disk does.
+        disk.waits_now() && cluster.status(2).expect("it answers").epoch > before
+    });
+    // Several heartbeats, in each of which it is asked again.
+    let until = Instant::now() + Duration::from_millis(500);
+    while Instant::now() < until {
+        assert_eq!(cluster.status(1).expect("it answers").role, "candidate");
+    }
     disk.release();
-    let epoch = promoted(&cluster, 1);
+    let reply = asked.join().unwrap().unwrap();
+    let AdminReply::Promoted { epoch, .. } = reply else { panic!("{reply:?}") };
     assert!(persisted_epoch(&cluster, 2) >= epoch);
     cluster.stop_all();
 }
@@ -250,20 +254,29 @@ fn a_primary_that_is_stopped_grants_nothing_that_it_does_not_write_down() {
         assert!(transfer(&mut client, u128::from(round) + 1));
         drop(client);
         // The question meets each of the steps of the stop in some round.
-        let reply = std::thread::scope(|scope| {
+        let asked = std::thread::scope(|scope| {
             let asked = scope.spawn(|| {
                 std::thread::sleep(Duration::from_micros(1_500 * round));
-                cluster.ask(other, &promote(false))
+                cluster.ask_meanwhile(other, promote(false))
             });
             cluster.tell_to_stop(primary);
             asked.join().unwrap()
         });
         cluster.stop(primary);
-        if let AdminReply::Promoted { epoch, .. } = reply {
-            let persisted = persisted_epoch(&cluster, primary);
+        let persisted = persisted_epoch(&cluster, primary);
+        // Without its grant the other stands, or was refused; with it, it was promoted while this one was stopped.
+        wait_until("it is known whether the epoch was granted", || {
+            let is_gone = |status: &ClusterStatus| status.peers.iter().all(|it| !it.is_connected);
+            let stands = |status: &ClusterStatus| status.role == "candidate" && is_gone(status);
+            asked.is_finished() || cluster.status(other).is_some_and(|status| stands(&status))
+        });
+        let status = cluster.status(other).expect("it answers");
+        if status.role == "primary" {
+            let epoch = status.epoch;
             assert!(persisted >= epoch, "round {round}: granted {epoch}, persisted {persisted}");
         }
         cluster.restart(primary);
+        let reply = asked.join().unwrap().unwrap();
         if !matches!(reply, AdminReply::Promoted { .. }) {
             promoted(&cluster, other);
         }

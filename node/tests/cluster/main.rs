@@ -18,6 +18,7 @@ mod rounds;
 #[path = "../shared/said.rs"]
 pub(crate) mod said;
 mod scrub;
+mod standing;
 mod streams;
 mod trust;
 

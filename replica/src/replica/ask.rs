@@ -23,12 +23,16 @@ impl Replica {
         log_timestamp: Option<u64>,
         now_ns: u64,
     ) -> Result<(), Refusal> {
-        if !matches!(self.state, State::Standby) || self.asking.is_some() {
+        let stands = matches!(self.state, State::Candidate(_));
+        if !(stands || matches!(self.state, State::Standby)) || self.asking.is_some() {
             return Err(Refusal::Role);
         }
         let is_last_resort = accept_loss_after.is_some() && self.log.last() != FrameEnd::START;
         if !self.is_admitted_here() && !is_last_resort {
             return Err(Refusal::NotAdmitted);
+        }
+        if stands {
+            return self.stand_again(solo, accept_loss_after, now_ns);
         }
         let epoch = self.config.next_epoch(self.highest_epoch, self.options.index);
         let epoch = epoch.ok_or(Refusal::NoEpoch(self.highest_epoch))?;

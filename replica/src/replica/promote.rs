@@ -1,4 +1,8 @@
 //! Promotion once the peers have said that they would grant it (`ask`): grants, the take-over of the best log, and the epoch's first entry.
+//!
+//! Invariant: whoever began an epoch stands for it until it leads or a higher one is seen. The epoch has fenced the former
+//! primary by then, so giving up would leave nobody to lead. A peer that goes away, as a fenced primary does to start
+//! again, is asked again when it is back. An operator is told after a time what is still missing.
 
 use super::follow::Follow;
 use super::lead::Lead;
@@ -40,8 +44,10 @@ pub(crate) struct Ballot {
 #[derive(Debug)]
 pub(crate) struct Candidacy {
     ballot: Ballot,
-    /// The end to reach, once the best log is chosen.
-    target: Option<FrameEnd>,
+    /// The end to reach, once the best log is chosen, and whose log that is.
+    target: Option<(FrameEnd, u8)>,
+    /// The operator was told what is missing, and waits no more.
+    is_told: bool,
 }
 
 impl Replica {
@@ -50,8 +56,26 @@ impl Replica {
         // The own grant: persisted before anybody hears of the epoch.
         self.observe_epoch(ballot.epoch);
         let ballot = Ballot { begun_ns: now_ns, answers: [None; NODES_MAX], ..ballot };
-        self.state = State::Candidate(Box::new(Candidacy { ballot, target: None }));
+        let candidacy = Candidacy { ballot, target: None, is_told: false };
+        self.state = State::Candidate(Box::new(candidacy));
         self.request_grants();
+    }
+
+    /// An operator asks again for the promotion for which this node stands: what he confirms now counts.
+    pub(super) fn stand_again(
+        &mut self,
+        solo: bool,
+        accept_loss_after: Option<u64>,
+        now_ns: u64,
+    ) -> Result<(), Refusal> {
+        let State::Candidate(candidacy) = &mut self.state else { return Err(Refusal::Role) };
+        if !std::mem::take(&mut candidacy.is_told) {
+            return Err(Refusal::Role);
+        }
+        let ballot = candidacy.ballot;
+        candidacy.ballot = Ballot { solo, accept_loss_after, begun_ns: now_ns, ..ballot };
+        self.request_grants();
+        Ok(())
     }
 
     pub(super) fn request_grants(&mut self) {
@@ -134,26 +158,57 @@ impl Replica {
         }
     }
 
+    /// The connection to a peer is gone. Its grant holds, for it is persisted there; but what only its log has must be
+    /// taken over from somebody, and it may come back with another end.
+    pub(super) fn forget_source(&mut self, gone: u8) {
+        let own = self.log.last();
+        let State::Candidate(candidacy) = &mut self.state else { return };
+        let is_ahead = |end: &FrameEnd| (end.epoch, end.sequence) > (own.epoch, own.sequence);
+        if let Some(answer) = candidacy.ballot.answers.get_mut(usize::from(gone)) {
+            *answer = answer.filter(|answer| !is_ahead(&answer.end));
+        }
+        let is_lost = |(end, source): &(FrameEnd, u8)| *source == gone && is_ahead(end);
+        candidacy.target = candidacy.target.filter(|target| !is_lost(target));
+    }
+
     /// Takes the next step of a promotion if it can be taken.
     pub(super) fn advance_promotion(&mut self, now_ns: u64) {
         self.advance_asking(now_ns);
         let State::Candidate(candidacy) = &self.state else { return };
-        let waited_ns = now_ns.saturating_sub(candidacy.ballot.begun_ns);
-        let Some(target) = candidacy.target else {
-            if self.has_heard_enough(&candidacy.ballot, now_ns) {
-                self.choose_log();
-            }
-            return;
+        let ballot = candidacy.ballot;
+        let step = match candidacy.target {
+            Some((target, _)) => self.take_over(target),
+            None if self.has_heard_enough(&ballot, now_ns) => self.choose_log(),
+            None => Err(self.lack_of_grants(&ballot, self.log.last().sequence)),
         };
+        if let Err(missing) = step {
+            self.stand_on(missing, now_ns);
+        }
+    }
+
+    /// Goes on standing; says why once the operator has waited long enough.
+    fn stand_on(&mut self, missing: Refusal, now_ns: u64) {
+        let State::Candidate(candidacy) = &mut self.state else { return };
+        let waited_ns = now_ns.saturating_sub(candidacy.ballot.begun_ns);
+        if waited_ns >= PROMOTION_TIMEOUT_NS && !candidacy.is_told {
+            candidacy.is_told = true;
+            // Nobody loses anything later by a word that was given for now.
+            candidacy.ballot.accept_loss_after = None;
+            self.output(Output::PromotionRefused(missing));
+        }
+    }
+
+    /// Begins the epoch once this log is durable up to the end that is to be reached.
+    ///
+    /// # Errors
+    /// It is not.
+    fn take_over(&mut self, target: FrameEnd) -> Result<(), Refusal> {
         let last = self.log.last();
         let has_taken_over = (last.epoch, last.sequence) >= (target.epoch, target.sequence);
-        if has_taken_over && self.durable == last.sequence {
-            self.begin_epoch();
-        } else if waited_ns >= PROMOTION_TIMEOUT_NS
-            || (!has_taken_over && self.follow.source.is_none())
-        {
-            self.refuse(Refusal::TakeOver);
+        if !has_taken_over || self.durable != last.sequence {
+            return Err(Refusal::TakeOver);
         }
+        self.begin_epoch()
     }
 
     /// Whether there are grants enough, and everybody who seems to live has answered, or the time is over. Waiting for
@@ -251,34 +306,28 @@ impl Replica {
         Ok(best)
     }
 
-    fn choose_log(&mut self) {
-        let State::Candidate(candidacy) = &self.state else { return };
-        let own = self.log.last();
-        let best = match self.judge(&candidacy.ballot) {
-            Ok(best) => best,
-            Err(refusal) => return self.refuse(refusal),
-        };
+    fn choose_log(&mut self) -> Result<(), Refusal> {
+        let State::Candidate(candidacy) = &self.state else { return Ok(()) };
+        let best = self.judge(&candidacy.ballot)?;
         if let State::Candidate(candidacy) = &mut self.state {
-            candidacy.target = Some(best.0);
+            candidacy.target = Some(best);
         }
         if best.1 == self.options.index {
             // Nothing to take over; what is on its way to this disk is waited for.
-            if self.durable == own.sequence {
-                self.begin_epoch();
-            }
-        } else {
-            self.follow = Follow::of(best.1);
-            self.send_locate();
+            return self.take_over(best.0);
         }
+        self.follow = Follow::of(best.1);
+        self.send_locate();
+        Err(Refusal::TakeOver)
     }
 
-    fn begin_epoch(&mut self) {
-        let State::Candidate(candidacy) = &self.state else { return };
-        // What was taken over may hold a record that asks for more.
-        let ballot = &candidacy.ballot;
-        if ballot.accept_loss_after.is_none() && !self.has_enough_grants(ballot) {
-            let last_sequence = self.log.last().sequence;
-            return self.refuse(self.lack_of_grants(ballot, last_sequence));
+    fn begin_epoch(&mut self) -> Result<(), Refusal> {
+        let State::Candidate(candidacy) = &mut self.state else { return Ok(()) };
+        let ballot = candidacy.ballot;
+        // What was taken over may hold a record that asks for more: then the rest is waited for, and judged again.
+        candidacy.target = None;
+        if ballot.accept_loss_after.is_none() && !self.has_enough_grants(&ballot) {
+            return Err(self.lack_of_grants(&ballot, self.log.last().sequence));
         }
         let epoch = ballot.epoch;
         let min_sync = if ballot.solo { 1 } else { self.config.min_sync };
@@ -295,15 +344,11 @@ impl Replica {
         let control = Control { kind: ControlKind::EpochStart, config };
         self.output(Output::AppendControl { control, epoch });
         self.send_heartbeats();
+        Ok(())
     }
 
     fn lack_of_grants(&self, ballot: &Ballot, last_sequence: u64) -> Refusal {
         let (grants, needed) = (self.grants(ballot), self.config.grants_needed());
         Refusal::Grants { grants, needed, last_sequence }
-    }
-
-    fn refuse(&mut self, refusal: Refusal) {
-        self.become_standby();
-        self.output(Output::PromotionRefused(refusal));
     }
 }

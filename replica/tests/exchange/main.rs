@@ -7,3 +7,4 @@ mod exchanges;
 mod losses;
 mod net;
 mod outlook;
+mod standing;

@@ -105,9 +105,16 @@ impl<S: Storage> Replication<S> {
 
     pub(super) fn refuse_promotion(&mut self, refusal: &Refusal) {
         tracing::warn!("the promotion was refused: {refusal}");
-        if let Some(promotion) = self.promotion.take() {
-            self.answer(promotion.operator, &refused(refusal));
+        let Some(promotion) = self.promotion.take() else { return };
+        let mut reply = refused(refusal);
+        let status = self.replica.status();
+        if let AdminReply::Refused { text, .. } = &mut reply
+            && status.role == Role::Candidate
+        {
+            // The epoch is begun, and the former primary fenced by it: whoever asked must know that this is not over.
+            text.push_str(&standing(status.epoch));
         }
+        self.answer(promotion.operator, &reply);
     }
 
     fn detach(&mut self, node: u8) -> AdminReply {
@@ -162,6 +169,13 @@ fn other_epoch(seen: u64, expected: u64) -> String {
     };
     format!(
         "this node has seen epoch {seen}, not {expected}: {why}; look at the status of all nodes"
+    )
+}
+
+/// What else an operator has to know of a promotion that has begun.
+fn standing(epoch: u64) -> String {
+    format!(
+        "; this node stands for epoch {epoch} all the same, and leads as soon as that is there: start the other nodes and see `mizan status`, promote it again to wait on, or promote another node"
     )
 }
 

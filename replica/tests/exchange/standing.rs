@@ -1,0 +1,152 @@
+//! An epoch that was begun is stood for: peers that go away meanwhile are asked again when they are back.
+
+use crate::net::{MS, Net};
+use mizan_replica::constants::PROMOTION_TIMEOUT_NS;
+use mizan_replica::{Command, Policy, Refusal, Role};
+
+/// Kind of a message that carries frames.
+const FRAMES: u8 = 6;
+
+/// Delivers messages one by one until something is so.
+fn run_until(net: &mut Net, mut is_so: impl FnMut(&mut Net) -> bool) {
+    loop {
+        (0..net.nodes.len() as u8).for_each(|index| net.drain(index));
+        if is_so(net) {
+            return;
+        }
+        let (from, to, bytes) = net.in_flight.pop_front().expect("it does not come to that");
+        let now_ns = net.now_ns;
+        let _ = net.node(to).replica.handle_message(from, &bytes, now_ns);
+    }
+}
+
+fn ask(net: &mut Net, index: u8, accept_loss_after: Option<u64>) {
+    let (now_ns, command) =
+        (net.now_ns, Command::Promote { solo: false, accept_loss_after, log_timestamp: None });
+    net.node(index).replica.handle_admin(command, now_ns).unwrap();
+}
+
+/// Three nodes of policy `disk`, whose node 1 has begun an epoch when node 0, the primary, starts again.
+fn with_a_primary_that_starts_again() -> Net {
+    let mut net = Net::of(3, Policy::Disk);
+    net.promote(0, false, None);
+    net.write(0, b"acknowledged");
+    ask(&mut net, 1, None);
+    run_until(&mut net, |net| net.node(1).persisted > 3);
+    net.restart(0, 1, 0);
+    net.run();
+    net
+}
+
+fn back(net: &mut Net) {
+    net.connect(0, 1);
+    net.connect(0, 2);
+    net.run();
+    net.pass(200);
+}
+
+#[test]
+fn a_fenced_primary_that_starts_again_grants_when_it_is_back() {
+    let mut net = with_a_primary_that_starts_again();
+    // Much longer than grants take of nodes that are there.
+    net.pass(3_000);
+    assert_eq!((net.role(1), net.node(1).refusals.len()), (Role::Candidate, 0));
+    back(&mut net);
+    assert_eq!(net.role(1), Role::Primary(4));
+    net.write(1, b"more");
+    assert_eq!(net.commit(1), net.end(1));
+    net.pass(200);
+    assert_eq!((net.role(0), net.role(2)), (Role::Live, Role::Live));
+    assert!(net.nodes[0].log == net.nodes[1].log);
+}
+
+/// Three nodes, of which node 0, the primary, alone has an entry, and node 1 has begun an epoch and takes that over.
+fn while_a_log_is_taken_over(policy: Policy) -> Net {
+    let mut net = Net::of(3, policy);
+    net.promote(0, false, None);
+    net.disconnect(0, 1);
+    net.disconnect(0, 2);
+    net.write(0, b"on one disk");
+    assert_eq!(net.commit(0) == net.end(0), policy == Policy::Disk);
+    net.connect(0, 1);
+    ask(&mut net, 1, None);
+    // The frames in this epoch are for the candidate; those of the former one come too late.
+    let is_sent = |(from, to, bytes): &(u8, u8, Vec<u8>)| {
+        let epoch = u64::from_le_bytes(bytes[64..72].try_into().unwrap());
+        (*from, *to, bytes[40], epoch) == (0, 1, FRAMES, 4)
+    };
+    net.connect(0, 2);
+    run_until(&mut net, |net| net.in_flight.iter().any(is_sent));
+    assert_eq!(net.role(1), Role::Candidate);
+    assert!(net.end(1) < net.end(0));
+    net
+}
+
+#[test]
+fn the_log_of_a_source_that_starts_again_is_taken_over_when_it_is_back() {
+    let mut net = while_a_log_is_taken_over(Policy::Disk);
+    net.restart(0, 1, 0);
+    net.run();
+    net.pass(1_000);
+    assert_eq!((net.role(1), net.node(1).refusals.len()), (Role::Candidate, 0));
+    back(&mut net);
+    assert_eq!(net.role(1), Role::Primary(4));
+    let has_it = |node: usize| net.nodes[node].log.iter().any(|(_, it)| it == b"on one disk");
+    assert!((0..3).all(has_it));
+}
+
+#[test]
+fn what_a_lost_source_alone_had_is_not_waited_for_where_it_was_never_acknowledged() {
+    let mut net = while_a_log_is_taken_over(Policy::TwoDisks);
+    net.disconnect(0, 1);
+    net.disconnect(0, 2);
+    net.dead = vec![0];
+    net.pass(400);
+    assert_eq!(net.role(1), Role::Primary(4));
+    net.write(1, b"more");
+    assert_eq!(net.commit(1), net.end(1));
+}
+
+#[test]
+fn an_operator_is_told_what_is_missing_and_may_ask_again_of_a_node_that_stands() {
+    let mut net = with_a_primary_that_starts_again();
+    net.pass(PROMOTION_TIMEOUT_NS / MS + 100);
+    let last_sequence = net.end(1);
+    let refusal = Refusal::Grants { grants: 2, needed: 3, last_sequence };
+    assert_eq!(net.node(1).refusals, [refusal]);
+    assert_eq!(net.role(1), Role::Candidate);
+    net.pass(PROMOTION_TIMEOUT_NS / MS + 100);
+    assert_eq!(net.node(1).refusals.len(), 1, "nobody waits any more");
+    // Another number loses nothing, now or later; the right one leads.
+    ask(&mut net, 1, Some(last_sequence + 1));
+    net.pass(PROMOTION_TIMEOUT_NS / MS + 100);
+    assert_eq!(net.node(1).refusals, [refusal, Refusal::WrongLoss { last_sequence }]);
+    ask(&mut net, 1, Some(last_sequence));
+    let (now_ns, command) = (
+        net.now_ns,
+        Command::Promote { solo: false, accept_loss_after: None, log_timestamp: None },
+    );
+    assert_eq!(net.node(1).replica.handle_admin(command, now_ns), Err(Refusal::Role));
+    net.pass(400);
+    assert_eq!(net.role(1), Role::Primary(4));
+}
+
+#[test]
+fn whoever_stands_for_an_epoch_gives_way_to_a_promotion_of_another() {
+    let mut net = with_a_primary_that_starts_again();
+    net.pass(1_000);
+    back_to_two(&mut net);
+    let last_sequence = net.end(2);
+    ask(&mut net, 2, Some(last_sequence));
+    net.run();
+    net.pass(400);
+    assert_eq!(net.role(2), Role::Primary(5));
+    assert_eq!(net.node(1).refusals, [Refusal::Overtaken(5)]);
+    assert_eq!(net.role(1), Role::Live);
+}
+
+/// Only nodes 1 and 2 are there.
+fn back_to_two(net: &mut Net) {
+    net.dead = vec![0];
+    net.run();
+}
