@@ -220,7 +220,7 @@ mod tests {
         put(&mut bench, Operation::Tick);
         let outcome = Stage::poll(&mut bench.journal);
         assert!(is_eio(&outcome), "{outcome:?}");
-        let outcome = bench.journal.lock().as_mut().unwrap().note_epoch(9);
+        let outcome = bench.journal.lock().as_mut().unwrap().note_epoch(9, &[]);
         assert!(is_eio(&outcome), "{outcome:?}");
         let outcome = Stage::close(bench.journal);
         assert!(is_eio(&outcome), "{outcome:?}");

@@ -88,13 +88,13 @@ impl<S: Storage> JournalStage<S> {
         }
     }
 
-    /// Persists the highest epoch seen; frames go on in the one that they are in.
+    /// Persists the highest epoch seen, and with it the cluster's record; frames go on in the epoch that they are in.
     ///
     /// # Errors
     /// A failing disk.
-    pub(crate) fn note_epoch(&mut self, epoch: u64) -> Result<(), NodeError> {
+    pub(crate) fn note_epoch(&mut self, epoch: u64, record: &[u8]) -> Result<(), NodeError> {
         self.check()?;
-        let noted = self.journal.note_epoch(epoch);
+        let noted = self.journal.note_epoch_and_config(epoch, record);
         self.note_failure(noted)
     }
 

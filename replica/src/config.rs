@@ -186,12 +186,23 @@ impl Control {
     }
 }
 
+/// What a node that has led knows of it, written down with the epoch that ended it: of what it wrote in epochs up to this
+/// one, nothing behind the sequence was acknowledged. Frames that were on their way then may still reach its disk.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Led {
+    /// The epoch that it led; 0 for none.
+    pub epoch: u64,
+    /// What it may have acknowledged in it, and before.
+    pub acknowledged: u64,
+}
+
 /// What a log says of who counts, read frame by frame from its start.
 #[derive(Clone, Copy, Debug)]
 pub struct LogRecords {
     index: u8,
     config: Config,
     sequence: Option<u64>,
+    led: Led,
     alone: u64,
 }
 
@@ -199,7 +210,13 @@ impl LogRecords {
     /// Before the first frame of the log of node `index`.
     #[must_use]
     pub fn new(index: u8, base_config: Config) -> Self {
-        Self { index, config: base_config, sequence: None, alone: 0 }
+        Self { index, config: base_config, sequence: None, led: Led::default(), alone: 0 }
+    }
+
+    /// With what the node wrote down of its leading.
+    #[must_use]
+    pub fn with_led(self, led: Led) -> Self {
+        Self { led, ..self }
     }
 
     /// The next frame.
@@ -210,7 +227,9 @@ impl LogRecords {
         let is_own =
             epoch >= u64::from(self.config.node_count) && self.config.owner(epoch) == self.index;
         if is_own && self.config.min_sync == 1 {
-            self.alone = last_sequence;
+            let is_over = epoch <= self.led.epoch;
+            let bound = if is_over { self.led.acknowledged } else { u64::MAX };
+            self.alone = self.alone.max(last_sequence.min(bound));
         }
     }
 

@@ -27,7 +27,7 @@ mod output;
 mod replica;
 
 pub use arbiter::{Arbiter, ArbiterError, ArbiterRecord, ManualArbiter};
-pub use config::{Config, Control, ControlKind, LogRecords, Policy};
+pub use config::{Config, Control, ControlKind, Led, LogRecords, Policy};
 pub use connection::{Secret, secret_hash};
 pub use error::MessageError;
 pub use handshake::{Identity, Session};

@@ -37,7 +37,8 @@ pub enum Output {
         /// The peer's index.
         peer: u8,
     },
-    /// Make this the highest epoch seen, durably. Everything behind it in the row depends on it.
+    /// Make this the highest epoch seen, durably. Everything behind it in the row depends on it. A node that leads writes
+    /// down together with it what it may have acknowledged ([`crate::Led`]); it acknowledges nothing from here on.
     PersistEpoch(u64),
     /// Append these frames verbatim; `handle_durable` later.
     Append {

@@ -208,6 +208,12 @@ impl Replica {
         }
     }
 
+    /// Nothing behind this sequence was acknowledged by this node so far.
+    #[must_use]
+    pub fn acknowledged_at_most(&self) -> u64 {
+        self.commit.max(self.maybe_acknowledged)
+    }
+
     /// Who this node is to its peers.
     #[must_use]
     pub fn identity(&self) -> Identity {

@@ -86,7 +86,7 @@ impl World {
                 self.highest_epoch = self.highest_epoch.max(epoch);
                 let node = self.node(index);
                 if !faulty!(node, GrantNotPersisted) {
-                    node.journal().note_epoch(epoch)?;
+                    node.note_epoch(epoch)?;
                 }
             }
             Output::Append { frames, commit } => {

@@ -10,7 +10,7 @@ use mizan_journal::{
     FormatOptions, Frame, Hash, Journal, JournalError, OpenOptions, Prepare, RecoveryReport,
     SharedHeader, cut_back,
 };
-use mizan_replica::{Config, Control, FrameEnd, LogIndex, LogRecords, Options, Replica};
+use mizan_replica::{Config, Control, FrameEnd, Led, LogIndex, LogRecords, Options, Replica};
 use mizan_wire::limits::HEADER_SIZE;
 use mizan_wire::{Operation, RequestHeader, SEMANTICS_VERSION};
 use std::collections::VecDeque;
@@ -205,6 +205,15 @@ fn log_config(log: &[StoredFrame]) -> Option<(u64, Config)> {
     })
 }
 
+/// What a node wrote down of its leading.
+fn led_of(config: &[u8]) -> Led {
+    let number = |at: usize| {
+        let bytes = config.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u64::from_le_bytes)
+    };
+    Led { epoch: number(0), acknowledged: number(8) }
+}
+
 impl SimNode {
     /// Starts from what the disk holds.
     pub(crate) fn boot(
@@ -215,7 +224,8 @@ impl SimNode {
         let (journal, log, report) = open(&storage)?;
         let commit = report.commit;
         let mut ends = LogIndex::default();
-        let mut records = LogRecords::new(index, base_config);
+        let led = led_of(&journal.superblock().config);
+        let mut records = LogRecords::new(index, base_config).with_led(led);
         for frame in &log {
             ends.push(frame.end());
             records.push(frame.header.epoch, frame.header.last_sequence(), frame.control());
@@ -252,6 +262,16 @@ impl SimNode {
             #[cfg(feature = "unsafe-faults")]
             fault: None,
         })
+    }
+
+    /// Persists an epoch; one that leads also writes down what it may have acknowledged.
+    pub(crate) fn note_epoch(&mut self, epoch: u64) -> Result<(), JournalError> {
+        if !self.is_primary {
+            return self.journal().note_epoch(epoch);
+        }
+        let led = [self.journal().epoch(), self.replica.acknowledged_at_most()];
+        let config: Vec<u8> = led.into_iter().flat_map(u64::to_le_bytes).collect();
+        self.journal().note_epoch_and_config(epoch, &config)
     }
 
     pub(crate) fn journal(&mut self) -> &mut Journal<SimStorage> {

@@ -55,4 +55,16 @@ impl<S: Storage> Journal<S> {
         }
         self.update_superblock(|superblock| superblock.highest_epoch = epoch)
     }
+
+    /// As [`Journal::note_epoch`], and replaces the config record in the same write.
+    ///
+    /// # Errors
+    /// `InvalidOptions` when the record is too long; `Io`: fatal.
+    pub fn note_epoch_and_config(&mut self, epoch: u64, config: &[u8]) -> Result<()> {
+        let config = config.to_vec();
+        self.update_superblock(|superblock| {
+            superblock.highest_epoch = superblock.highest_epoch.max(epoch);
+            superblock.config = config;
+        })
+    }
 }

@@ -71,12 +71,13 @@ pub(crate) struct EpochWriter {
 }
 
 impl EpochWriter {
-    /// Starts the thread; `waker` is used at its end.
+    /// Starts the thread, which also writes down the cluster's record; `waker` is used at its end.
     ///
     /// # Errors
     /// No thread can be started.
     pub(crate) fn start<S: Storage>(
         epoch: u64,
+        record: Vec<u8>,
         journal: Option<SharedJournal<S>>,
         adopted: Receiver<SharedJournal<S>>,
         waker: Arc<Waker>,
@@ -84,7 +85,7 @@ impl EpochWriter {
         let thread = std::thread::Builder::new()
             .name("mizan-epoch".to_owned())
             .spawn(move || {
-                let outcome = note_epoch(epoch, journal, &adopted);
+                let outcome = note_epoch(epoch, &record, journal, &adopted);
                 // A lost wake only costs the time until the next tick.
                 let _ = waker.wake();
                 outcome
@@ -112,6 +113,7 @@ impl EpochWriter {
 
 fn note_epoch<S: Storage>(
     epoch: u64,
+    record: &[u8],
     journal: Option<SharedJournal<S>>,
     adopted: &Receiver<SharedJournal<S>>,
 ) -> Result<Noted, NodeError> {
@@ -120,7 +122,7 @@ fn note_epoch<S: Storage>(
     };
     let mut stage = journal.lock();
     let Some(stage) = stage.as_mut() else { return Ok(Noted::Closed) };
-    stage.note_epoch(epoch)?;
+    stage.note_epoch(epoch, record)?;
     Ok(Noted::Durable(epoch))
 }
 
@@ -158,10 +160,10 @@ mod tests {
         let closed: SharedJournal<SimStorage> = Arc::new(Mutex::new(None));
         let (adopt, adopted) = bounded(1);
         let known = Some(Arc::clone(&closed));
-        assert_eq!(note_epoch(9, known, &adopted).unwrap(), Noted::Closed);
+        assert_eq!(note_epoch(9, &[], known, &adopted).unwrap(), Noted::Closed);
         adopt.send(closed).unwrap();
-        assert_eq!(note_epoch(9, None, &adopted).unwrap(), Noted::Closed);
+        assert_eq!(note_epoch(9, &[], None, &adopted).unwrap(), Noted::Closed);
         drop(adopt);
-        assert_eq!(note_epoch(9, None, &adopted).unwrap(), Noted::Closed);
+        assert_eq!(note_epoch(9, &[], None, &adopted).unwrap(), Noted::Closed);
     }
 }

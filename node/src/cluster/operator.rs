@@ -6,7 +6,7 @@ use crate::cluster::record::ClusterRecord;
 use crate::cluster::status::ClusterStatus;
 use crate::error::NodeError;
 use mizan_journal::{LogReader, SHARED_HEADER_SIZE, Storage};
-use mizan_replica::Replica;
+use mizan_replica::{Led, Replica};
 
 /// A promotion that an operator waits for.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,12 @@ pub(crate) struct Operators {
 impl Operators {
     pub(crate) const fn new(facts: JoinFacts) -> Self {
         Self { facts }
+    }
+
+    /// The record as it is written down when this node's leading is over.
+    pub(crate) fn note_led(&mut self, led: Led) -> Vec<u8> {
+        self.facts.record.led = led;
+        self.facts.record.encode()
     }
 
     /// What a new disk needs. A node's first disk counts at once. Only the disk that made the cluster gives it out, before
@@ -94,7 +100,13 @@ impl Operators {
             genesis: to_hex(&self.facts.genesis),
             first_entry,
             record: to_hex(
-                &ClusterRecord { node: number, to_give: 0, ..self.facts.record }.encode(),
+                &ClusterRecord {
+                    node: number,
+                    to_give: 0,
+                    led: Led::default(),
+                    ..self.facts.record
+                }
+                .encode(),
             ),
             segment_size: self.facts.segment_size,
         }))

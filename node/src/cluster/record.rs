@@ -11,19 +11,21 @@
 //! | 32 | 32 | keyed BLAKE3 of `mizan cluster secret 1` and the cluster (16 bytes) under the secret; zeros for none |
 //! | 64 | 1 | bits of the nodes whose first disk this one has still to give out |
 //! | 65 | 7 | zeros |
+//! | 72 | 16 | what this node wrote down of its leading: epoch and sequence, 8 bytes each; zeros if it never led |
 //!
 //! An empty record is a node of its own.
 
 use crate::error::NodeError;
 use mizan_replica::constants::NODES_MAX;
-use mizan_replica::{Config, Policy, Secret, secret_hash};
+use mizan_replica::{Config, Led, Policy, Secret, secret_hash};
 
 const MAGIC: [u8; 4] = *b"MZCL";
 const VERSION: u8 = 2;
 const HASH_AT: usize = 8 + 8 * NODES_MAX;
 const HASH_SIZE: usize = 32;
 const TO_GIVE_AT: usize = HASH_AT + HASH_SIZE;
-const RECORD_SIZE: usize = TO_GIVE_AT + 8;
+const LED_AT: usize = TO_GIVE_AT + 8;
+const RECORD_SIZE: usize = LED_AT + 16;
 
 /// Who a node is in its cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,6 +38,8 @@ pub struct ClusterRecord {
     pub secret_hash: Option<[u8; HASH_SIZE]>,
     /// Bits of the nodes whose first disk this one has still to give out: none but on the disk that made the cluster.
     pub to_give: u8,
+    /// What it wrote down of its leading, when that was ended by a higher epoch.
+    pub led: Led,
 }
 
 /// The policy's name, as options and status write it.
@@ -62,6 +66,8 @@ impl ClusterRecord {
         bytes.extend(self.config.incarnations.iter().flat_map(|number| number.to_le_bytes()));
         bytes.extend(self.secret_hash.unwrap_or_default());
         bytes.extend([self.to_give, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend(self.led.epoch.to_le_bytes());
+        bytes.extend(self.led.acknowledged.to_le_bytes());
         bytes
     }
 
@@ -135,11 +141,15 @@ impl ClusterRecord {
         let hash: [u8; HASH_SIZE] =
             bytes[HASH_AT..TO_GIVE_AT].try_into().expect("invariant: the length was checked");
         let secret_hash = (hash != [0; HASH_SIZE]).then_some(hash);
-        let (to_give, reserved) = (bytes[TO_GIVE_AT], &bytes[TO_GIVE_AT + 1..]);
+        let (to_give, reserved) = (bytes[TO_GIVE_AT], &bytes[TO_GIVE_AT + 1..LED_AT]);
         if to_give >> nodes != 0 || reserved.iter().any(|byte| *byte != 0) {
             return Err(refuse("reserved bits that are not zero"));
         }
-        Ok(Some(Self { node, config, secret_hash, to_give }))
+        let number = |at: usize| {
+            u64::from_le_bytes(bytes[at..at + 8].try_into().expect("invariant: eight bytes"))
+        };
+        let led = Led { epoch: number(LED_AT), acknowledged: number(LED_AT + 8) };
+        Ok(Some(Self { node, config, secret_hash, to_give, led }))
     }
 }
 
@@ -153,6 +163,7 @@ mod tests {
             config: Config::new(2, Policy::Disk),
             secret_hash: None,
             to_give: 2,
+            led: Led::default(),
         }
     }
 
@@ -161,7 +172,13 @@ mod tests {
         let mut config = Config::new(3, Policy::TwoDisks);
         config.incarnations = [1, 0x0102_0304_0506_0708, 3];
         let hash = std::array::from_fn(|at| at as u8 + 100);
-        let record = ClusterRecord { node: 2, config, secret_hash: Some(hash), to_give: 6 };
+        let record = ClusterRecord {
+            node: 2,
+            config,
+            secret_hash: Some(hash),
+            to_give: 6,
+            led: Led { epoch: 5, acknowledged: 0x0203 },
+        };
         let bytes = record.encode();
         assert_eq!(
             bytes[..HASH_AT],
@@ -171,7 +188,10 @@ mod tests {
             ]
         );
         assert_eq!(bytes[HASH_AT..TO_GIVE_AT], hash);
-        assert_eq!(bytes[TO_GIVE_AT..], [6, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            bytes[TO_GIVE_AT..],
+            [6, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 3, 2, 0, 0, 0, 0, 0, 0]
+        );
         assert_eq!(ClusterRecord::decode("d", &bytes).unwrap(), Some(record));
         let without = ClusterRecord { secret_hash: None, ..record };
         assert_eq!(without.encode()[HASH_AT..TO_GIVE_AT], [0; HASH_SIZE]);

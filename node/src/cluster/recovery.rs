@@ -35,7 +35,7 @@ impl<'p> LogReplay<'p> {
             replay: Replay::new(genesis, progress)?,
             learned: Learned {
                 log: LogIndex::default(),
-                records: LogRecords::new(record.node, record.config),
+                records: LogRecords::new(record.node, record.config).with_led(record.led),
                 commit: 0,
                 pending: Pending::default(),
                 output: Output::default(),

@@ -28,7 +28,7 @@ use crossbeam::channel::{Receiver, Sender};
 use mizan_engine::{Engine, Output as EngineOutput, Resolved};
 use mizan_journal::{Journal, LogReader, Storage};
 use mizan_replica::constants::NODES_MAX;
-use mizan_replica::{Control, ControlKind, FrameEnd, Output, Replica, Role};
+use mizan_replica::{Control, ControlKind, FrameEnd, Led, Output, Replica, Role};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -199,7 +199,11 @@ impl<S: Storage> Replication<S> {
             if !is_stop || worker.is_out_of_space() {
                 worker.give_up();
             }
-            let journal = worker.finish()?;
+            let mut journal = worker.finish()?;
+            if let Some(Beginning { epoch, .. }) = self.beginning.take() {
+                // Its first entry may be on the disk, and was never acknowledged.
+                journal.set_config(&self.record_of_leading(epoch))?;
+            }
             if is_stop {
                 journal.close()?;
             } else if let Ok(ReplicationEnd::Cut(to)) = &mut end {
@@ -415,13 +419,22 @@ impl<S: Storage> Replication<S> {
                 // One of a lower epoch that is still at work is followed by another.
                 if self.epoch_writer.is_none() {
                     let (journal, adopted) = (journal.clone(), adopted.clone());
-                    let writer = EpochWriter::start(epoch, journal, adopted, self.links.waker())?;
+                    let record = self.record_of_leading(self.replica.status().end.epoch);
+                    let writer =
+                        EpochWriter::start(epoch, record, journal, adopted, self.links.waker())?;
                     self.epoch_writer = Some(writer);
                 }
             }
             Seat::Empty => return Err(ended()),
         }
         Ok(())
+    }
+
+    /// The cluster's record as it is once this node no longer leads. Frames that are still on their way to the disk were
+    /// not acknowledged, and that must be known when they are found there.
+    fn record_of_leading(&mut self, epoch: u64) -> Vec<u8> {
+        let acknowledged = self.replica.acknowledged_at_most();
+        self.operators.note_led(Led { epoch, acknowledged })
     }
 
     fn read_frames(&mut self, peer: u8, after: u64, size_max: u64) -> Result<(), NodeError> {

@@ -62,6 +62,11 @@ fn move_round(count: usize, policy: Policy) {
 }
 
 #[test]
+fn a_primary_is_moved_under_load_where_every_node_has_to_grant() {
+    move_round(3, Policy::Disk);
+}
+
+#[test]
 fn a_primary_is_moved_under_load_where_the_other_copy_is_the_former_primarys() {
     move_round(2, Policy::TwoDisks);
 }
@@ -87,6 +92,38 @@ fn a_node_whose_disk_hangs_at_its_promotion_is_promoted_when_it_goes_on() {
     disk.release();
     wait_until("it leads", || is_in_sync(&cluster, 1));
     assert!(transfer(&mut client, 2));
+    settle(&cluster, 1);
+    cluster.stop_all();
+    assert_eq!(digest_of(cluster.data(0)), digest_of(cluster.data(1)));
+}
+
+#[test]
+fn a_frame_that_reaches_the_disk_of_a_fenced_primary_is_no_acknowledged_one() {
+    let mut cluster = Cluster::start(2, Policy::Disk);
+    let disk = Arc::new(Disk::default());
+    cluster.stop(0);
+    cluster.restart_on(0, &disk);
+    cluster.promote(0, &promote(false));
+    let mut client = cluster.client();
+    fixture::accounts(&mut client);
+    assert!(transfer(&mut client, 1));
+    settle(&cluster, 0);
+    let before = cluster.status(0).expect("it runs").epoch;
+    disk.hold(Operation::SegmentSync);
+    fixture::submit_transfers(&mut client, 2, 1);
+    client.flush();
+    wait_until("the frame is on its way to the disk", || disk.waits_now());
+    let asked = cluster.ask_meanwhile(1, promote(false));
+    wait_until("the primary is fenced", || {
+        cluster.status(0).is_some_and(|status| status.epoch > before)
+    });
+    disk.release();
+    let reply = asked.join().unwrap().unwrap();
+    assert!(matches!(reply, AdminReply::Promoted { .. }), "{reply:?}");
+    // It goes on as a standby, and the client's transfer gets through once.
+    wait_until("the former primary follows", || is_in_sync(&cluster, 1));
+    assert!(transfer(&mut client, 2) && transfer(&mut client, 3));
+    assert_eq!(client.engine_status().expect("a read").transfer_count, 3);
     settle(&cluster, 1);
     cluster.stop_all();
     assert_eq!(digest_of(cluster.data(0)), digest_of(cluster.data(1)));

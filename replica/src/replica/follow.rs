@@ -86,7 +86,7 @@ impl Replica {
             return Ok(());
         }
         let last = self.log.last();
-        let acknowledged = self.commit.max(self.maybe_acknowledged);
+        let acknowledged = self.acknowledged_at_most();
         if after.sequence > last.sequence {
             return Err(MessageError::Malformed);
         }

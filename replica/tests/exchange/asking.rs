@@ -2,7 +2,7 @@
 
 use crate::net::{Net, node_at};
 use mizan_replica::constants::EPOCH_STEP_MAX;
-use mizan_replica::{Alarm, Command, Config, Policy, Refusal, Role};
+use mizan_replica::{Alarm, Command, Config, Led, Policy, Refusal, Role};
 
 #[test]
 fn a_promotion_that_is_refused_changes_nothing_and_the_primary_goes_on() {
@@ -67,7 +67,7 @@ fn an_epoch_far_above_the_own_is_refused_with_an_alarm_and_promotions_go_on() {
         net.promote(0, false, None);
         net.disconnect(1, 0);
         net.disconnect(1, 2);
-        net.nodes[1] = node_at(1, config, 1, Vec::new(), highest);
+        net.nodes[1] = node_at(1, config, 1, Vec::new(), highest, Led::default());
         net.connect(1, 0);
         net.connect(1, 2);
         net.run();
@@ -91,7 +91,7 @@ fn a_node_with_no_epoch_left_says_so() {
     let mut net = Net::new(2);
     net.disconnect(0, 1);
     let config = Config::new(2, Policy::TwoDisks);
-    net.nodes[0] = node_at(0, config, 1, Vec::new(), u64::MAX);
+    net.nodes[0] = node_at(0, config, 1, Vec::new(), u64::MAX, Led::default());
     let promote = Command::Promote { solo: true, accept_loss_after: None, log_timestamp: None };
     let refusal = Err(Refusal::NoEpoch(u64::MAX));
     assert_eq!(net.node(0).replica.handle_admin(promote, 0), refusal);

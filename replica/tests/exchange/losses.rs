@@ -1,7 +1,7 @@
 //! Policies, nodes that go on alone, and what may be lost.
 
 use crate::net::{Net, node_of};
-use mizan_replica::{Alarm, Command, Config, Policy, Refusal, Role};
+use mizan_replica::{Alarm, Command, Config, Led, Policy, Refusal, Role};
 
 #[test]
 fn a_node_that_heard_the_other_go_solo_is_not_promoted_behind_its_back() {
@@ -140,4 +140,45 @@ fn a_record_that_asks_for_two_copies_again_does_not_forget_what_was_acknowledged
     net.pass(200);
     assert_eq!(net.node(0).alarms, [Alarm::AcknowledgedSuffix { shared, commit: alone }]);
     assert!(net.node(0).cuts.is_empty());
+}
+
+/// Two nodes of policy `disk`: one wrote two entries alone, and the other is promoted without the second, which was on its
+/// way when the first node was fenced. Starts the first again, with what it has written down, and returns where they part.
+fn with_an_entry_that_came_after_the_fence(net: &mut Net, led: Led) -> u64 {
+    net.promote(0, false, None);
+    net.write(0, b"acknowledged");
+    net.disconnect(0, 1);
+    let shared = net.end(1);
+    assert_eq!(net.commit(0), shared);
+    net.node(0).append(2, b"on its way");
+    net.dead = vec![0];
+    net.promote(1, false, Some(shared));
+    net.pass(400);
+    assert_eq!(net.role(1), Role::Primary(3));
+    net.dead.clear();
+    net.restart_led(0, 1, 0, led);
+    net.connect_all();
+    net.pass(200);
+    shared
+}
+
+#[test]
+fn what_reached_the_disk_after_a_primary_was_fenced_is_cut_and_what_it_acknowledged_is_not() {
+    let of = |epoch: u64, acknowledged: u64| {
+        let mut net = Net::of(2, Policy::Disk);
+        let led = Led { epoch, acknowledged };
+        let shared = with_an_entry_that_came_after_the_fence(&mut net, led);
+        (net.nodes[0].cuts.clone(), net.nodes[0].alarms.clone(), shared)
+    };
+    // Genesis, the epoch's start, one entry.
+    let (cuts, alarms, shared) = of(2, 3);
+    assert_eq!((cuts, alarms, shared), (vec![3], vec![], 3));
+    let stopped = |(cuts, alarms, shared): (Vec<u64>, Vec<Alarm>, u64)| {
+        assert_eq!(cuts, [0; 0]);
+        assert_eq!(alarms, [Alarm::AcknowledgedSuffix { shared, commit: 4 }]);
+    };
+    stopped(of(2, 4));
+    // What it knows of an earlier epoch, or nothing at all, as after a crash, says nothing of this one.
+    stopped(of(1, 3));
+    stopped(of(0, 0));
 }

@@ -3,7 +3,7 @@
 use mizan_journal::{Hash, SharedHeader};
 use mizan_replica::handshake::connect;
 use mizan_replica::{
-    Alarm, Command, Config, Control, FrameEnd, LogIndex, LogRecords, Options, Output, Policy,
+    Alarm, Command, Config, Control, FrameEnd, Led, LogIndex, LogRecords, Options, Output, Policy,
     Refusal, Replica, Role,
 };
 use std::collections::VecDeque;
@@ -228,6 +228,17 @@ impl Net {
 
     /// A node's process starts again on what its disk has of its log.
     pub(crate) fn restart(&mut self, index: u8, incarnation: u64, frames_lost: usize) {
+        self.restart_led(index, incarnation, frames_lost, Led::default());
+    }
+
+    /// As [`Net::restart`], with what its disk has of its leading.
+    pub(crate) fn restart_led(
+        &mut self,
+        index: u8,
+        incarnation: u64,
+        frames_lost: usize,
+        led: Led,
+    ) {
         for other in (0..self.nodes.len() as u8).filter(|other| *other != index) {
             self.disconnect(index, other);
         }
@@ -236,7 +247,7 @@ impl Net {
         log.truncate(log.len() - frames_lost);
         let config = node.replica.status().config;
         let base = Config::new(config.node_count, config.policy);
-        *node = node_of(index, base, incarnation, log);
+        *node = node_at(index, base, incarnation, log, 1, led);
     }
 
     pub(crate) fn connect_all(&mut self) {
@@ -267,16 +278,17 @@ pub(crate) fn node_of(
     incarnation: u64,
     frames: Vec<(SharedHeader, Vec<u8>)>,
 ) -> Node {
-    node_at(index, base_config, incarnation, frames, 1)
+    node_at(index, base_config, incarnation, frames, 1, Led::default())
 }
 
-/// As [`node_of`], with the highest epoch that it has seen.
+/// As [`node_of`], with the highest epoch that it has seen, and what its disk has of its leading.
 pub(crate) fn node_at(
     index: u8,
     base_config: Config,
     incarnation: u64,
     mut frames: Vec<(SharedHeader, Vec<u8>)>,
     highest_epoch: u64,
+    led: Led,
 ) -> Node {
     let header = SharedHeader {
         previous: [0; 16],
@@ -292,7 +304,7 @@ pub(crate) fn node_at(
         frames.push((header, payload));
     }
     let mut log = LogIndex::default();
-    let mut records = LogRecords::new(index, base_config);
+    let mut records = LogRecords::new(index, base_config).with_led(led);
     for (header, payload) in &frames {
         let (epoch, sequence) = (header.epoch, header.last_sequence());
         log.push(FrameEnd { epoch, sequence, hash: header.frame_hash(payload) });
