@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long a node may take to start, recover, or stop on a busy machine.
@@ -143,7 +144,7 @@ impl NodeProcess {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary can be run");
-        let stderr = collect(child.stderr.take().expect("stderr is piped"));
+        let (stderr, collecting) = collect(child.stderr.take().expect("stderr is piped"));
         let lines = read_lines(child.stdout.take().expect("stdout is piped"));
         let until = Instant::now() + PATIENCE;
         while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -154,6 +155,8 @@ impl NodeProcess {
         }
         let _ = child.kill();
         let status = child.wait().expect("a child can be waited for");
+        // Its last words may come behind its end.
+        collecting.join().expect("what it said is text");
         let said = stderr.lock().map(|text| text.clone()).unwrap_or_default();
         Err(format!("{status}: {said}"))
     }
@@ -279,10 +282,10 @@ fn read_lines(stdout: impl Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
-fn collect(stderr: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+fn collect(stderr: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     let text = Arc::new(Mutex::new(String::new()));
     let target = Arc::clone(&text);
-    std::thread::spawn(move || {
+    let collecting = std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             if let Ok(mut text) = target.lock() {
                 text.push_str(&line);
@@ -290,5 +293,5 @@ fn collect(stderr: impl Read + Send + 'static) -> Arc<Mutex<String>> {
             }
         }
     });
-    text
+    (text, collecting)
 }
