@@ -28,7 +28,8 @@ pub(crate) fn show<'a>(
         .fold(Alarms::NONE, |set, alarm| set.with(shown(alarm), true))
         .with(ShownAlarm::LogUnreadable, streams.is_unreadable)
         .with(ShownAlarm::SingleCopy, view.min_sync < view.min_sync_base)
-        .with(ShownAlarm::AcknowledgementsWait, is_primary && !view.is_ready);
+        .with(ShownAlarm::AcknowledgementsWait, is_primary && !view.is_ready)
+        .with(ShownAlarm::PeerLost, is_primary && view.peers.iter().any(|peer| !peer.is_connected));
     if !is_primary {
         counters.set_sequences(&Sequences {
             published: view.end,

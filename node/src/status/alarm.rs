@@ -42,11 +42,13 @@ pub enum Alarm {
     EpochRefused = 23,
     /// Another node lacks what cannot be read from this node's log.
     LogUnreadable = 24,
+    /// A node of the cluster has no connection with the primary.
+    PeerLost = 25,
 }
 
 impl Alarm {
     /// All alarms, in the order of their bits.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::JournalSpaceLow,
         Self::JournalStalled,
         Self::ClockHeldBack,
@@ -65,6 +67,7 @@ impl Alarm {
         Self::DiskAdmitted,
         Self::EpochRefused,
         Self::LogUnreadable,
+        Self::PeerLost,
     ];
 
     /// The name in metrics and JSON.
@@ -89,6 +92,7 @@ impl Alarm {
             Self::DiskAdmitted => "disk_admitted",
             Self::EpochRefused => "epoch_refused",
             Self::LogUnreadable => "log_unreadable",
+            Self::PeerLost => "peer_lost",
         }
     }
 
@@ -149,6 +153,9 @@ impl Alarm {
             }
             Self::LogUnreadable => {
                 "another node lacks entries that this node cannot read from its log: look at the disk, verify this node's files and repair them from another node"
+            }
+            Self::PeerLost => {
+                "another node of the cluster has no connection with this primary: look whether it lives and whether the network does; one more loss may stop acknowledgements"
             }
         }
     }

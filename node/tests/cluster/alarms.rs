@@ -74,14 +74,17 @@ fn want_of_copies_is_an_alarm_until_they_are_back_or_one_copy_suffices() {
     let mut client = cluster.client();
     fixture::accounts(&mut client);
     await_alarm(&cluster, 0, Alarm::AcknowledgementsWait, false);
+    await_alarm(&cluster, 0, Alarm::PeerLost, false);
     cluster.stop(1);
     await_alarm(&cluster, 0, Alarm::AcknowledgementsWait, true);
+    await_alarm(&cluster, 0, Alarm::PeerLost, true);
     assert_eq!(cluster.ask(0, &AdminRequest::Detach { node: 1 }), AdminReply::Detached);
     await_alarm(&cluster, 0, Alarm::SingleCopy, true);
     await_alarm(&cluster, 0, Alarm::AcknowledgementsWait, false);
     assert!(transfer(&mut client, 1));
     cluster.restart(1);
     await_alarm(&cluster, 0, Alarm::SingleCopy, false);
+    await_alarm(&cluster, 0, Alarm::PeerLost, false);
     cluster.stop(1);
     cluster.wipe(1, 0);
     cluster.restart(1);

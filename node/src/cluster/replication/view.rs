@@ -94,10 +94,16 @@ impl<S: Storage> Replication<S> {
         view.alarms = raised.chain(self.streams.alarms().cloned()).collect();
         // What the node itself raised, and what follows from the figures above.
         let waits = is_primary && !view.is_ready;
-        let shown = self.counters.status().alarms.with(ShownAlarm::AcknowledgementsWait, waits);
-        for alarm in shown.iter().filter(|alarm| {
-            alarm.is_of_the_node() || (*alarm == ShownAlarm::AcknowledgementsWait && waits)
-        }) {
+        let lacks_peer = is_primary && view.peers.iter().any(|peer| !peer.is_connected);
+        let follows = |alarm: ShownAlarm| match alarm {
+            ShownAlarm::AcknowledgementsWait => waits,
+            ShownAlarm::PeerLost => lacks_peer,
+            _ => alarm.is_of_the_node(),
+        };
+        let shown = self.counters.status().alarms;
+        let shown = shown.with(ShownAlarm::AcknowledgementsWait, waits);
+        let shown = shown.with(ShownAlarm::PeerLost, lacks_peer);
+        for alarm in shown.iter().filter(|alarm| follows(*alarm)) {
             view.alarms.push(AlarmView {
                 name: alarms::wire_name(alarm),
                 text: alarm.advice().to_owned(),
