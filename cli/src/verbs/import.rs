@@ -10,6 +10,7 @@
 
 mod columns;
 mod dates;
+mod earlier;
 mod guard;
 mod ledgers;
 mod record;

@@ -161,7 +161,7 @@ impl Sender<'_> {
                 break;
             }
         }
-        // In one batch all would be entered at the same time; what is left of a hold's time counts from then.
+        // What is left of a hold's time counts from when it is entered again.
         for holds in books.open.chunks(size) {
             let now = now_ns();
             let again: Vec<Transfer> = holds.iter().map(|hold| anew(hold, now)).collect();
