@@ -2,11 +2,13 @@
 //!
 //! Invariant: an entry is checked completely before anything changes, so an error leaves the state as it was.
 
+mod view;
+
 use crate::batch::create_batch;
 use crate::digest::Digest;
 use crate::error::{GenesisError, LogError};
 use crate::genesis::check_genesis;
-use crate::ledger::{HoldState, Ledger, expires_ns};
+use crate::ledger::{Ledger, expires_ns};
 use crate::reply::ModelReply;
 use crate::sessions::{Decision, Sessions, StoredReply};
 use crate::trading::Trading;
@@ -15,9 +17,8 @@ use mizan_wire::frame::{REPLY_COMPACT, REPLY_REPLAYED};
 use mizan_wire::limits::{TICK_ACTIONS_MAX, TIMESTAMP_MAX};
 use mizan_wire::trading::CreateInstrument;
 use mizan_wire::{
-    Account, CREATED, CreateResult, DigestRecord, EngineStatus, Genesis, Operation, RequestHeader,
-    RequestStatus, ResultException, SEMANTICS_VERSION, SessionKey, SessionsQuery, Transfer,
-    TrialBalanceRow,
+    Account, CREATED, CreateResult, DigestRecord, Genesis, Operation, RequestHeader, RequestStatus,
+    ResultException, SessionKey, SessionsQuery, Transfer,
 };
 use std::collections::BTreeSet;
 use zerocopy::{FromBytes, IntoBytes};
@@ -471,92 +472,6 @@ impl Model {
         }
         for _ in 0..traces.scrub_count {
             self.digest.scrub(self.ledger.accounts());
-        }
-    }
-
-    /// The digest after the last entry.
-    #[must_use]
-    pub fn digest(&self) -> u128 {
-        self.digest.value()
-    }
-
-    /// The newest remembered digest that no entry of the log has confirmed yet.
-    #[must_use]
-    pub fn digest_due(&self) -> Option<DigestRecord> {
-        self.digest.due()
-    }
-
-    /// The sequence of the last entry; 0 before the first.
-    #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
-    /// The last timestamp given, in nanoseconds since 1970.
-    #[must_use]
-    pub fn timestamp(&self) -> u64 {
-        self.timestamp
-    }
-
-    /// All accounts, in the order of their creation.
-    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.ledger.accounts().iter()
-    }
-
-    /// All transfers, in the order of their creation.
-    pub fn transfers(&self) -> impl Iterator<Item = &Transfer> {
-        self.ledger.transfers()
-    }
-
-    /// What has become of a pending transfer; `None` for any other id.
-    #[must_use]
-    pub fn hold(&self, id: u128) -> Option<HoldState> {
-        self.ledger.hold(id)
-    }
-
-    /// A row per ledger in use, ascending. Cost: all accounts for every ledger.
-    #[must_use]
-    pub fn trial_balance(&self) -> Vec<TrialBalanceRow> {
-        reads::trial_balance(&self.ledger)
-    }
-
-    /// When the next open hold or order ends by itself, in nanoseconds since 1970.
-    #[must_use]
-    pub fn next_due_ns(&self) -> Option<u64> {
-        let hold = self.ledger.expiries().first().map(|(due_ns, _, _)| *due_ns);
-        let order = self.trading.expiries().first().map(|(due_ns, _, _)| *due_ns);
-        let stops = self.trading.is_due(&self.ledger).then_some(self.timestamp);
-        hold.into_iter().chain(order).chain(stops).min()
-    }
-
-    /// Bounds the looks of an entry by another number than `LOOKS_MAX`, so that tests meet the bound with few orders.
-    #[doc(hidden)]
-    pub fn bound_looks(&mut self, looks_max: u64) {
-        self.trading.looks_max = looks_max;
-    }
-
-    /// Counters, limits and digest.
-    #[must_use]
-    pub fn status(&self) -> EngineStatus {
-        EngineStatus {
-            digest: self.digest.value(),
-            cluster: self.genesis.cluster,
-            sequence: self.sequence,
-            timestamp: self.timestamp,
-            account_count: self.ledger.accounts().len() as u64,
-            account_count_max: self.genesis.account_count_max,
-            transfer_count: self.ledger.transfer_count(),
-            transfer_count_max: self.genesis.transfer_count_max,
-            burnt_id_count: self.ledger.burnt_count(),
-            transfer_reserved_count: self.ledger.open_hold_count(),
-            hold_count: self.ledger.open_hold_count(),
-            hold_count_max: self.genesis.hold_count_max,
-            session_count: self.sessions.count(),
-            session_count_max: self.genesis.session_count_max,
-            ledger_count: self.ledger.ledgers().len() as u32,
-            ledger_count_max: self.genesis.ledger_count_max,
-            semantics_version: SEMANTICS_VERSION,
-            ..self.trading.status()
         }
     }
 }
