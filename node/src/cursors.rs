@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::journal_stage::JournalState;
+use crate::status::{JournalWork, WatchedJournal};
 use mizan_ring::{CursorReader, RingStats};
 
 /// Progress that has no cursor of a ring.
@@ -127,5 +128,15 @@ impl CursorsReader {
     #[must_use]
     pub fn outputs_occupancy(&self) -> (u64, usize) {
         (self.outputs.occupied(), self.outputs.capacity())
+    }
+}
+
+impl WatchedJournal for CursorsReader {
+    fn work(&self) -> JournalWork {
+        JournalWork {
+            done: self.durable.get(),
+            asked: self.progress.published.load(Ordering::Relaxed),
+            waits_for_room: self.journal.is_stalled.load(Ordering::Relaxed),
+        }
     }
 }

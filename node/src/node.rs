@@ -484,6 +484,7 @@ impl<S: Storage> Assembly<'_, S> {
             journal: Arc::clone(&state),
             progress: Arc::clone(&progress),
         };
+        self.reporter.watch_journal(Arc::new(cursors.clone()));
         let board = self.reporter.board();
         let report = EngineReport::new(Arc::clone(&board));
         let recovered = self.engine.status();

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const PROPOSALS_MAX: usize = 3;
 
 /// Words that verbs print and that are no status of the wire: where, and what they mean.
-const WORDS: [(&str, &str, &str); 18] = [
+const WORDS: [(&str, &str, &str); 19] = [
     (
         "duplicate",
         "transfer, hold, post, void, order",
@@ -99,6 +99,11 @@ const WORDS: [(&str, &str, &str); 18] = [
         "clock-ahead",
         "promote",
         "The node's clock is far ahead of the log, and no other node tells the time. Correct the clock.",
+    ),
+    (
+        "disk-hangs",
+        "promote",
+        "Nothing becomes durable on the node's disk, so it could not lead. Promote another node, or look at the disk.",
     ),
 ];
 

@@ -121,7 +121,7 @@ fn a_full_table_has_the_code_for_want_of_room() {
 
 #[test]
 fn words_that_verbs_print_are_explained() {
-    for word in ["duplicate_different", "grants", "other-epoch", "in-sync"] {
+    for word in ["duplicate_different", "grants", "other-epoch", "in-sync", "disk-hangs"] {
         let ran = mizan_at("127.0.0.1:9", &["explain", word]);
         assert_eq!(ran.code, exit::OK, "{ran:?}");
         assert!(ran.data.starts_with(word), "{ran:?}");

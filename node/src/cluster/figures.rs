@@ -1,6 +1,7 @@
 //! What a node of a cluster shows on its board: the state machine's status in the words of `crate::status`.
 
 use crate::cluster::alarms::shown;
+use crate::cluster::replication::view::lacks_copies;
 use crate::cluster::status::ClusterStatus;
 use crate::cluster::streams::StreamFigures;
 use crate::status::{
@@ -28,7 +29,7 @@ pub(crate) fn show<'a>(
         .fold(Alarms::NONE, |set, alarm| set.with(shown(alarm), true))
         .with(ShownAlarm::LogUnreadable, streams.is_unreadable)
         .with(ShownAlarm::SingleCopy, view.min_sync < view.min_sync_base)
-        .with(ShownAlarm::AcknowledgementsWait, is_primary && !view.is_ready)
+        .with(ShownAlarm::AcknowledgementsWait, is_primary && lacks_copies(view))
         .with(ShownAlarm::PeerLost, is_primary && view.peers.iter().any(|peer| !peer.is_connected));
     if !is_primary {
         counters.set_sequences(&Sequences {

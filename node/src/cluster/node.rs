@@ -249,6 +249,7 @@ impl<S: Storage> ClusterNode<S> {
         reporter.opened(options.layout(), &engine_status);
         let scrub = ScrubPlan::of(&recovered.journal, options.scrub_rate);
         let worker = JournalWorker::start(recovered.journal, links.waker())?;
+        reporter.watch_journal(worker.watched());
         Ok(Self {
             options: options.clone(),
             genesis,

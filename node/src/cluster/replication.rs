@@ -7,7 +7,7 @@
 //! log that must be cut, end the thread: the node then starts again from its files, as after a restart.
 
 mod commands;
-mod view;
+pub(crate) mod view;
 
 use crate::clock::{ClockGuard, Reading, WallClock};
 use crate::cluster::alarms::AlarmBook;
@@ -23,7 +23,7 @@ use crate::cluster::streams::Streams;
 use crate::cluster::worker::{JournalWorker, ended};
 use crate::commit::SharedJournal;
 use crate::error::NodeError;
-use crate::status::ClusterCounters;
+use crate::status::{ClusterCounters, Stall};
 use crossbeam::channel::{Receiver, Sender};
 use mizan_engine::{Engine, Output as EngineOutput, Resolved};
 use mizan_journal::{Journal, LogReader, Storage};
@@ -142,6 +142,8 @@ pub(crate) struct Replication<S: Storage> {
     accept_clock: bool,
     /// Connections made with each peer since the start.
     connects: [u64; NODES_MAX],
+    /// Of the peers of a primary: since when nothing becomes durable there although something is missing.
+    stalls: [Stall; NODES_MAX],
     now_ns: u64,
 }
 
@@ -177,6 +179,7 @@ impl<S: Storage> Replication<S> {
             wall_clock: parts.wall_clock,
             accept_clock: parts.accept_clock,
             connects: [0; NODES_MAX],
+            stalls: [Stall::default(); NODES_MAX],
             now_ns: 0,
         }
     }

@@ -6,6 +6,7 @@
 
 use crate::cluster::pending::received_frames;
 use crate::error::NodeError;
+use crate::status::{JournalWork, WatchedJournal};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use mio::Waker;
 use mizan_journal::{Journal, JournalError, Storage};
@@ -51,8 +52,22 @@ pub(crate) struct WorkerState {
     /// Highest epoch that was asked for and is persisted.
     epoch_persisted: AtomicU64,
     is_out_of_space: AtomicBool,
+    /// Jobs that the thread was given.
+    jobs_given: AtomicU64,
+    /// Of these, jobs that it has done, syncs included.
+    jobs_done: AtomicU64,
     /// What waits need not be written any more.
     is_given_up: AtomicBool,
+}
+
+impl WatchedJournal for WorkerState {
+    fn work(&self) -> JournalWork {
+        JournalWork {
+            done: self.jobs_done.load(Ordering::Relaxed),
+            asked: self.jobs_given.load(Ordering::Relaxed),
+            waits_for_room: self.is_out_of_space.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// A handle to the journal's thread.
@@ -89,17 +104,28 @@ impl<S: Storage> JournalWorker<S> {
         Ok(Self { jobs, state, thread })
     }
 
+    /// What is to be watched: whether the disk hangs.
+    pub(crate) fn watched(&self) -> Arc<dyn WatchedJournal> {
+        Arc::clone(&self.state) as _
+    }
+
+    /// Gives the thread a job; fails if it is gone.
+    fn give(&self, job: Job) -> Result<(), NodeError> {
+        self.state.jobs_given.fetch_add(1, Ordering::Relaxed);
+        self.jobs.send(job).map_err(|_| ended())
+    }
+
     /// Appends frames in the background. The replica takes no more than a window of them ahead of [`Self::durable`].
     pub(crate) fn append(&self, frames: Arc<Vec<u8>>, commit: u64) {
         // If the thread is gone, `check` says why.
-        let _ = self.jobs.send(Job::Append { frames, commit });
+        let _ = self.give(Job::Append { frames, commit });
     }
 
     /// Asks for the highest epoch seen to be persisted, ahead of all frames that wait.
     pub(crate) fn note_epoch(&self, epoch: u64) {
         self.state.epoch_wanted.fetch_max(epoch, Ordering::AcqRel);
         // If the thread is gone, `finish` says why, and the epoch is never called persisted.
-        let _ = self.jobs.send(Job::Epoch);
+        let _ = self.give(Job::Epoch);
     }
 
     /// Replaces the cluster's record; returns when that is durable. Only for a log that takes no frames yet: it waits
@@ -109,7 +135,7 @@ impl<S: Storage> JournalWorker<S> {
     /// The thread has ended.
     pub(crate) fn note_record(&self, record: Vec<u8>) -> Result<(), NodeError> {
         let (done, is_done) = bounded(1);
-        self.jobs.send(Job::Record { record, done }).map_err(|_| ended())?;
+        self.give(Job::Record { record, done })?;
         is_done.recv().map_err(|_| ended())
     }
 
@@ -128,7 +154,7 @@ impl<S: Storage> JournalWorker<S> {
         let (done, is_done) = bounded(1);
         let entry = Box::new(control.entry(clock_reading));
         // If the thread is gone, `finish` says why.
-        let _ = self.jobs.send(Job::Control { entry, epoch, done });
+        let _ = self.give(Job::Control { entry, epoch, done });
         is_done
     }
 
@@ -181,7 +207,9 @@ fn run<S: Storage>(
     while let Some(first) = work.waiting.pop_front().or_else(|| work.jobs.recv().ok()) {
         let mut next = Some(first);
         let mut size = 0;
+        let mut count = 0;
         while let Some(job) = next {
+            count += 1;
             if let Job::Append { frames, .. } = &job {
                 size += frames.len();
             }
@@ -197,6 +225,7 @@ fn run<S: Storage>(
             state.durable.store(durable, Ordering::Release);
             let _ = waker.wake();
         }
+        state.jobs_done.fetch_add(count, Ordering::Relaxed);
     }
     Ok(work.journal)
 }
@@ -293,7 +322,10 @@ impl<S: Storage> Work<'_, S> {
             );
         }
         match self.jobs.recv_timeout(SPACE_INTERVAL) {
-            Ok(Job::Epoch) => self.persist_epoch()?,
+            Ok(Job::Epoch) => {
+                self.persist_epoch()?;
+                self.state.jobs_done.fetch_add(1, Ordering::Relaxed);
+            }
             Ok(job) => self.waiting.push_back(job),
             Err(RecvTimeoutError::Timeout) => {}
             // The node stops: what has no room was not acknowledged, and nobody waits for it.

@@ -24,6 +24,8 @@ pub enum Alarm {
     DiskNearlyFull = 7,
     /// Sealed segments of the journal do not read as they were written.
     JournalDamaged = 8,
+    /// Entries wait for the disk, and none becomes durable.
+    DiskHangs = 9,
     /// Acknowledgements rest on one copy.
     SingleCopy = 16,
     /// The primary is silent.
@@ -48,7 +50,7 @@ pub enum Alarm {
 
 impl Alarm {
     /// All alarms, in the order of their bits.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::JournalSpaceLow,
         Self::JournalStalled,
         Self::ClockHeldBack,
@@ -58,6 +60,7 @@ impl Alarm {
         Self::DiskFilling,
         Self::DiskNearlyFull,
         Self::JournalDamaged,
+        Self::DiskHangs,
         Self::SingleCopy,
         Self::PrimarySilent,
         Self::AcknowledgementsWait,
@@ -83,6 +86,7 @@ impl Alarm {
             Self::DiskFilling => "disk_filling",
             Self::DiskNearlyFull => "disk_nearly_full",
             Self::JournalDamaged => "journal_damaged",
+            Self::DiskHangs => "disk_hangs",
             Self::SingleCopy => "single_copy",
             Self::PrimarySilent => "primary_silent",
             Self::AcknowledgementsWait => "acknowledgements_wait",
@@ -126,6 +130,9 @@ impl Alarm {
             }
             Self::JournalDamaged => {
                 "sealed segments of the journal are damaged on this disk, so that the node would not start again: the log says where; `mizan verify --data DIR` says it again; keep the node running, take a copy of another node's disk or a new disk that catches up"
+            }
+            Self::DiskHangs => {
+                "entries wait for the disk of the data directory and none became durable for 2 s: look at that disk; a restart makes it no faster; what was acknowledged is durable, what waits goes on when the disk does, and in a cluster another node can be promoted"
             }
             Self::SingleCopy => {
                 "acknowledgements rest on this copy alone: bring another node back and let it catch up"

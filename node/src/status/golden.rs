@@ -24,7 +24,7 @@ const GOLDEN: &[(usize, &[u64])] = &[
             19, 20, 21, 22,
         ],
     ),
-    (456, &[63, 64, 65, 66]),
+    (456, &[63, 64, 65, 66, 5_700]),
     (512, &[23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38]),
     (768, &[39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49]),
     (1_024, &[50]),
@@ -86,6 +86,7 @@ fn golden_status() -> NodeStatus {
             scrub_passes: 64,
             scrub_damaged: 65,
             scrub_pass_at_ns: 66,
+            waits_since_ns: 5_700,
         },
         gateway: golden_gateway(),
         limits: vec![

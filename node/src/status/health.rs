@@ -5,8 +5,10 @@
 //!
 //! Invariant: these are functions of a [`NodeStatus`] and a [`Moment`]; what cannot be known is not taken for good.
 
+use super::alarm::Alarm;
 use super::cluster::NodeRole;
 use super::snapshot::{NodeStatus, Phase};
+use super::stall::DISK_HANGS_AFTER;
 use super::watch::warnings;
 use crate::clock::Reading;
 use std::time::Duration;
@@ -52,6 +54,12 @@ impl NodeStatus {
     pub fn since(&self, now: &Moment, monotonic_ns: u64) -> Option<Duration> {
         let is_known = self.boot == now.boot && monotonic_ns != 0;
         is_known.then(|| Duration::from_nanos(now.monotonic_ns.saturating_sub(monotonic_ns)))
+    }
+
+    /// Time for which entries have waited for the disk while none became durable; `None` if none waits.
+    #[must_use]
+    pub fn disk_wait(&self, now: &Moment) -> Option<Duration> {
+        self.since(now, self.journal.waits_since_ns)
     }
 
     /// Nodes whose copies count now, this one included.
@@ -170,6 +178,12 @@ pub fn readiness(status: &NodeStatus, now: &Moment) -> Vec<String> {
     if journal.is_stalled {
         reasons.push("journal_stalled: accepted entries wait for room".to_owned());
     }
+    if let Some(wait) = status.disk_wait(now).filter(|wait| *wait > DISK_HANGS_AFTER) {
+        reasons.push(format!(
+            "disk_hangs: entries wait for the disk, and none became durable for {} ms",
+            wait.as_millis()
+        ));
+    }
     // Everything that moves money needs a place there.
     let transfers = status.limits.iter().find(|limit| limit.name == "transfers");
     if let Some(full) = transfers.filter(|limit| limit.max > 0 && limit.used >= limit.max) {
@@ -194,6 +208,9 @@ fn role_reasons(status: &NodeStatus) -> Option<String> {
             "a standby that cannot take over: it is {} entries behind the primary",
             status.lag_behind_primary()
         )),
+        NodeRole::Live | NodeRole::Waiting if status.alarms.contains(Alarm::DiskHangs) => {
+            Some("a standby that cannot take over: its disk hangs".to_owned())
+        }
         NodeRole::Live | NodeRole::Waiting => {
             Some("a standby that cannot take over: it may lack what was acknowledged, or too few nodes answer; `mizan status --replica` says which".to_owned())
         }
@@ -222,7 +239,7 @@ pub fn advice(status: &NodeStatus, condition: Condition, now: &Moment) -> Vec<St
             "the node ended with an error, which stands in its log: do what that says before it is started again"
         }
         Condition::Silent => {
-            "the process is there and does not move: look whether it is stopped (`ps`, state T) or waits for the disk (state D); what it acknowledged is durable"
+            "the process is there, and what it shows here does not move: look whether it is stopped (`ps`, state T) or waits for the disk (state D), as the file of these figures may alone; `/readyz` tells; what it acknowledged is durable"
         }
         Condition::Held => {
             "another process has the directory: a node that is starting, or a tool; ask again when it has opened the files"
@@ -340,6 +357,29 @@ mod tests {
         status.journal.is_stalled = true;
         assert_eq!(readiness(&status, &NOW).len(), 2);
         assert!(liveness(&status, &NOW).is_empty(), "a restart makes no room");
+    }
+
+    #[test]
+    fn a_disk_that_hangs_makes_a_node_of_any_role_unready_and_a_slow_one_does_not() {
+        for role in [NodeRole::Single, NodeRole::Primary, NodeRole::Live, NodeRole::Waiting] {
+            let waits = |wait: Duration| {
+                let mut status = running(role);
+                (status.cluster.is_admitted, status.cluster.can_take_over) = (true, true);
+                status.journal.waits_since_ns = NOW.monotonic_ns - wait.as_nanos() as u64;
+                (readiness(&status, &NOW), liveness(&status, &NOW))
+            };
+            assert_eq!(waits(DISK_HANGS_AFTER), (vec![], vec![]), "{role:?}");
+            let (unready, dead) = waits(DISK_HANGS_AFTER + Duration::from_millis(5));
+            let reason =
+                "disk_hangs: entries wait for the disk, and none became durable for 2005 ms";
+            assert_eq!(unready, [reason], "{role:?}");
+            assert!(dead.is_empty(), "a restart makes no disk faster");
+            assert!(waits(HUNG_AFTER * 9 / 10).1.is_empty());
+        }
+        let mut standby = running(NodeRole::Live);
+        standby.cluster.is_admitted = true;
+        standby.alarms = standby.alarms.with(Alarm::DiskHangs, true);
+        assert!(readiness(&standby, &NOW)[0].ends_with("cannot take over: its disk hangs"));
     }
 
     #[test]

@@ -51,7 +51,7 @@ words! {
     STARTED_MONOTONIC 15 "started_monotonic_ns" "the same by the monotonic clock (CLOCK_BOOTTIME)";
     LAYOUT 16 "layout" "1 fused, 2 split";
     NODE_ALARMS 17 "node_alarms" "bits of alarms that the node raised";
-    WATCH_ALARMS 18 "watch_alarms" "bits of alarms that follow from the figures: what is nearly full, and damage that the scrubber found";
+    WATCH_ALARMS 18 "watch_alarms" "bits of alarms that follow from the figures: what is nearly full, damage that the scrubber found, a disk that hangs";
 
     BEATS 24 "beats" "rounds counted by the front at a low rate, or steps of a recovery";
     BEAT_MONOTONIC 25 "beat_monotonic_ns" "the last one by the monotonic clock";
@@ -88,6 +88,7 @@ words! {
     SCRUB_PASSES 58 "scrub_passes" "passes of the scrubber over all sealed segments";
     SCRUB_DAMAGED 59 "scrub_damaged" "segments in which its last look found damage";
     SCRUB_PASS_AT 60 "scrub_pass_at_ns" "when its last pass ended, nanoseconds since 1970";
+    WAITS_SINCE 61 "journal_waits_since_ns" "since when entries wait for the disk and none became durable, by the monotonic clock; 0: none waits";
 
     CONNECTIONS 64 "connections" "client connections now";
     ACCEPTED 65 "connections_accepted" "connections accepted";

@@ -92,6 +92,12 @@ fn identity(page: &mut Page, status: &NodeStatus, now: &Moment) {
         "Time since the front's last sign of life; an idle one gives ten a second.",
         Seconds(silence),
     );
+    let wait = status.disk_wait(now).map_or(0, |time| time.as_nanos() as u64);
+    page.gauge(
+        "mizan_journal_wait_seconds",
+        "Time for which entries have waited for the disk while none became durable; 0: none waits.",
+        Seconds(wait),
+    );
     page.family("mizan_alarm", "gauge", "1 while an alarm stands.");
     for alarm in Alarm::ALL {
         let is_raised = u8::from(status.alarms.contains(alarm));

@@ -6,11 +6,9 @@
 //!
 //! Invariant: the file is only made by a process that holds the directory's lock.
 
-use super::alarm::{Alarm, Alarms};
 use super::board::{Board, update};
 use super::layout::{COUNTERS_WORDS, word};
-use super::snapshot::NodeStatus;
-use super::watch::log_changes;
+use super::watcher::{LOOK_INTERVAL, Patient};
 use crate::clock::Reading;
 use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
 use mizan_journal::constants::{COUNTERS_FILE, COUNTERS_FILE_UNFINISHED};
@@ -19,32 +17,25 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
-use std::time::Duration;
 
-/// Time between two copies.
-const COPY_INTERVAL: Duration = Duration::from_millis(100);
 /// Copies between two looks at the disk.
 const COPIES_PER_LOOK: u64 = 20;
-/// How long the end of a node waits for the last copy: a disk that hangs must not keep it.
-const LAST_COPY_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// A thread that copies; it ends with this value, after a last copy.
+/// A thread that copies; it ends with this value, after a last copy, unless the disk keeps it.
 pub(super) struct Mirror {
     /// Dropped to end the thread.
     stop: Option<Sender<()>>,
-    ended: crossbeam::channel::Receiver<()>,
-    thread: Option<JoinHandle<()>>,
+    /// Dropped after that.
+    _thread: Patient,
 }
 
 impl Mirror {
-    /// Makes the file, if there is a directory, and starts to watch and to copy. The caller holds the directory's lock.
+    /// Makes the file and starts to copy. The caller holds the directory's lock.
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn start(board: Arc<Board>, data: Option<&Path>) -> io::Result<Self> {
-        // A full disk is the last thing to be silent about: alarms are watched without the file, too.
-        let file = data.and_then(|data| match counters_in(data) {
+    pub(super) fn start(board: Arc<Board>, data: &Path) -> io::Result<Self> {
+        let file = match counters_in(data) {
             Ok(file) => Some(file),
             Err(error) => {
                 tracing::warn!(
@@ -53,67 +44,38 @@ impl Mirror {
                 );
                 None
             }
-        });
+        };
         let (stop, stopped) = bounded::<()>(0);
-        let (ending, ended) = bounded::<()>(0);
-        let data = data.map(Path::to_owned);
+        let data = data.to_owned();
         // Before the thread runs, so that a reader who finds the file finds the node in it.
         copy(&board, file.as_ref(), 1);
-        let mut standing = Alarms::NONE;
         let run = move || {
             let mut copies = 1;
             loop {
-                if copies % COPIES_PER_LOOK == 1
-                    && let Some(data) = &data
-                {
-                    look_at_disk(&board, data);
+                if copies % COPIES_PER_LOOK == 1 {
+                    look_at_disk(&board, &data);
                 }
-                standing = watch(&board, standing);
-                let wait = stopped.recv_timeout(COPY_INTERVAL);
-                let is_end = wait != Err(RecvTimeoutError::Timeout);
-                if is_end {
-                    // What ends the node may be an alarm, and this its only look.
-                    watch(&board, standing);
-                }
+                let is_end = stopped.recv_timeout(LOOK_INTERVAL) != Err(RecvTimeoutError::Timeout);
                 copies += 1;
                 copy(&board, file.as_ref(), copies);
                 if is_end {
                     break;
                 }
             }
-            drop(ending);
         };
-        let thread = std::thread::Builder::new().name("mizan-counters".to_owned()).spawn(run)?;
-        Ok(Self { stop: Some(stop), ended, thread: Some(thread) })
+        Ok(Self { stop: Some(stop), _thread: Patient::spawn("mizan-counters", run)? })
     }
 }
 
 impl Drop for Mirror {
     fn drop(&mut self) {
         self.stop = None;
-        // Nothing is ever sent: it is disconnected when the thread has ended, and else left behind.
-        let has_ended =
-            self.ended.recv_timeout(LAST_COPY_WAIT_MAX) == Err(RecvTimeoutError::Disconnected);
-        if let Some(thread) = self.thread.take().filter(|_| has_ended) {
-            let _ = thread.join();
-        }
     }
 }
 
 fn counters_in(data: &Path) -> io::Result<MappedCounters> {
     let (place, unfinished) = (data.join(COUNTERS_FILE), data.join(COUNTERS_FILE_UNFINISHED));
     MappedCounters::create(&place, &unfinished, COUNTERS_WORDS)
-}
-
-/// Judges how full everything is, and logs which alarms began and ended since the last look.
-fn watch(board: &Board, standing: Alarms) -> Alarms {
-    let status = NodeStatus::of(&board.glimpse());
-    let is_damaged = board.get(word::SCRUB_DAMAGED) > 0;
-    let watched = status.fullness_alarms().with(Alarm::JournalDamaged, is_damaged);
-    board.set(word::WATCH_ALARMS, watched.bits());
-    let now = NodeStatus::of(&board.glimpse()).alarms;
-    log_changes(standing, now);
-    now
 }
 
 fn copy(board: &Board, file: Option<&MappedCounters>, number: u64) {
@@ -142,8 +104,8 @@ fn look_at_disk(board: &Board, data: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{Phase, StatusError};
-    use std::time::Instant;
+    use crate::status::{NodeStatus, Phase, StatusError};
+    use std::time::{Duration, Instant};
 
     fn read(place: &Path) -> NodeStatus {
         NodeStatus::read(place).expect("readable")
@@ -154,8 +116,7 @@ mod tests {
         let place = tempfile::tempdir().expect("a directory");
         let board = Arc::new(Board::new());
         board.set(word::PROCESS, 42);
-        let mirror = Mirror::start(Arc::clone(&board), Some(place.path()));
-        let mirror = mirror.expect("started");
+        let mirror = Mirror::start(Arc::clone(&board), place.path()).expect("started");
         assert_eq!(read(place.path()).process, 42);
         board.set(word::PHASE, Phase::Running as u64);
         let deadline = Instant::now() + Duration::from_secs(60);

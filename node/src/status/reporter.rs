@@ -12,7 +12,9 @@ use super::layout::word;
 use super::metrics::metrics_page;
 use super::mirror::Mirror;
 use super::snapshot::{NodeStatus, Phase};
-use super::watch::warnings;
+use super::stall::WatchedJournal;
+use super::watch::{log_changes, warnings};
+use super::watcher::{Watched, Watcher};
 use crate::clock::Reading;
 use crate::error::NodeError;
 use crate::layout::Layout;
@@ -31,9 +33,17 @@ pub(crate) struct StatusReporter {
     board: Arc<Board>,
     /// Where the file goes, if there is a directory.
     data: Option<PathBuf>,
-    /// Begun once the files' lock is held; `None` if that failed.
-    mirror: OnceLock<Option<Mirror>>,
+    journal: Arc<Watched>,
+    /// Begun once the files' lock is held.
+    threads: OnceLock<Threads>,
     listener: Option<HttpListener>,
+}
+
+/// What runs beside the stages; `None` where it could not be started. The watch ends first, so that the last copy has
+/// what it saw.
+struct Threads {
+    _watcher: Option<Watcher>,
+    _mirror: Option<Mirror>,
 }
 
 impl StatusReporter {
@@ -54,7 +64,13 @@ impl StatusReporter {
         board.set_wide([word::BOOT_LOW, word::BOOT_HIGH], boot);
         store_beat(&board, now);
         let listener = metrics.map(|listen| listen_at(listen, boot, Arc::clone(&board)));
-        Ok(Self { board, data: None, mirror: OnceLock::new(), listener: listener.transpose()? })
+        Ok(Self {
+            board,
+            data: None,
+            journal: Arc::default(),
+            threads: OnceLock::new(),
+            listener: listener.transpose()?,
+        })
     }
 
     /// A reporter that also shows itself in a file of this directory, once its lock is held.
@@ -120,6 +136,11 @@ impl StatusReporter {
         self.show();
     }
 
+    /// From now on this journal is watched: whether it waits for a disk that hangs.
+    pub(crate) fn watch_journal(&self, journal: Arc<dyn WatchedJournal>) {
+        *self.journal.lock() = Some(journal);
+    }
+
     /// The stages begin.
     pub(crate) fn running(&self) {
         store_beat(&self.board, Reading::now());
@@ -130,18 +151,24 @@ impl StatusReporter {
     pub(crate) fn ended(&self, in_order: bool) {
         let phase = if in_order { Phase::Stopped } else { Phase::Failed };
         self.board.set(word::PHASE, phase as u64);
+        *self.journal.lock() = None;
     }
 
     /// Begins to watch the alarms and to show the counters, if it was not begun.
     fn show(&self) {
-        self.mirror.get_or_init(|| match Mirror::start(self.board(), self.data.as_deref()) {
-            Ok(mirror) => Some(mirror),
-            Err(error) => {
-                tracing::warn!("no thread watches the alarms and shows the counters: {error}");
-                None
+        self.threads.get_or_init(|| {
+            let watcher = Watcher::start(self.board(), Arc::clone(&self.journal), log_changes);
+            let mirror = self.data.as_deref().map(|data| Mirror::start(self.board(), data));
+            Threads {
+                _watcher: started("watches the alarms", watcher),
+                _mirror: mirror.and_then(|mirror| started("shows the counters", mirror)),
             }
         });
     }
+}
+
+fn started<T>(what: &str, thread: std::io::Result<T>) -> Option<T> {
+    thread.inspect_err(|error| tracing::warn!("no thread {what}: {error}")).ok()
 }
 
 impl Drop for StatusReporter {

@@ -160,6 +160,8 @@ pub struct JournalFigures {
     pub scrub_pass_at_ns: u64,
     /// Sealed segments in which its last look found damage.
     pub scrub_damaged: u64,
+    /// Since when entries wait for the disk and none became durable, by the monotonic clock; 0: none waits.
+    pub waits_since_ns: u64,
 }
 
 /// What the gateway did and holds.
@@ -392,6 +394,7 @@ fn journal(at: Load<'_>) -> JournalFigures {
         scrub_passes: at(word::SCRUB_PASSES),
         scrub_pass_at_ns: at(word::SCRUB_PASS_AT),
         scrub_damaged: at(word::SCRUB_DAMAGED),
+        waits_since_ns: at(word::WAITS_SINCE),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The alarms that follow from the figures: what is nearly full.
 //!
-//! They are judged ten times a second by the thread that copies the board, whatever the node's role, so that no stage
-//! spends time on them. The same thread writes into the log when any alarm begins and ends.
+//! They are judged ten times a second by a thread beside the stages, whatever the node's role, so that no stage spends
+//! time on them. Another thread writes into the log when any alarm begins and ends.
 
 use super::alarm::{Alarm, Alarms};
 use super::snapshot::NodeStatus;

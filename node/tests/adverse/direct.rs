@@ -10,7 +10,7 @@ use tempfile::TempDir;
 const EIO: i32 = 5;
 
 /// A directory whose superblock asks for direct writes; says what it skips where they are not possible.
-fn formatted_direct() -> Option<TempDir> {
+pub(crate) fn formatted_direct() -> Option<TempDir> {
     // Beside what was compiled: more often on a disk than the system's temporary files.
     let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let options = FormatOptions { journal_io: JournalIo::Direct, ..small(directory.path()) };
@@ -24,7 +24,7 @@ fn formatted_direct() -> Option<TempDir> {
     }
 }
 
-fn direct(directory: &TempDir) -> FileStorage {
+pub(crate) fn direct(directory: &TempDir) -> FileStorage {
     FileStorage::new(directory.path()).with_journal_io(JournalIo::Direct)
 }
 

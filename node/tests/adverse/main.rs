@@ -5,6 +5,7 @@ mod clock;
 mod common;
 mod direct;
 mod faults;
+mod hangs;
 mod load;
 mod recovery;
 #[path = "../shared/said.rs"]

@@ -26,6 +26,12 @@ fn stands(cluster: &Cluster, node: usize, alarm: Alarm) -> (bool, bool) {
     (told, shown)
 }
 
+/// As [`await_alarm`], of a node on a storage that has no file of counters.
+pub(super) fn await_told(cluster: &Cluster, node: usize, alarm: Alarm, is_raised: bool) {
+    let what = format!("node {node}: {} is {is_raised}", alarm.name());
+    wait_until(&what, || stands(cluster, node, alarm).0 == is_raised);
+}
+
 pub(super) fn await_alarm(cluster: &Cluster, node: usize, alarm: Alarm, is_raised: bool) {
     let what = format!("node {node}: {} is {is_raised}", alarm.name());
     wait_until(&what, || stands(cluster, node, alarm) == (is_raised, is_raised));

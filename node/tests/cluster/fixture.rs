@@ -12,7 +12,8 @@ use mizan_node::{
     FormatOptions, GatewayConfig, NodeError, NodeOptions, StopHandle, WallClock, offline,
 };
 use mizan_wire::{Account, CREATED, CreateTransferStatus, Operation, Status, Transfer};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -50,6 +51,8 @@ pub(crate) struct Cluster {
     directory: TempDir,
     clients: Vec<SocketAddr>,
     nodes: Vec<SocketAddr>,
+    /// Where scrapers are answered.
+    metrics: Vec<SocketAddr>,
     running: Vec<Option<Running>>,
     journal_io: JournalIo,
     /// The nodes' wall clocks.
@@ -67,13 +70,15 @@ fn free_addresses(count: usize) -> Vec<SocketAddr> {
 
 impl Cluster {
     pub(crate) fn start(count: usize, policy: Policy) -> Self {
-        let addresses = free_addresses(2 * count);
-        let (clients, nodes) = addresses.split_at(count);
+        let addresses = free_addresses(3 * count);
+        let (clients, others) = addresses.split_at(count);
+        let (nodes, metrics) = others.split_at(count);
         let mut cluster = Self {
             // Beside what was compiled: more often on a disk than the system's temporary files.
             directory: TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
             clients: clients.to_vec(),
             nodes: nodes.to_vec(),
+            metrics: metrics.to_vec(),
             running: (0..count).map(|_| None).collect(),
             journal_io: journal_io(),
             clocks: (0..count).map(|_| WallClock::default()).collect(),
@@ -163,6 +168,7 @@ impl Cluster {
         let options = NodeOptions {
             gateway: GatewayConfig { listen: self.clients[node], ..GatewayConfig::default() },
             wall_clock: self.clocks[node].clone(),
+            metrics: Some(self.metrics[node]),
             ..NodeOptions::new(self.data(node), self.clients[node])
         };
         let mut peers = self.nodes.clone();
@@ -253,6 +259,16 @@ impl Cluster {
             Ok(AdminReply::Status(status)) => Some(*status),
             _ => None,
         }
+    }
+
+    /// Status and body of the page for probers.
+    pub(crate) fn page(&self, node: usize) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.metrics[node]).unwrap();
+        write!(stream, "GET /readyz HTTP/1.1\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
 
     pub(crate) fn promote(&self, node: usize, request: &AdminRequest) -> AdminReply {

@@ -11,6 +11,7 @@ mod disk;
 pub(crate) mod fixture;
 mod founders;
 mod grants;
+mod hangs;
 mod impostor;
 mod recordings;
 mod refusals;

@@ -86,6 +86,7 @@ fn a_node_whose_disk_hangs_at_its_promotion_is_promoted_when_it_goes_on() {
     let reply = cluster.ask(1, &promote(false));
     let AdminReply::Refused { text, .. } = &reply else { panic!("{reply:?}") };
     assert!(text.contains("stands for epoch"), "{text}");
+    assert!(text.contains("this node's disk hangs"), "{text}");
     // Nobody has heard of the epoch.
     assert!(transfer(&mut client, 1));
     assert_eq!(cluster.status(0).expect("it runs").role, "primary");

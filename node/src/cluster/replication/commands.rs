@@ -6,8 +6,12 @@ use crate::cluster::admin::{AdminReply, AdminRequest};
 use crate::cluster::links::OperatorId;
 use crate::cluster::operator::Promotion;
 use crate::error::NodeError;
+use crate::status::Alarm;
 use mizan_journal::Storage;
 use mizan_replica::{Command, FrameEnd, Refusal, Role};
+
+/// Why a node cannot lead that has the alarm.
+const DISK_HANGS: &str = "this node's disk hangs, so that no entry and no epoch becomes durable here, and it cannot lead before the disk goes on";
 
 impl<S: Storage> Replication<S> {
     pub(super) fn take_admin(&mut self, at: OperatorId, body: &[u8]) {
@@ -68,6 +72,15 @@ impl<S: Storage> Replication<S> {
                 ),
             });
         }
+        if self.disk_hangs() {
+            // It would stand for an epoch that it cannot write down, until the disk goes on.
+            let mut text = format!("{DISK_HANGS}: promote another node, or look at the disk");
+            let status = self.replica.status();
+            if status.role == Role::Candidate {
+                text.push_str(&standing(status.epoch));
+            }
+            return Err(AdminReply::Refused { name: "disk-hangs".to_owned(), text });
+        }
         // The decision is made in a moment, and the last look at the clock may be a wait for sockets old.
         self.replica.note_clock(self.wall_clock.read().realtime_ns);
         self.replica.handle_admin(command, self.now_ns).map_err(|refusal| refused(&refusal))?;
@@ -107,14 +120,22 @@ impl<S: Storage> Replication<S> {
         tracing::warn!("the promotion was refused: {refusal}");
         let Some(promotion) = self.promotion.take() else { return };
         let mut reply = refused(refusal);
-        let status = self.replica.status();
-        if let AdminReply::Refused { text, .. } = &mut reply
-            && status.role == Role::Candidate
-        {
-            // The epoch is begun, and the former primary fenced by it: whoever asked must know that this is not over.
-            text.push_str(&standing(status.epoch));
+        let (status, hangs) = (self.replica.status(), self.disk_hangs());
+        if let AdminReply::Refused { text, .. } = &mut reply {
+            if hangs {
+                // What is missing waits for that.
+                text.push_str(&format!("; {DISK_HANGS}"));
+            }
+            if status.role == Role::Candidate {
+                // The epoch is begun, and the former primary fenced by it: whoever asked must know that this is not over.
+                text.push_str(&standing(status.epoch));
+            }
         }
         self.answer(promotion.operator, &reply);
+    }
+
+    fn disk_hangs(&self) -> bool {
+        self.counters.status().alarms.contains(Alarm::DiskHangs)
     }
 
     fn detach(&mut self, node: u8) -> AdminReply {

@@ -5,7 +5,7 @@ use crate::cluster::alarms;
 use crate::cluster::figures;
 use crate::cluster::record::policy_name;
 use crate::cluster::status::{AlarmView, ClusterStatus, PeerView};
-use crate::status::Alarm as ShownAlarm;
+use crate::status::{Alarm as ShownAlarm, Alarms, hangs};
 use mizan_journal::Storage;
 use mizan_replica::{Alarm, Refusal, Role};
 
@@ -66,14 +66,20 @@ impl<S: Storage> Replication<S> {
             // The engine's stage counts by itself.
             view.applied = self.counters.status().sequences.applied;
         }
+        let (now_ns, sequence_last) = (self.now_ns, view.end);
         view.peers.clear();
         for number in (0..config.node_count).filter(|number| *number != view.node) {
             let peer = self.replica.peer_status(number);
+            let stall = &mut self.stalls[usize::from(number)];
+            let waits = is_primary && sequence_last > peer.durable;
+            // Where commits wait for a peer whose disk hangs, it has all that is committed, for ever.
+            let is_stuck = hangs(stall.look(waits, peer.durable, now_ns), now_ns);
+            let has_all = peer.durable >= status.commit && !is_stuck;
             view.peers.push(PeerView {
                 node: number,
                 is_connected: peer.is_connected,
                 is_admitted: peer.is_admitted,
-                is_in_sync: peer.is_following && peer.is_admitted && peer.durable >= status.commit,
+                is_in_sync: peer.is_following && peer.is_admitted && has_all,
                 end: peer.end.max(peer.received),
                 received: peer.received,
                 durable: peer.durable,
@@ -88,19 +94,19 @@ impl<S: Storage> Replication<S> {
         view.log_read_failures = streams.failures;
         view.read_rounds = self.rounds.begun();
         let foreseen = || self.replica.foreseen_refusal(log_timestamp, self.now_ns);
-        view.not_ready = not_ready(view, role, &self.seat, foreseen);
+        let shown = self.counters.status().alarms;
+        view.not_ready = not_ready(view, role, &self.seat, shown, foreseen);
         view.is_ready = view.not_ready.is_none();
         let raised = self.alarms.iter().map(alarms::view);
         view.alarms = raised.chain(self.streams.alarms().cloned()).collect();
         // What the node itself raised, and what follows from the figures above.
-        let waits = is_primary && !view.is_ready;
+        let waits = is_primary && lacks_copies(view);
         let lacks_peer = is_primary && view.peers.iter().any(|peer| !peer.is_connected);
         let follows = |alarm: ShownAlarm| match alarm {
             ShownAlarm::AcknowledgementsWait => waits,
             ShownAlarm::PeerLost => lacks_peer,
             _ => alarm.is_of_the_node(),
         };
-        let shown = self.counters.status().alarms;
         let shown = shown.with(ShownAlarm::AcknowledgementsWait, waits);
         let shown = shown.with(ShownAlarm::PeerLost, lacks_peer);
         for alarm in shown.iter().filter(|alarm| follows(*alarm)) {
@@ -113,23 +119,34 @@ impl<S: Storage> Replication<S> {
     }
 }
 
+/// Whether a primary has too few copies in sync to acknowledge anything.
+pub(crate) fn lacks_copies(view: &ClusterStatus) -> bool {
+    1 + view.peers.iter().filter(|peer| peer.is_in_sync).count() < usize::from(view.min_sync)
+}
+
 /// Why a node is not ready: a primary that cannot acknowledge, a standby that could not take over.
 fn not_ready<S: Storage>(
     view: &ClusterStatus,
     role: Role,
     seat: &Seat<S>,
+    shown: Alarms,
     foreseen: impl FnOnce() -> Option<Refusal>,
 ) -> Option<String> {
-    let following = view.peers.iter().filter(|peer| peer.is_in_sync).count();
     if let Seat::Standby { worker, .. } = seat
         && worker.is_out_of_space()
     {
         return Some("there is no room for the primary's frames".to_owned());
     }
+    if shown.contains(ShownAlarm::DiskHangs) {
+        return Some(
+            "its disk hangs: entries wait for it, and none becomes durable here".to_owned(),
+        );
+    }
     match role {
-        Role::Primary(_) if 1 + following < usize::from(view.min_sync) => Some(format!(
+        Role::Primary(_) if lacks_copies(view) => Some(format!(
             "acknowledgements need {} copies, and {} other nodes are in sync",
-            view.min_sync, following
+            view.min_sync,
+            view.peers.iter().filter(|peer| peer.is_in_sync).count()
         )),
         Role::Primary(_) => None,
         _ if !view.is_admitted => Some("this disk is new and was not admitted yet".to_owned()),
