@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use mizan_gateway::GatewayConfig;
-use mizan_wire::RequestStatus;
+use mizan_wire::{Operation, RequestStatus};
 
 #[test]
 fn a_newer_hello_of_the_same_client_takes_the_session_over() {
@@ -163,4 +163,28 @@ fn an_end_that_arrives_together_with_the_last_bytes_is_noticed() {
         let (entry, _) = bed.sink.submitted.last().unwrap();
         assert_eq!(entry.request, number, "its last words were heard");
     }
+}
+
+#[test]
+fn a_reply_never_answers_the_next_reader_in_the_same_place() {
+    let mut bed = Bed::new();
+    bed.answers = false;
+    let lookup = request(Operation::LookupAccounts, 0, 1, 1, |_| ());
+    let mut first = bed.reader();
+    first.send(&lookup);
+    bed.until("the first asks", |bed| bed.gateway.in_flight() == 1);
+    // Whoever leaves with something unread resets the connection.
+    first.send(&ping(5));
+    bed.settle();
+    drop(first);
+    bed.until("the first is gone", |bed| bed.counters().connections == 0);
+    let mut second = bed.reader();
+    second.send(&lookup);
+    bed.until("the second asks", |bed| bed.gateway.in_flight() == 2);
+    bed.answer(1);
+    second.send(&ping(6));
+    assert_eq!(bed.pong(&mut second).nonce, 6, "what the first asked is not its answer");
+    assert_eq!(bed.counters().replies_dropped, 1);
+    bed.answer(1);
+    assert_eq!(bed.reply(&mut second).0.request, 1);
 }

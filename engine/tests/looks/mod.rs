@@ -11,7 +11,7 @@ use mizan_wire::trading::{
     AmendOrderEvent, CreateInstrument, InstrumentCommand, OpenOrdersQuery, OrderState, OrderStatus,
     OrderView, SubmitOrder,
 };
-use mizan_wire::{Genesis, Operation, Status};
+use mizan_wire::{Genesis, Operation, Status, Transfer};
 
 const FILL_OR_KILL: u8 = 4;
 const CANCEL_OLDEST: u8 = 2;
@@ -395,4 +395,41 @@ fn instruments_touch_no_more_memory_at_once_than_one_request_may() {
     assert!(touched < 300 << 20, "{touched} bytes were touched");
     let order = SubmitOrder { instrument: 8, ..buy(BUYER, 1, 1, 100) };
     assert_eq!(market.submit(order).open, 1);
+}
+
+#[test]
+fn stops_that_wait_do_not_go_on_where_others_took_the_room_for_their_trades() {
+    let stops = TRADES_MAX;
+    let mut market = deep_market(2 * stops);
+    let orders: Vec<SubmitOrder> = (0..u128::from(stops))
+        .map(|id| SubmitOrder { kind: 3, stop_price: 100, ..buy(THIRD, 1 + id, 1, 100) })
+        .collect();
+    for part in orders.chunks(EVENTS_MAX as usize) {
+        market.send(Operation::SubmitOrders, part);
+    }
+    assert_eq!(market.submit(buy(BUYER, 1, 1, 100)).filled, 1);
+    let before = market.posted(THIRD + 100);
+    let payment = Transfer {
+        debit_account_id: BANK,
+        credit_account_id: BUYER,
+        amount: 1,
+        ledger: CASH,
+        code: 1,
+        ..Transfer::default()
+    };
+    for first_id in (1u128 << 64..).step_by(EVENTS_MAX as usize) {
+        let payments: Vec<Transfer> = (first_id..first_id + u128::from(EVENTS_MAX))
+            .map(|id| Transfer { id, ..payment })
+            .collect();
+        let results = market.log.create(Operation::CreateTransfers, &payments);
+        if results.iter().any(|result| result.status != CREATED) {
+            break;
+        }
+    }
+    assert_eq!(market.log.engine.next_due_ns(), None, "no tick could go on with them");
+    market.log.tick(CLOCK_NS + 1);
+    assert_eq!(market.posted(THIRD + 100), before);
+    let last = market.send(Operation::CancelOrders, &[cancel(THIRD, u128::from(stops))])[0];
+    assert_eq!((last.status, last.reason), (CREATED, CancelReason::Requested as u16));
+    market.log.engine.check_invariants().expect("the engine is sound");
 }

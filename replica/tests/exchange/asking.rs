@@ -96,3 +96,18 @@ fn a_node_with_no_epoch_left_says_so() {
     let refusal = Err(Refusal::NoEpoch(u64::MAX));
     assert_eq!(net.node(0).replica.handle_admin(promote, 0), refusal);
 }
+
+#[test]
+fn what_a_node_answered_that_is_gone_counts_no_more() {
+    let mut net = Net::new(3);
+    net.promote(0, false, None);
+    // The primary is connected and silent, so that its answer is waited for.
+    net.dead = vec![0];
+    net.promote(2, false, None);
+    let last_sequence = net.end(2);
+    net.disconnect(1, 2);
+    net.pass(400);
+    let refusal = Refusal::Grants { grants: 1, needed: 2, last_sequence };
+    assert_eq!(net.node(2).refusals, [refusal]);
+    assert_eq!((net.role(0), net.node(2).persisted), (Role::Primary(3), 3));
+}

@@ -24,6 +24,8 @@ fn a_peer_whose_disk_hangs_is_sent_a_window_and_the_rest_once_its_disk_goes_on()
         net.write(0, &payload);
         assert_eq!(net.commit(0), net.end(0), "the other two are enough");
     }
+    // Whoever sends more than a window is cut off.
+    assert!(net.nodes[0].replica.peer_status(2).is_connected);
     let held = payload_behind(&net, 2, durable);
     assert!((WINDOW_SIZE..BACKLOG_SIZE_MAX).contains(&held), "{held}");
     // A new connection gives no second window.

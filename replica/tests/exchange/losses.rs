@@ -1,6 +1,6 @@
 //! Policies, nodes that go on alone, and what may be lost.
 
-use crate::net::{Net, node_of};
+use crate::net::{Net, node, node_of};
 use mizan_replica::{Alarm, Command, Config, Led, Policy, Refusal, Role};
 
 #[test]
@@ -181,4 +181,89 @@ fn what_reached_the_disk_after_a_primary_was_fenced_is_cut_and_what_it_acknowled
     // What it knows of an earlier epoch, or nothing at all, as after a crash, says nothing of this one.
     stopped(of(1, 3));
     stopped(of(0, 0));
+}
+
+#[test]
+fn under_the_policy_disk_nothing_is_acknowledged_that_the_primarys_own_disk_lacks() {
+    let mut net = Net::of(3, Policy::Disk);
+    net.promote(0, false, None);
+    let before = net.commit(0);
+    net.node(0).is_quick = false;
+    net.write(0, b"on two other disks");
+    net.pass(100);
+    assert_eq!(net.commit(0), before);
+    net.node(0).is_quick = true;
+    net.sync(0);
+    net.run();
+    assert_eq!(net.commit(0), net.end(0));
+}
+
+#[test]
+fn a_record_in_the_log_that_is_taken_over_may_ask_for_more_grants() {
+    let mut net = Net::new(3);
+    net.promote(0, false, None);
+    net.dead = vec![1];
+    net.node(2).is_quick = false;
+    let now_ns = net.now_ns;
+    net.node(0).replica.handle_admin(Command::Detach, now_ns).unwrap();
+    net.run();
+    net.write(0, b"acknowledged by one disk");
+    assert_eq!(net.commit(0), net.end(0));
+    net.dead = vec![0];
+    for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+        net.disconnect(one, other);
+    }
+    // Node 1 knows of no node that went on alone, and node 2 has no more than that on its disk.
+    let detached = net.end(2) - 1;
+    net.restart(2, 1, 1);
+    net.connect(1, 2);
+    net.run();
+    net.promote(1, false, None);
+    net.pass(1_000);
+    assert_eq!((net.role(1), net.end(1)), (Role::Candidate, detached));
+    net.dead.clear();
+    net.connect(0, 1);
+    net.connect(0, 2);
+    net.run();
+    net.pass(400);
+    assert!(matches!(net.role(1), Role::Primary(_)), "{:?}", net.role(1));
+    assert!(net.nodes[1].log.iter().any(|(_, it)| it == b"acknowledged by one disk"));
+}
+
+/// Three nodes, of which node 1 has a new disk and `gone` is not there.
+fn with_a_new_disk(gone: u8) -> Net {
+    let mut net = Net::new(3);
+    net.promote(0, false, None);
+    net.write(0, b"on all disks");
+    net.dead = vec![gone];
+    for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+        net.disconnect(one, other);
+    }
+    net.nodes[1] = node(1, 3, 8);
+    net.connect(1, 2 - gone);
+    net.run();
+    net
+}
+
+#[test]
+fn a_new_disk_grants_no_epoch() {
+    let mut net = with_a_new_disk(0);
+    let last_sequence = net.end(2);
+    net.promote(2, false, None);
+    net.pass(600);
+    let refusal = Refusal::Grants { grants: 1, needed: 2, last_sequence };
+    assert_eq!(net.node(2).refusals, [refusal]);
+}
+
+#[test]
+fn a_new_disk_is_not_admitted_while_a_later_epoch_may_have_been_granted_by_the_old_one() {
+    let mut net = with_a_new_disk(2);
+    net.pass(400);
+    assert_eq!(net.end(1), net.end(0), "it has caught up");
+    assert_eq!(net.node(0).replica.status().config.incarnations[1], 1);
+    net.dead.clear();
+    net.connect(0, 2);
+    net.run();
+    net.pass(400);
+    assert_eq!(net.node(0).replica.status().config.incarnations[1], 8);
 }
