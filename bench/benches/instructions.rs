@@ -208,8 +208,16 @@ fn decode(sealed: Sealed) -> Sealed {
 #[bench::events_1(args = (1), setup = request::body)]
 #[bench::events_8189(args = (EVENTS_MAX), setup = request::body)]
 fn checksum(body: Vec<u8>) -> (Vec<u8>, u128) {
-    let checksum = mizan_wire::checksum(black_box(&body));
+    let checksum = mizan_wire::frame_checksum(black_box(&body));
     (body, checksum)
+}
+
+#[library_benchmark]
+#[bench::events_1(args = (1), setup = request::body)]
+#[bench::events_8189(args = (EVENTS_MAX), setup = request::body)]
+fn tag(body: Vec<u8>) -> (Vec<u8>, u128) {
+    let tag = mizan_wire::tag(black_box(&body));
+    (body, tag)
 }
 
 fn frame(event_count: u32) -> (Frames, Vec<u8>) {
@@ -232,7 +240,7 @@ library_benchmark_group!(name = engine, benchmarks = [transfers, existing, dupli
 library_benchmark_group!(name = books, benchmarks = [commands]);
 library_benchmark_group!(name = trading, benchmarks = [orders]);
 library_benchmark_group!(name = ring, benchmarks = [single_producer, multi_producer]);
-library_benchmark_group!(name = wire, benchmarks = [encode, decode, checksum]);
+library_benchmark_group!(name = wire, benchmarks = [encode, decode, checksum, tag]);
 library_benchmark_group!(name = journal, benchmarks = [append]);
 
 // Callgrind counts each byte of a `rep movsb` as an instruction, and from which size on the C library uses it depends on

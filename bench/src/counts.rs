@@ -47,7 +47,7 @@ const fn measured(
 
 /// All benchmarks, in the order of the table.
 #[rustfmt::skip]
-pub const MEASURED: [Measured; 35] = [
+pub const MEASURED: [Measured; 37] = [
     measured("engine::transfers::uniform", "engine: batch of 8,189, 10,000 accounts, uniform", "transfer", BATCH),
     measured("engine::transfers::hot", "engine: the same, all credits to 16 accounts", "transfer", BATCH),
     measured("engine::transfers::one", "engine: batch of 1", "request", 1),
@@ -81,6 +81,8 @@ pub const MEASURED: [Measured; 35] = [
     measured("wire::decode::events_8189", "wire: decode and check a request of 8,189 events", "event", BATCH),
     measured("wire::checksum::events_1", "wire: checksum of 128 bytes", "checksum", 1),
     measured("wire::checksum::events_8189", "wire: checksum of 8,189 events", "event", BATCH),
+    measured("wire::tag::events_1", "wire: tag of 128 bytes", "tag", 1),
+    measured("wire::tag::events_8189", "wire: tag of 8,189 events", "event", BATCH),
     measured("journal::append::events_1", "journal: frame with 1 event, without sync", "frame", 1),
     measured("journal::append::events_8189", "journal: frame with 8,189 events, without sync", "event", BATCH),
 ];

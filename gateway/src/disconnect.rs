@@ -16,7 +16,7 @@
 use crate::interface::{RequestSink, Submission};
 use mizan_wire::frame::PROTOCOL;
 use mizan_wire::trading::{MassCancelEvent, OrderFlags, OrderResult, SubmitOrder};
-use mizan_wire::{Operation, RequestHeader, checksum};
+use mizan_wire::{Operation, RequestHeader};
 use std::collections::{HashMap, VecDeque};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -127,7 +127,7 @@ fn request(sweep: &Sweep) -> (RequestHeader, MassCancelEvent) {
         body_size: size as u32,
         ..RequestHeader::default()
     };
-    header.request_checksum = header.identity(checksum(event.as_bytes()));
+    header.request_checksum = header.identity(event.as_bytes());
     (header, event)
 }
 

@@ -10,7 +10,7 @@
 use crate::interface::{RequestSink, Submission};
 use mizan_wire::frame::PROTOCOL;
 use mizan_wire::limits::SESSIONS_PER_REQUEST_MAX;
-use mizan_wire::{Operation, RequestHeader, SessionKey, checksum};
+use mizan_wire::{Operation, RequestHeader, SessionKey};
 use zerocopy::IntoBytes;
 
 /// See the module.
@@ -54,7 +54,7 @@ impl Losses {
                 body_size: body.len() as u32,
                 ..RequestHeader::default()
             };
-            header.request_checksum = header.identity(checksum(body));
+            header.request_checksum = header.identity(body);
             let is_taken = sink.room_bytes() >= header.entry_size()
                 && sink.submit(&header, body) == Submission::Accepted;
             if !is_taken {

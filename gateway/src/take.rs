@@ -174,7 +174,7 @@ impl<S: RequestSink> Taking<'_, S> {
         if self.connection.pending_reply_bytes() + reserve > self.common.config.reply_bytes_max {
             return Step::Blocked(Block::Replies);
         }
-        match self.submit(&self.request_entry(request, operation), body) {
+        match self.submit(&self.request_entry(request, operation, body), body) {
             Submission::Accepted => {
                 let Connection { client, session, .. } = *self.connection;
                 self.common.disconnects.note(client, session, operation, body);
@@ -213,7 +213,7 @@ impl<S: RequestSink> Taking<'_, S> {
 
     // Inlined with what follows it, so that the header is first written where the sink wants it.
     #[inline(always)]
-    fn request_entry(&self, request: &Request, operation: Operation) -> RequestHeader {
+    fn request_entry(&self, request: &Request, operation: Operation, body: &[u8]) -> RequestHeader {
         let replies_received =
             if operation.is_read() { request.min_sequence } else { request.replies_received };
         let mut entry = RequestHeader {
@@ -232,7 +232,7 @@ impl<S: RequestSink> Taking<'_, S> {
             body_size: request.prefix.size - HEADER_SIZE as u32,
             ..RequestHeader::default()
         };
-        entry.request_checksum = entry.identity(request.prefix.checksum_body);
+        entry.request_checksum = entry.identity(body);
         entry
     }
 
@@ -304,7 +304,7 @@ impl<S: RequestSink> Taking<'_, S> {
         if is_operator(self.connection, hello) {
             entry.flags = RequestFlags::OPERATOR;
         }
-        entry.request_checksum = entry.identity(mizan_wire::checksum(&[]));
+        entry.request_checksum = entry.identity(&[]);
         match self.submit(&entry, &[]) {
             Submission::Accepted => {
                 self.connection.phase = Phase::Registering;

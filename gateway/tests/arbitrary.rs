@@ -10,7 +10,7 @@ use common::*;
 use mizan_gateway::{GatewayConfig, Submission};
 use mizan_wire::frame::Header;
 use mizan_wire::limits::{FRAME_SIZE_MAX, HEADER_SIZE};
-use mizan_wire::{Operation, RequestStatus, checksum};
+use mizan_wire::{Operation, RequestStatus, frame_checksum};
 use proptest::prelude::*;
 
 /// Something that a client may send.
@@ -295,7 +295,7 @@ proptest! {
             bytes[36..40].copy_from_slice(&size.to_le_bytes());
             (bytes[40], bytes[41]) = (kind, 1);
             bytes[42..48].fill(0);
-            let sum = checksum(&bytes[16..HEADER_SIZE]);
+            let sum = frame_checksum(&bytes[16..HEADER_SIZE]);
             bytes[..16].copy_from_slice(&sum.to_le_bytes());
         }
         let connections = bed.counters().connections;

@@ -6,12 +6,12 @@ use common::*;
 use mizan_gateway::{Accepting, GatewayConfig, Submission};
 use mizan_wire::frame::{HELLO_READ_ONLY, Pong};
 use mizan_wire::limits::{ERROR_TEXT_SIZE_MAX, HEADER_SIZE};
-use mizan_wire::{Operation, RequestStatus, Status, checksum};
+use mizan_wire::{Operation, RequestStatus, Status, frame_checksum};
 
 /// Changes bytes of a frame's header and makes its checksum fit again.
 fn resealed(mut frame: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     change(&mut frame);
-    let sum = checksum(&frame[16..HEADER_SIZE]);
+    let sum = frame_checksum(&frame[16..HEADER_SIZE]);
     frame[..16].copy_from_slice(&sum.to_le_bytes());
     frame
 }

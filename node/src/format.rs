@@ -4,7 +4,7 @@ use crate::error::NodeError;
 use mizan_journal::constants::SEGMENT_SIZE_DEFAULT;
 use mizan_journal::{FileStorage, Journal, JournalIo, OpenOptions, Storage};
 use mizan_wire::limits::HEADER_SIZE;
-use mizan_wire::{Genesis, Operation, RequestHeader, SEMANTICS_VERSION, checksum};
+use mizan_wire::{Genesis, Operation, RequestHeader, SEMANTICS_VERSION};
 use rustix::rand::{GetRandomFlags, getrandom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -245,7 +245,7 @@ pub(crate) fn genesis_entry(genesis: &Genesis) -> [u8; 2 * HEADER_SIZE] {
         clock_reading: crate::clock::Reading::now().realtime_ns,
         ..RequestHeader::default()
     };
-    header.request_checksum = header.identity(checksum(genesis.as_bytes()));
+    header.request_checksum = header.identity(genesis.as_bytes());
     let mut entry = [0; 2 * HEADER_SIZE];
     entry[..HEADER_SIZE].copy_from_slice(header.as_bytes());
     entry[HEADER_SIZE..].copy_from_slice(genesis.as_bytes());

@@ -12,7 +12,7 @@ use mizan_gateway::{RequestSink, Submission};
 use mizan_replica::Control;
 use mizan_ring::{ClaimError, CursorReader, SingleProducer};
 use mizan_wire::limits::{BODY_SIZE_MAX, HEADER_SIZE};
-use mizan_wire::{DigestRecord, Operation, RequestFlags, RequestHeader, RequestStatus, checksum};
+use mizan_wire::{DigestRecord, Operation, RequestFlags, RequestHeader, RequestStatus};
 use zerocopy::IntoBytes;
 
 /// Cells kept free, beyond what clients may take, for the node's own entries.
@@ -193,7 +193,7 @@ impl Ingress {
             clock_reading: self.clock_reading,
             ..RequestHeader::default()
         };
-        header.request_checksum = header.identity(checksum(body));
+        header.request_checksum = header.identity(body);
         match publish(&mut self.ring, header, body) {
             Ok(end) => {
                 self.sequence += 1;

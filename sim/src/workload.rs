@@ -3,7 +3,7 @@
 use mizan_journal::sim::SimRandom;
 use mizan_wire::{
     Account, AccountFlags, Genesis, Operation, RequestHeader, SEMANTICS_VERSION, Transfer,
-    TransferFlags, checksum,
+    TransferFlags,
 };
 use zerocopy::IntoBytes;
 
@@ -45,7 +45,7 @@ pub(crate) fn header(operation: Operation, body: &[u8]) -> RequestHeader {
         body_size: body.len() as u32,
         ..RequestHeader::default()
     };
-    header.request_checksum = header.identity(checksum(body));
+    header.request_checksum = header.identity(body);
     header
 }
 

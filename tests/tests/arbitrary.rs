@@ -8,7 +8,7 @@ use mizan_tests::binary::{NodeProcess, format_small};
 use mizan_tests::ledger::{LedgerView, client, create_accounts, pay, reader};
 use mizan_tests::raw::{Answer, RawConnection, hello_frame, reader_hello_frame, request_frame};
 use mizan_wire::limits::{FRAME_SIZE_MAX, HEADER_SIZE};
-use mizan_wire::{EngineStatus, Operation, checksum};
+use mizan_wire::{EngineStatus, Operation, frame_checksum};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::cell::RefCell;
@@ -144,9 +144,9 @@ impl Mutation {
             frame[offset..offset + width].copy_from_slice(&number.to_le_bytes()[..width]);
         }
         if self.is_resealed {
-            let body = checksum(&frame[HEADER_SIZE..]);
+            let body = frame_checksum(&frame[HEADER_SIZE..]);
             frame[16..32].copy_from_slice(&body.to_le_bytes());
-            let header = checksum(&frame[16..HEADER_SIZE]);
+            let header = frame_checksum(&frame[16..HEADER_SIZE]);
             frame[..16].copy_from_slice(&header.to_le_bytes());
         }
         frame.truncate(self.length.unwrap_or(usize::MAX));

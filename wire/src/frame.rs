@@ -5,7 +5,7 @@
 //! drawn in `docs/reference/wire-protocol.md`.
 
 use crate::limits::{BODY_SIZE_MAX, CREDENTIAL_SIZE_MAX, FRAME_SIZE_MAX, HEADER_SIZE};
-use crate::{Operation, RequestStatus, checksum};
+use crate::{Operation, RequestStatus, frame_checksum};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// The first bytes of the common part's identity: "MZN1".
@@ -95,8 +95,8 @@ macro_rules! frame {
                 self.prefix.magic = MAGIC;
                 self.prefix.protocol = PROTOCOL;
                 self.prefix.size = (HEADER_SIZE + body.len()) as u32;
-                self.prefix.checksum_body = checksum(body);
-                self.prefix.checksum = checksum(&self.as_bytes()[16..]);
+                self.prefix.checksum_body = frame_checksum(body);
+                self.prefix.checksum = frame_checksum(&self.as_bytes()[16..]);
                 let mut bytes = [0; HEADER_SIZE];
                 bytes.copy_from_slice(self.as_bytes());
                 bytes
@@ -324,7 +324,7 @@ impl Header {
         if prefix.magic != MAGIC {
             return Err(RequestStatus::BadMagic);
         }
-        if prefix.checksum != checksum(&bytes[16..]) {
+        if prefix.checksum != frame_checksum(&bytes[16..]) {
             return Err(RequestStatus::HeaderChecksumMismatch);
         }
         if prefix.protocol != PROTOCOL {
@@ -377,7 +377,7 @@ impl Header {
     /// # Errors
     /// The status that ends the connection.
     pub fn check_body(&self, body: &[u8]) -> Result<(), RequestStatus> {
-        if self.prefix().checksum_body == checksum(body) {
+        if self.prefix().checksum_body == frame_checksum(body) {
             Ok(())
         } else {
             Err(RequestStatus::BodyChecksumMismatch)

@@ -28,7 +28,7 @@ mod status_tables;
 mod transfer;
 
 pub use account::{Account, AccountFlags};
-pub use checksum::checksum;
+pub use checksum::{frame_checksum, tag};
 pub use operation::Operation;
 pub use registry::{
     CodeClass, CreateCode, CreateLedger, EngineStatus, TrialBalanceRow, Wide, read_name, write_name,

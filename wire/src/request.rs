@@ -1,6 +1,7 @@
 //! The header of a log entry: a request with everything that its execution depends on.
 
-use crate::{Operation, checksum, limits::HEADER_SIZE};
+use crate::checksum::tag_under;
+use crate::{Operation, limits::HEADER_SIZE};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The meaning of results: a change in any result of any request is a new version.
@@ -82,20 +83,20 @@ impl RequestHeader {
         HEADER_SIZE + (self.body_size as usize).next_multiple_of(HEADER_SIZE)
     }
 
-    /// What makes two requests the same: operation, event layout, flags and body.
+    /// What makes two requests the same: operation, event layout, flags and body. The tag of the body, with the rest as
+    /// its nonce.
     ///
     /// Not part of it: what may differ between a request and its repetition (clock, replies received, origin).
     #[must_use]
     #[inline]
-    pub fn identity(&self, body_checksum: u128) -> u128 {
-        let mut bytes = [0u8; 32];
-        bytes[0..2].copy_from_slice(&self.operation.to_le_bytes());
-        bytes[2] = self.event_version;
-        bytes[3..5].copy_from_slice(&self.event_size.to_le_bytes());
-        bytes[8..12].copy_from_slice(&self.event_count.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.flags.to_le_bytes());
-        bytes[16..32].copy_from_slice(&body_checksum.to_le_bytes());
-        checksum(&bytes)
+    pub fn identity(&self, body: &[u8]) -> u128 {
+        let mut nonce = [0u8; 16];
+        nonce[0..2].copy_from_slice(&self.operation.to_le_bytes());
+        nonce[2] = self.event_version;
+        nonce[3..5].copy_from_slice(&self.event_size.to_le_bytes());
+        nonce[8..12].copy_from_slice(&self.event_count.to_le_bytes());
+        nonce[12..16].copy_from_slice(&self.flags.to_le_bytes());
+        tag_under(&nonce, body)
     }
 
     /// Whether the entry is a repetition without its body.

@@ -24,7 +24,7 @@ use mizan_loadgen::constants::TRANSFERS_DEFAULT;
 use mizan_loadgen::loopback::{self, LoopbackReport};
 use mizan_loadgen::{BenchOptions, BenchReport, LoadError, Phase, Progress, Target, html};
 use mizan_node::FormatOptions;
-use mizan_wire::checksum;
+use mizan_wire::tag;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -182,7 +182,7 @@ fn transfers(rate: Option<u64>, duration: Option<Duration>) -> u64 {
 /// A seed that nobody had before; it is short enough to be typed.
 pub(crate) fn fresh_seed() -> u64 {
     let id = mizan_client::id();
-    u64::from(checksum(&id.to_le_bytes()) as u32)
+    u64::from(tag(&id.to_le_bytes()) as u32)
 }
 
 fn start_scratch(

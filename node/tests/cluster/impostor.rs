@@ -12,7 +12,7 @@ use mizan_replica::message::HEADER_SIZE as MESSAGE_HEADER_SIZE;
 use mizan_replica::{
     Command, Control, FrameEnd, LogIndex, LogRecords, Options, Output, Replica, Role,
 };
-use mizan_wire::{DigestRecord, Operation, RequestHeader, SEMANTICS_VERSION, checksum};
+use mizan_wire::{DigestRecord, Operation, RequestHeader, SEMANTICS_VERSION};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -203,7 +203,7 @@ fn a_standby_whose_state_is_not_the_primarys_stops_with_an_alarm() {
         clock_reading: 1,
         ..RequestHeader::default()
     };
-    header.request_checksum = header.identity(checksum(&body));
+    header.request_checksum = header.identity(&body);
     let impostor = Impostor::of(&cluster.data(0), (header, body));
     let listener = TcpListener::bind(cluster.node_address(0)).unwrap();
     let is_over = Arc::new(AtomicBool::new(false));

@@ -4,7 +4,7 @@ use crate::shop::{code, said, stdout};
 use mizan_journal::{FileStorage, Frame, Journal, OpenOptions};
 use mizan_tests::binary::{NodeProcess, format_small, mizan, mizan_binary};
 use mizan_tests::ledger::{PATIENCE, client};
-use mizan_wire::{Operation, RequestHeader, checksum};
+use mizan_wire::{Operation, RequestHeader};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -41,7 +41,7 @@ fn append(
         clock_reading,
         ..RequestHeader::default()
     };
-    header.request_checksum = header.identity(checksum(body));
+    header.request_checksum = header.identity(body);
     let mut entry = [header.as_bytes(), body].concat();
     entry.resize(header.entry_size(), 0);
     let sequence = journal.next_sequence();

@@ -10,7 +10,7 @@ use mizan_wire::limits::{EVENTS_MAX, NS_PER_S, TIMESTAMP_MAX};
 use mizan_wire::trading::CreateInstrument;
 use mizan_wire::{
     Genesis, Operation, RegisterRecord, RequestFlags, RequestHeader, RequestStatus,
-    SEMANTICS_VERSION, checksum,
+    SEMANTICS_VERSION,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -68,7 +68,7 @@ impl Script {
             clock_reading: self.clock,
             ..RequestHeader::default()
         };
-        header.request_checksum = header.identity(checksum(body));
+        header.request_checksum = header.identity(body);
         header
     }
 

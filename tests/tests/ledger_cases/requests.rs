@@ -1,7 +1,7 @@
 //! Requests as ingress would hand them over.
 
 use mizan_wire::limits::EVENTS_MAX;
-use mizan_wire::{Genesis, Operation, RequestHeader, SEMANTICS_VERSION, checksum};
+use mizan_wire::{Genesis, Operation, RequestHeader, SEMANTICS_VERSION};
 
 /// A node with room for everything that a small case needs.
 pub(crate) fn small_genesis() -> Genesis {
@@ -35,6 +35,6 @@ pub(crate) fn request(operation: Operation, body: &[u8], clock_reading: u64) -> 
         clock_reading,
         ..RequestHeader::default()
     };
-    header.request_checksum = header.identity(checksum(body));
+    header.request_checksum = header.identity(body);
     header
 }

@@ -8,7 +8,7 @@ use mizan_wire::frame::{
 use mizan_wire::limits::{BODY_SIZE_MAX, HEADER_SIZE};
 use mizan_wire::trading::InstrumentCommand;
 use mizan_wire::{
-    CreateCode, CreateLedger, Operation, SessionKey, SessionsQuery, TransferFlags, checksum,
+    CreateCode, CreateLedger, Operation, SessionKey, SessionsQuery, TransferFlags, frame_checksum,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -208,7 +208,7 @@ fn with_bytes_over_the_header(random: &mut Random, place: &Place<'_>) -> Frame {
 }
 
 fn reseal(bytes: &mut [u8]) {
-    let sum = checksum(&bytes[16..HEADER_SIZE]);
+    let sum = frame_checksum(&bytes[16..HEADER_SIZE]);
     bytes[..16].copy_from_slice(sum.as_bytes());
 }
 
@@ -340,7 +340,7 @@ fn code(random: &mut Random) -> CreateCode {
 pub(crate) fn change_events(frame: &mut [u8]) {
     let Some(last) = frame.get_mut(HEADER_SIZE..).and_then(<[u8]>::last_mut) else { return };
     *last ^= 1;
-    let sum = checksum(&frame[HEADER_SIZE..]);
+    let sum = frame_checksum(&frame[HEADER_SIZE..]);
     frame[16..32].copy_from_slice(sum.as_bytes());
     reseal(frame);
 }

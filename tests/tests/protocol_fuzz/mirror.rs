@@ -6,7 +6,7 @@
 use crate::protocol_fuzz::record::{Asked, Known, Record};
 use mizan_wire::frame::{HELLO_READ_ONLY, Header, Hello, HelloReply, MAGIC, NodeLimits};
 use mizan_wire::limits::HEADER_SIZE;
-use mizan_wire::{Operation, RequestStatus, Status, checksum};
+use mizan_wire::{Operation, RequestStatus, Status, tag};
 use std::collections::VecDeque;
 use zerocopy::FromBytes;
 
@@ -156,7 +156,7 @@ impl Mirror {
                     return self.end_with(status);
                 }
                 let whole = body.unwrap_or_default();
-                let identity = checksum(whole) ^ u128::from(request.operation);
+                let identity = tag(whole) ^ u128::from(request.operation);
                 let frame = bytes[..size.min(bytes.len())].to_vec();
                 let session = self.session().unwrap_or(request.session);
                 let asked = Asked { request, session, refusal, identity, frame };

@@ -4,7 +4,7 @@ use crate::protocol_fuzz::mirror::known;
 use crate::protocol_fuzz::replies;
 use mizan_wire::frame::{HelloReply, REPLY_COMPACT, REPLY_REPLAYED, Reply, Request};
 use mizan_wire::limits::HEADER_SIZE;
-use mizan_wire::{Operation, RequestStatus, Status, checksum};
+use mizan_wire::{Operation, RequestStatus, Status, tag};
 use std::collections::BTreeMap;
 
 /// A request that was sent whole, or is refused by its header.
@@ -176,7 +176,7 @@ impl Record {
         match (status, is_same) {
             (RequestStatus::Ok, Some(true)) => {
                 let known = known.expect("it was just found");
-                if !is_repeated || is_other(&known.reply, reply) || known.body != checksum(body) {
+                if !is_repeated || is_other(&known.reply, reply) || known.body != tag(body) {
                     let first = &known.reply;
                     return wrong(&format!("not the reply that was given first, {first:?}"));
                 }
@@ -195,7 +195,7 @@ impl Record {
                 self.executed += 1;
                 let is_small = asked.frame.len() <= KEPT_SIZE_MAX;
                 let frame = if is_small { asked.frame.clone() } else { Vec::new() };
-                let (identity, body) = (asked.identity, checksum(body));
+                let (identity, body) = (asked.identity, tag(body));
                 session.executed.insert(number, Executed { identity, reply: *reply, body, frame });
             }
             (RequestStatus::ReplyDiscarded, _) if number != 0 && !is_reported => {

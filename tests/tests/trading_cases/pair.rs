@@ -10,7 +10,7 @@ use mizan_wire::trading::{
 };
 use mizan_wire::{
     Account, AccountFlags, CREATED, Genesis, Operation, RequestHeader, RequestStatus,
-    SEMANTICS_VERSION, Transfer, checksum,
+    SEMANTICS_VERSION, Transfer,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -208,7 +208,7 @@ impl Pair {
             clock_reading: self.clock,
             ..RequestHeader::default()
         };
-        header.request_checksum = header.identity(checksum(body));
+        header.request_checksum = header.identity(body);
         header
     }
 
