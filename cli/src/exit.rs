@@ -175,6 +175,9 @@ mod tests {
         assert_eq!(code(ClientError::Refused(RequestStatus::SessionsFull)), RESOURCE);
         let stopping = ClientError::Connection(RequestStatus::ShuttingDown, String::new());
         assert_eq!(code(stopping), STATE);
+        for elsewhere in [RequestStatus::NotPrimary, RequestStatus::SessionTakenOver] {
+            assert_eq!(code(ClientError::Refused(elsewhere)), STATE);
+        }
         assert_eq!(code(ClientError::VersionMismatch), VERSION);
         assert_eq!(code(ClientError::ClusterMismatch { expected: 1, found: 2 }), STATE);
     }

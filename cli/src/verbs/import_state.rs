@@ -334,3 +334,29 @@ impl Outcome {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_is_entered_again_for_the_rest_of_its_time_and_never_ends_early() {
+        let timeout = |expires_ns: u64, now_ns: u64| {
+            let transfer = Transfer { timeout: 60, ..Transfer::default() };
+            anew(&OpenHold { transfer, expires_ns }, now_ns).timeout
+        };
+        let expires_ns = 1_000 * NS_PER_S;
+        for (left_ns, expected) in [
+            (60 * NS_PER_S, 60),
+            (30 * NS_PER_S, 30),
+            (30 * NS_PER_S + 1, 31),
+            (1, 1),
+            (0, 1),
+            (90 * NS_PER_S, 60),
+        ] {
+            assert_eq!(timeout(expires_ns, expires_ns - left_ns), expected, "{left_ns}");
+        }
+        assert_eq!(timeout(expires_ns, expires_ns + NS_PER_S), 1, "the node ends it");
+        assert_eq!(timeout(0, expires_ns), 0, "one that never expires");
+    }
+}

@@ -288,3 +288,29 @@ fn accounts_that_an_earlier_release_made_of_other_letters_are_not_made_again_und
     // A name of one form is nobody else's.
     assert_eq!(node.mizan("accounts create Zoe\u{308} USD").code, exit::OK);
 }
+
+#[test]
+fn a_line_that_an_earlier_release_paid_under_an_id_of_other_letters_is_not_paid_again() {
+    use mizan_client::names::{transfer_id, transfer_id_as_written};
+    let node = TestNode::with_wallets();
+    let ledger = node.json("ledgers")[0]["ledger"].to_string();
+    let columns = "--id-column id --from-column from --to-column to --amount-column amount";
+    let forms: [fn(&str, &str) -> u128; 3] = [
+        |ledger, id| transfer_id_as_written(&format!("ledger-{ledger}/{id}")),
+        |ledger, id| transfer_id(&format!("ledger-{ledger}/{id}")).expect("a name"),
+        |_, id| transfer_id_as_written(id),
+    ];
+    for (number, form) in forms.iter().enumerate() {
+        // Composed of two characters.
+        let id = format!("cafe\u{301}-{number}");
+        let earlier = form(&ledger, &id);
+        let paid = node.mizan(&format!("transfer alice bob 2.00 USD --id {earlier:#x}"));
+        assert_eq!(paid.code, exit::OK, "{paid:?}");
+        let text = format!("id,from,to,amount\n{id},alice,bob,2.00\n");
+        let file = node.file(&format!("pay-{number}.csv"), &text);
+        let ran = node.mizan(&format!("import {} {columns} --currency USD", file.display()));
+        assert_eq!(ran.code, exit::STATE, "{ran:?}");
+        assert!(ran.talk.contains("line 2: "), "{ran:?}");
+    }
+    assert_eq!(node.json("account bob USD")[0]["balance"]["posted"], "6.00");
+}

@@ -31,6 +31,8 @@ fn transfer(id: u128, debit: u128, credit: u128, amount: u128) -> Transfer {
         amount,
         ledger: 7,
         code: 3,
+        user_data_128: 9,
+        user_data_64: 6,
         user_data_32: 5,
         ..Transfer::default()
     }
@@ -147,6 +149,12 @@ fn everything_stands_in_the_larger_node_as_it_was() {
         let transfers = |place: &Path| by_id(csv_rows(&place.join("transfers.csv")));
         let (was, is) = (transfers(&before), transfers(&after));
         assert_eq!(is.len(), was.len() + 1, "and the end of the hold that expired");
+        let data = ["user_data_128", "user_data_64", "user_data_32"];
+        assert_eq!(data.map(|column| was["0x64"][column].as_str()), ["0x9", "6", "5"]);
+        let time = |row: &Row| row["timestamp_ns"].parse::<u64>().unwrap();
+        let ended = is.values().find(|row| row["pending_id"] == "0x6e").expect("it was ended");
+        let expiry = time(&was["0x6e"]) + 1_000_000_000;
+        assert!((expiry - 1_000..=expiry).contains(&time(ended)), "{ended:?}");
         for (id, was) in &was {
             let is = &is[id];
             let is_anew = !is["flags"].contains("imported");
@@ -187,6 +195,10 @@ fn everything_stands_in_the_larger_node_as_it_was() {
             &[end(300, 121, Flags::VOID_PENDING, 0), end(302, 120, Flags::POST_PENDING, 11)],
         );
         create(&mut client, &[end(301, 112, Flags::POST_PENDING, u128::MAX)]);
+        // What has moved since then is no export any more.
+        let moved = import(&new, &from);
+        assert_eq!(moved.code, exit::PROBLEM, "{moved:?}");
+        assert!(moved.json()["different_accounts"].as_array().is_some_and(|ids| !ids.is_empty()));
         let verified =
             new.words(&["verify", "--independent", "--data", new.data().to_str().unwrap()]);
         assert_eq!(verified.code, exit::OK, "{verified:?}");

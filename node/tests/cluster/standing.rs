@@ -4,7 +4,8 @@ use super::disk::Disk;
 use super::fixture::{self, Cluster, digest_of, transfer, wait_until};
 use super::{promote, settle};
 use mizan_journal::fault::Operation;
-use mizan_node::cluster::{AdminReply, Policy};
+use mizan_journal::{FileStorage, Superblock};
+use mizan_node::cluster::{AdminReply, ClusterRecord, Policy};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -128,4 +129,9 @@ fn a_frame_that_reaches_the_disk_of_a_fenced_primary_is_no_acknowledged_one() {
     settle(&cluster, 1);
     cluster.stop_all();
     assert_eq!(digest_of(cluster.data(0)), digest_of(cluster.data(1)));
+    // What it may have acknowledged in the epoch that it led is written down.
+    let superblock = Superblock::read(&FileStorage::new(cluster.data(0))).unwrap();
+    let record = ClusterRecord::decode("a test", &superblock.config).unwrap().unwrap();
+    assert_eq!(record.led.epoch, before);
+    assert!(record.led.acknowledged > 0);
 }

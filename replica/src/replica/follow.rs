@@ -217,3 +217,76 @@ pub(super) fn split_frame(bytes: &[u8]) -> Option<(SharedHeader, &[u8], &[u8])> 
     let (payload, rest) = rest.split_at_checked(header.length as usize)?;
     Some((header, payload, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{LogRecords, Policy};
+    use crate::connection::Connection;
+    use crate::handshake::connect;
+    use crate::log::LogIndex;
+    use crate::message::PeerRole;
+    use crate::replica::Options;
+
+    const CLUSTER: u128 = 5;
+    const EPOCH: u64 = 2;
+
+    fn replica(index: u8) -> Replica {
+        let config = Config::new(2, Policy::TwoDisks);
+        Replica::new(Options {
+            index,
+            cluster: CLUSTER,
+            secret: [7; 32],
+            incarnation: 1,
+            base_config: config,
+            records: LogRecords::new(index, config),
+            highest_epoch: EPOCH,
+            log: LogIndex::default(),
+            commit: 0,
+        })
+    }
+
+    #[test]
+    fn whoever_sends_more_than_a_window_is_cut_off_before_memory_grows() {
+        let mut standby = replica(1);
+        let identities = (standby.identity(), replica(0).identity());
+        let (session, its) = connect(&identities.0, &identities.1, [[1; 32], [2; 32]]).unwrap();
+        standby.handle_connected(session, 0);
+        let mut primary = Connection::new(its, 0);
+        let mut say = |message: &Message<'_>| {
+            let bytes = primary.send(CLUSTER, EPOCH, message);
+            let outcome = standby.handle_message(0, &bytes, 1);
+            (outcome, std::iter::from_fn(|| standby.poll_output()).collect::<Vec<_>>())
+        };
+        let end = FrameEnd::START;
+        let role = PeerRole::Primary;
+        let heartbeat = Message::Heartbeat { role, round: 0, commit: 0, end, clock_reading: 0 };
+        say(&heartbeat).0.unwrap();
+        say(&Message::StreamStart { after: end }).0.unwrap();
+        let payload = vec![7; 512 << 10];
+        let (mut previous, mut taken) = ([0; 16], 0);
+        for sequence in 1.. {
+            let header = SharedHeader {
+                previous,
+                cluster: CLUSTER,
+                epoch: EPOCH,
+                sequence,
+                count: 1,
+                length: payload.len() as u32,
+                semantics_version: 1,
+            };
+            previous = header.frame_hash(&payload);
+            let frames = [header.encode().as_slice(), &payload].concat();
+            let message = Message::Frames { commit: 0, source_end: sequence, frames: &frames };
+            let (outcome, outputs) = say(&message);
+            if let Err(error) = outcome {
+                assert_eq!(error, MessageError::Window);
+                assert_eq!(outputs, [Output::Disconnect { peer: 0 }]);
+                break;
+            }
+            taken += frames.len() as u64;
+            assert!(taken <= BACKLOG_SIZE_MAX, "{taken} bytes are in memory");
+        }
+        assert!(taken > BACKLOG_SIZE_MAX - (1 << 20), "{taken}");
+    }
+}

@@ -150,3 +150,30 @@ fn back_to_two(net: &mut Net) {
     net.dead = vec![0];
     net.run();
 }
+
+#[test]
+fn a_word_about_losses_counts_for_the_answer_that_it_was_given_for_and_not_later() {
+    let mut net = Net::of(3, Policy::Disk);
+    net.promote(0, false, None);
+    net.write(0, b"acknowledged");
+    ask(&mut net, 1, None);
+    run_until(&mut net, |net| net.node(1).persisted > 3);
+    net.disconnect(1, 0);
+    net.disconnect(1, 2);
+    net.dead = vec![0];
+    net.pass(PROMOTION_TIMEOUT_NS / MS + 100);
+    let last_sequence = net.end(1);
+    ask(&mut net, 1, Some(last_sequence + 1));
+    net.pass(PROMOTION_TIMEOUT_NS / MS + 100);
+    let told = net.node(1).refusals.clone();
+    assert_eq!(told.last(), Some(&Refusal::WrongLoss { last_sequence }));
+    // Node 2 comes back with one entry more, so that the number would fit now.
+    let mut header = net.node(2).log.last().expect("not empty").0;
+    (header.previous, header.sequence, header.length) = (net.node(2).hash(), last_sequence + 1, 4);
+    net.node(2).log.push((header, b"more".to_vec()));
+    net.restart(2, 1, 0);
+    net.connect(1, 2);
+    net.run();
+    net.pass(1_000);
+    assert_eq!((net.role(1), &net.node(1).refusals), (Role::Candidate, &told));
+}
