@@ -170,7 +170,8 @@ pub enum JournalError {
     },
     /// A segment between others, or one that must exist, is not there.
     #[error(
-        "{file} is missing (entries from sequence {sequence}); restore it from a copy or another node"
+        "{file} is missing{}; use a backup of this node's own directory, or in a cluster give the node a new disk",
+        entries_from(*sequence)
     )]
     MissingSegment {
         /// The file that must be there.
@@ -180,7 +181,7 @@ pub enum JournalError {
     },
     /// A segment file has another size than fixed at format.
     #[error(
-        "{file} is {found} bytes long instead of {expected}; restore it from a copy or another node"
+        "{file} is {found} bytes long instead of {expected}; use a backup of this node's own directory, or in a cluster give the node a new disk"
     )]
     SegmentSize {
         /// The file.
@@ -272,11 +273,16 @@ pub struct Damage {
     pub proof: Proof,
 }
 
+/// What a missing file held, as far as that is known.
+fn entries_from(sequence: u64) -> String {
+    if sequence == 0 { String::new() } else { format!(" (entries from sequence {sequence})") }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "journal {} is damaged: {} at offset {} of {}, where sequence {} belongs; {}; nothing was changed, repair it from another node or a copy",
+            "journal {} is damaged: {} at offset {} of {}, where sequence {} belongs; {}; nothing was changed; use a backup of this node's own directory, or in a cluster give the node a new disk",
             self.directory, self.reason, self.offset, self.file, self.sequence, self.proof
         )
     }

@@ -228,8 +228,11 @@ fn missing_short_foreign_and_other_clusters_files_are_told_apart() {
     let storage = original.fork();
     storage.remove(&segment_name(2)).expect("removed");
     storage.remove(&segment_name(3)).expect("removed");
-    let Err(JournalError::MissingSegment { file, .. }) = try_open(storage) else { panic!() };
+    let Err(JournalError::MissingSegment { file, .. }) = try_open(storage.fork()) else { panic!() };
     assert_eq!(file, segment_name(2), "the end frame says that there is a next segment");
+    let Err(error) = try_open(storage) else { panic!() };
+    let text = error.to_string();
+    assert!(!text.contains("sequence 0"), "what is not known is not told: {text}");
 
     let storage = original.fork();
     storage.remove(&segment_name(1)).expect("removed");

@@ -66,7 +66,7 @@ impl<S: Storage> Streams<S> {
                 out.truncate(begin);
                 self.failures += 1;
                 let text = format!(
-                    "node {peer} cannot be sent what follows sequence {after}: {error}; verify this node's files and repair them from another node"
+                    "node {peer} cannot be sent what follows sequence {after}: {error}; verify this node's files; promote a node that has the whole log, then give this one a new disk"
                 );
                 // It is tried again with every heartbeat.
                 if stream.alarm.as_ref().is_none_or(|known| known.text != text) {

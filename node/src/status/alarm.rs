@@ -129,7 +129,7 @@ impl Alarm {
                 "the disk of the data directory is nearly full, and writes will be refused: free space on it"
             }
             Self::JournalDamaged => {
-                "sealed segments of the journal are damaged on this disk, so that the node would not start again: the log says where; `mizan verify --data DIR` says it again; keep the node running, take a copy of another node's disk or a new disk that catches up"
+                "sealed segments of the journal are damaged on this disk, so that the node would not start again: the log says where; `mizan verify --data DIR` says it again; do not restart it: in a cluster promote another node if this one is the primary, then give this node a new disk that catches up; never use another node's files"
             }
             Self::DiskHangs => {
                 "entries wait for the disk of the data directory and none became durable for 2 s: look at that disk; a restart makes it no faster; what was acknowledged is durable, what waits goes on when the disk does, and in a cluster another node can be promoted"
@@ -159,7 +159,7 @@ impl Alarm {
                 "a node with the secret names an epoch far above all others and is not heard: look at that node, and who else has the secret"
             }
             Self::LogUnreadable => {
-                "another node lacks entries that this node cannot read from its log: look at the disk, verify this node's files and repair them from another node"
+                "another node lacks entries that this node cannot read from its log: look at the disk and verify this node's files; promote a node that has the whole log, then give this one a new disk"
             }
             Self::PeerLost => {
                 "another node of the cluster has no connection with this primary: look whether it lives and whether the network does; one more loss may stop acknowledgements"
