@@ -155,6 +155,11 @@ impl Engine {
         records.map(|record| (self.ledger.transfer(record), record.pending_state))
     }
 
+    /// All ids of transfers that were refused for a reason that may pass, in the order in which they were spent.
+    pub fn spent_ids(&self) -> impl Iterator<Item = u128> + '_ {
+        self.ledger.transfers.burnt_ids()
+    }
+
     /// The sums of each ledger in use, ascending by ledger.
     #[must_use]
     pub fn trial_balance(&self) -> Vec<TrialBalanceRow> {

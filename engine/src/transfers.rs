@@ -93,6 +93,11 @@ impl Transfers {
         self.burnt.len()
     }
 
+    /// The burnt ids, in the order in which they were spent.
+    pub(crate) fn burnt_ids(&self) -> impl Iterator<Item = u128> + '_ {
+        self.burnt.iter().copied()
+    }
+
     /// Places kept free for the transfers that end open holds.
     pub(crate) const fn reserved_count(&self) -> usize {
         self.reserved

@@ -353,12 +353,14 @@ pub struct VerifyArgs {
 /// `mizan export`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Replays the files and writes three tables into the directory TO: accounts, transfers, and ledgers
-with their trial balance. Amounts are exact decimals of their ledger, ids are hex, times are given
+Replays the files and writes four tables into the directory TO: accounts, transfers, ledgers with
+their trial balance, and spent ids, under which nothing can be paid any more; and manifest.json, which
+says what they consist of. Amounts are exact decimals of their ledger, ids are hex, times are given
 as text and in nanoseconds; in JSON lines every value is a string. A transfer that was a hold says
 what became of it: open, posted, voided, expired. Names are not in the files: the log holds their
 ids. Files that exist are never written over. A node may run meanwhile: this is then a snapshot.
-Exit 1 or 5 if the files are not sound; what stands before the damage is exported all the same.
+Exit 1 or 5 if the files are not sound; what stands before the damage is exported all the same,
+and the manifest says that it is not complete.
 
 Examples:
   mizan export --data /var/lib/mizan --to ./books-2026-11
@@ -387,11 +389,12 @@ pub enum ExportFormat {
 /// `mizan import-state`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Reads the tables that `mizan export` wrote, checks that they are complete and agree with each other,
-and creates their accounts and transfers in a running node, with their ids and times. The node must
-be new, and nobody else may use it meanwhile. So a node whose tables are full goes on in a larger
-one. Running the command again continues; nothing moves twice. In the end all balances are compared.
-Exit 1 if they differ, or if the node refused something.
+Reads the tables that `mizan export` wrote, checks that they are what its manifest says and agree with
+each other, and creates their accounts and transfers in a running node, with their ids and times. Ids
+that the old node had spent are spent there too. The node must be new, and nobody else may use it
+meanwhile. So a node whose tables are full goes on in a larger one. Running the command again
+continues; nothing moves twice. In the end all balances and spent ids are compared.
+Exit 1 if they differ, or if the node refused something; 5 if the export was cut or changed.
 
 The whole way is in docs/operating/export.md.
 
@@ -405,9 +408,15 @@ pub struct ImportStateArgs {
     /// The directory that `mizan export` wrote
     #[arg(long, value_name = "DIR")]
     pub from: PathBuf,
-    /// Only checks the tables; asks no node
+    /// Only checks the tables, and says what a node needs room for; asks no node
     #[arg(long)]
     pub dry_run: bool,
+    /// Takes tables that are not what the manifest says, or have none, if they agree with each other
+    #[arg(long)]
+    pub accept_changed: bool,
+    /// Takes the export of a damaged node, and gives up what stood behind the damage
+    #[arg(long)]
+    pub accept_incomplete: bool,
 }
 
 /// `mizan inspect`

@@ -1,10 +1,12 @@
-//! `mizan export`: every account and every transfer of a node as text, from its files alone.
+//! `mizan export`: every account, every transfer and every spent id of a node as text, from its files alone.
 //!
 //! Invariants: the node's files are only read; an export is complete or says that it is not; amounts are exact decimals
 //! of their ledger; rows stand in the order of their timestamps; a file that exists is never written over;
-//! tables get their names when all of them are complete.
+//! tables get their names when all of them are complete, and the manifest gets its own after all of them.
 //!
 //! What is absent: names. The log holds ids; what they were made from is known to whoever made them.
+
+pub(crate) mod manifest;
 
 use crate::Context;
 use crate::args::{ExportArgs, ExportFormat};
@@ -17,6 +19,7 @@ use crate::names::id_text;
 use crate::output::Table;
 use crate::units::timestamp_text;
 use crate::verbs::files_status::holder;
+use manifest::{Hashed, Manifest};
 use mizan_engine::PendingState;
 use mizan_node::offline::{self, VerifyReport};
 use mizan_wire::amount::format_amount;
@@ -79,6 +82,8 @@ pub(crate) const LEDGER_COLUMNS: [&str; 9] = [
     "balanced",
 ];
 
+pub(crate) const SPENT_ID_COLUMNS: [&str; 1] = ["id"];
+
 pub(crate) const TRANSFER_FLAGS: [(&str, u16); 9] = [
     ("linked", TransferFlags::LINKED),
     ("pending", TransferFlags::PENDING),
@@ -121,8 +126,11 @@ pub fn run(context: &mut Context, args: &ExportArgs) -> Result<u8, CliError> {
     )?;
     let ledgers =
         place.write("ledgers", &LEDGER_COLUMNS, report.trial_balance.iter().map(ledger_row))?;
+    let spent_ids =
+        place.write("spent_ids", &SPENT_ID_COLUMNS, engine.spent_ids().map(|id| [id_text(id)]))?;
+    let written = [accounts, transfers, ledgers, spent_ids];
+    place.write_manifest(&Manifest::new(&report, written.clone()))?;
     place.finish()?;
-    let written = [("accounts", accounts), ("transfers", transfers), ("ledgers", ledgers)];
     let output = &mut context.output;
     if let Some(holder) = &holder {
         output.note(format!("{holder} runs on these files: this is a snapshot of them"))?;
@@ -131,14 +139,14 @@ pub fn run(context: &mut Context, args: &ExportArgs) -> Result<u8, CliError> {
         output.note(format!("problem: {problem}"))?;
     }
     if !report.is_sound() {
-        output.note("the files are not sound: what was exported ends where the damage begins; see `mizan verify --data DIR`")?;
+        output.note("the files are not sound: what was exported ends where the damage begins, manifest.json says so, and `mizan import-state` refuses it; see `mizan verify --data DIR`")?;
     }
     if output.is_json() {
         output.json(&as_json(&place, &report, &written))?;
     } else {
         let mut table = Table::new(&["file", "rows"], 1);
-        for (name, rows) in written {
-            table.row([place.path(name).display().to_string(), count_text(rows)]);
+        for file in written {
+            table.row([place.named(&file.name).display().to_string(), count_text(file.rows)]);
         }
         output.table(&table)?;
         output.line(format!(
@@ -153,13 +161,17 @@ pub fn run(context: &mut Context, args: &ExportArgs) -> Result<u8, CliError> {
     })
 }
 
-fn as_json(place: &Place, report: &VerifyReport, written: &[(&str, u64)]) -> Value {
+fn as_json(place: &Place, report: &VerifyReport, written: &[manifest::File]) -> Value {
     let files: Vec<Value> = written
         .iter()
-        .map(|(name, rows)| json!({ "table": name, "path": place.path(name).display().to_string(), "rows": rows }))
+        .map(|file| {
+            let path = place.named(&file.name).display().to_string();
+            json!({ "table": file.table(), "path": path, "rows": file.rows, "bytes": file.bytes, "blake3": file.blake3 })
+        })
         .collect();
     json!({
         "files": files,
+        "manifest": place.named(manifest::NAME).display().to_string(),
         "sequence": report.engine.sequence,
         "digest": format!("{:032x}", report.engine.digest),
         "sound": report.is_sound(),
@@ -201,17 +213,41 @@ impl Place {
             ExportFormat::Csv => "csv",
             ExportFormat::Jsonl => "jsonl",
         };
-        self.directory.join(format!("{name}.{ending}"))
+        self.named(&format!("{name}.{ending}"))
     }
 
-    /// Writes a table; gives the number of its rows.
+    fn named(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Writes a table; gives what the manifest says of it.
     fn write<const N: usize>(
         &self,
         name: &str,
         columns: &[&str; N],
         rows: impl Iterator<Item = [String; N]>,
-    ) -> Result<u64, CliError> {
-        let path = self.path(name);
+    ) -> Result<manifest::File, CliError> {
+        self.write_file(self.path(name), |file| match self.format {
+            ExportFormat::Csv => write_csv(file, columns, rows),
+            ExportFormat::Jsonl => write_json_lines(file, columns, rows),
+        })
+    }
+
+    fn write_manifest(&self, manifest: &Manifest) -> Result<(), CliError> {
+        let write = |mut file: Hashed| {
+            serde_json::to_writer_pretty(&mut file, manifest)?;
+            file.write_all(b"\n")?;
+            Ok((file, 0))
+        };
+        self.write_file(self.named(manifest::NAME), write).map(|_| ())
+    }
+
+    /// Writes a file that gets its name in [`Place::finish`].
+    fn write_file(
+        &self,
+        path: PathBuf,
+        write: impl FnOnce(Hashed) -> std::io::Result<(Hashed, u64)>,
+    ) -> Result<manifest::File, CliError> {
         let failed =
             |source| CliError::File { what: format!("cannot write {}", path.display()), source };
         // Nothing that was cut off stands under a table's name.
@@ -220,20 +256,18 @@ impl Place {
             .tempfile_in(&self.directory)
             .map_err(failed)?;
         let (file, unfinished) = file.into_parts();
-        let file = match self.format {
-            ExportFormat::Csv => write_csv(file, columns, rows),
-            ExportFormat::Jsonl => write_json_lines(file, columns, rows),
-        };
-        let (file, count) = file.map_err(failed)?;
+        let (file, rows) = write(Hashed::new(file)).map_err(failed)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (file, said) = file.finish(&name, rows);
         file.sync_all().map_err(failed)?;
         self.finished.borrow_mut().push((unfinished, path));
-        Ok(count)
+        Ok(said)
     }
 
     /// Refuses to replace what is there, before anything is written.
     fn check(&self) -> Result<(), CliError> {
-        for name in ["accounts", "transfers", "ledgers"] {
-            let path = self.path(name);
+        let tables = manifest::TABLES.map(|name| self.path(name));
+        for path in tables.into_iter().chain([self.named(manifest::NAME)]) {
             if path.symlink_metadata().is_ok() {
                 return Err(exists(&path));
             }
@@ -241,9 +275,12 @@ impl Place {
         Ok(())
     }
 
-    /// Gives the tables their names, now that all of them are complete.
+    /// Gives the files their names, now that all of them are complete; the manifest, written last, gets its own last.
     fn finish(&self) -> Result<(), CliError> {
         for (unfinished, path) in self.finished.borrow_mut().drain(..) {
+            if path.ends_with(manifest::NAME) {
+                self.sync()?;
+            }
             unfinished.persist_noclobber(&path).map_err(|error| match error.error.kind() {
                 std::io::ErrorKind::AlreadyExists => exists(&path),
                 _ => CliError::File {
@@ -263,10 +300,10 @@ impl Place {
 }
 
 fn write_csv<const N: usize>(
-    file: File,
+    file: Hashed,
     columns: &[&str; N],
     rows: impl Iterator<Item = [String; N]>,
-) -> std::io::Result<(File, u64)> {
+) -> std::io::Result<(Hashed, u64)> {
     let mut writer = csv::Writer::from_writer(file);
     writer.write_record(columns)?;
     let mut count = 0;
@@ -280,10 +317,10 @@ fn write_csv<const N: usize>(
 
 /// Every value is a string: a number of JSON loses digits beyond 2^53.
 fn write_json_lines<const N: usize>(
-    file: File,
+    file: Hashed,
     columns: &[&str; N],
     rows: impl Iterator<Item = [String; N]>,
-) -> std::io::Result<(File, u64)> {
+) -> std::io::Result<(Hashed, u64)> {
     let mut writer = BufWriter::new(file);
     let mut count = 0;
     for row in rows {

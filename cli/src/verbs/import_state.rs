@@ -1,11 +1,15 @@
 //! `mizan import-state`: takes what `mizan export` wrote into another node, with its ids, times and balances.
 //!
-//! Invariants: nothing is sent before the export was found to agree with itself; running the command again sends the
-//! same events, so that nothing moves twice; in the end the balances of every account are compared with the export.
+//! Invariants: nothing is sent before the export was found to agree with its manifest and with itself; spent ids are
+//! spent before any money is there; running the command again sends the same events, so that nothing moves twice; in the
+//! end the balances of every account are compared with the export, and every spent id is found to be spent.
 //!
-//! What is absent: order books, open orders, sessions, names, and ids that were refused for ever.
+//! What is absent: order books, open orders, client ids of orders, sessions and names.
 
 mod books;
+mod checks;
+mod manifest;
+mod spent;
 mod tables;
 
 use crate::Context;
@@ -20,6 +24,7 @@ use crate::output::Table;
 use crate::verbs::create::{Wish, register};
 use books::{Books, OpenHold};
 use indicatif::ProgressBar;
+use manifest::Seal;
 use mizan_client::{Client, ClientError};
 use mizan_wire::limits::NS_PER_S;
 use mizan_wire::{
@@ -28,7 +33,6 @@ use mizan_wire::{
 };
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Runs the verb; exit 1 if balances differ in the end.
@@ -36,13 +40,24 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// # Errors
 /// The export is incomplete, the node has no room or holds something else, or it cannot be asked.
 pub fn run(context: &mut Context, args: &ImportStateArgs) -> Result<u8, CliError> {
-    let rows = rows_of(&args.from);
-    let bar = context.output.progress(rows, "checking");
-    let books = Books::read(&args.from, |count| bar.set_position(count));
+    let size = size_of_transfers(args);
+    let bar = context.output.progress(size, "comparing with the manifest");
+    let sealed = manifest::compare(args, |count| bar.inc(count));
+    bar.finish_and_clear();
+    let manifest::Sealed { source, seal } = sealed?;
+    let bar = context.output.progress(size / ROW_SIZE, "checking");
+    let books = Books::read(source, |count| bar.set_position(count));
     bar.finish_and_clear();
     let books = books?;
+    let seal = seal.compare_rows(args, books.row_counts())?;
+    for difference in &seal.accepted {
+        context.output.note(format!("accepted although it was changed: {difference}"))?;
+    }
+    if seal.is_complete() == Some(false) {
+        context.output.note("the export ends where the damage of the node's files begins: what came later is given up")?;
+    }
     if args.dry_run {
-        return Outcome::default().show(context, &books, true);
+        return Outcome::default().show(context, &books, &seal, true);
     }
     with_session(context, &args.connect, |context, client| {
         check_room(&books, &client.engine_status()?)?;
@@ -51,33 +66,61 @@ pub fn run(context: &mut Context, args: &ImportStateArgs) -> Result<u8, CliError
             let (number, currency) = (Some(ledger.number), ledger.currency.as_str());
             register(client, &Wish { number, scale: ledger.scale, currency, name: None })?;
         }
-        let total = books.accounts.len() as u64 + books.transfer_count;
+        let spent = books.spent_ids.len() as u64;
+        let total = books.accounts.len() as u64 + books.transfer_count + 2 * spent;
         let bar = context.output.progress(total, "importing");
         let mut sender = Sender { client, bar: &bar, outcome: Outcome::default() };
         let sent = sender.send_all(&books);
         let outcome = sender.outcome;
         bar.finish_and_clear();
         sent.map_err(|error| incomplete(&error))?;
-        outcome.show(context, &books, false)
+        outcome.show(context, &books, &seal, false)
     })
 }
 
-/// About how many transfers there are; only the progress bar wants to know.
-fn rows_of(directory: &Path) -> u64 {
-    // Bytes of a row at the least.
-    const ROW_SIZE: u64 = 150;
-    let size = |name: &str| std::fs::metadata(directory.join(name)).map_or(0, |file| file.len());
-    size("transfers.csv").max(size("transfers.jsonl") / 3) / ROW_SIZE
+/// Bytes of a transfer's row at the least.
+const ROW_SIZE: u64 = 150;
+
+/// How large the table of transfers is; only the progress bars want to know.
+fn size_of_transfers(args: &ImportStateArgs) -> u64 {
+    let size = |name: &str| std::fs::metadata(args.from.join(name)).map_or(0, |file| file.len());
+    size("transfers.csv").max(size("transfers.jsonl"))
+}
+
+/// Places that the export takes in the tables of a node.
+struct Needs {
+    accounts: u64,
+    /// Spent ids and the ends of open holds take a place each, as transfers do.
+    transfers: u64,
+    holds: u64,
+    ledgers: u64,
+}
+
+impl Needs {
+    fn of(books: &Books) -> Self {
+        let spent = books.spent_ids.len() as u64;
+        Self {
+            accounts: books.accounts.len() as u64,
+            transfers: books.transfer_count
+                + books.expiries.len() as u64
+                + books.hold_count
+                + spent,
+            holds: books.hold_count,
+            ledgers: books.ledgers.len() as u64,
+        }
+    }
 }
 
 fn check_room(books: &Books, status: &EngineStatus) -> Result<(), CliError> {
-    // The end of each open hold has a place of its own.
-    let transfers = books.transfer_count + books.expiries.len() as u64 + books.hold_count;
+    let needs = Needs::of(books);
+    // Ids that are spent on the node without being in the export.
+    let foreign = status.burnt_id_count.saturating_sub(books.spent_ids.len() as u64);
+    let transfers = needs.transfers + foreign;
     for (what, wanted, there, flag) in [
-        ("accounts", books.accounts.len() as u64, status.account_count_max, "--accounts"),
-        ("transfers", transfers, status.transfer_count_max, "--transfers"),
-        ("open holds", books.hold_count, status.hold_count_max, "--holds"),
-        ("ledgers", books.ledgers.len() as u64, status.ledger_count_max.into(), "--ledgers"),
+        ("accounts", needs.accounts, status.account_count_max, "--accounts"),
+        ("transfers and spent ids", transfers, status.transfer_count_max, "--transfers"),
+        ("open holds", needs.holds, status.hold_count_max, "--holds"),
+        ("ledgers", needs.ledgers, status.ledger_count_max.into(), "--ledgers"),
     ] {
         if wanted > there {
             return Err(CliError::failed(
@@ -130,6 +173,12 @@ struct Outcome {
     accounts_created: u64,
     transfers_created: u64,
     already_there: u64,
+    /// Ids that were spent by this run...
+    spent_now: u64,
+    /// ... and before it.
+    spent_already: u64,
+    /// Spent ids of the export that are not spent in the end.
+    unspent: Vec<u128>,
     /// Accounts whose balances are not those of the export.
     different: Vec<u128>,
 }
@@ -142,6 +191,7 @@ struct Sender<'a> {
 
 impl Sender<'_> {
     fn send_all(&mut self, books: &Books) -> Result<(), CliError> {
+        self.spend(books)?;
         let size = self.client.events_max_of(Operation::CreateAccounts).max(1) as usize;
         for accounts in books.accounts.chunks(size) {
             self.create_accounts(accounts)?;
@@ -167,7 +217,8 @@ impl Sender<'_> {
             let again: Vec<Transfer> = holds.iter().map(|hold| anew(hold, now)).collect();
             self.create_transfers(&again)?;
         }
-        self.compare(books)
+        self.compare(books)?;
+        self.check_spent(books)
     }
 
     fn create_accounts(&mut self, accounts: &[Account]) -> Result<(), CliError> {
@@ -276,7 +327,13 @@ fn now_ns() -> u64 {
 }
 
 impl Outcome {
-    fn show(&self, context: &mut Context, books: &Books, is_dry: bool) -> Result<u8, CliError> {
+    fn show(
+        &self,
+        context: &mut Context,
+        books: &Books,
+        seal: &Seal,
+        is_dry: bool,
+    ) -> Result<u8, CliError> {
         let output = &mut context.output;
         if books.with_orders > 0 {
             output.note(format!(
@@ -287,8 +344,12 @@ impl Outcome {
         for id in &self.different {
             output.note(format!("account {} is not as it was in the export", id_text(*id)))?;
         }
+        for id in &self.unspent {
+            output.note(format!("id {} is spent in the export, and was not", id_text(*id)))?;
+        }
+        let needs = Needs::of(books);
         if output.is_json() {
-            output.json(&self.json(books, is_dry))?;
+            output.json(&self.json(books, seal, is_dry))?;
         } else {
             let mut table = Table::new(&["what", "number"], 1);
             for (what, number) in [
@@ -298,28 +359,44 @@ impl Outcome {
                 ("expired holds, ended by a void", books.expiries.len() as u64),
                 ("open holds", books.hold_count),
                 ("open holds entered for the rest of their time", books.open.len() as u64),
+                ("spent ids in the export", books.spent_ids.len() as u64),
+                ("places needed: accounts", needs.accounts),
+                ("places needed: transfers and spent ids", needs.transfers),
+                ("places needed: open holds", needs.holds),
+                ("places needed: ledgers", needs.ledgers),
                 ("accounts created now", self.accounts_created),
                 ("transfers created now", self.transfers_created),
                 ("there already", self.already_there),
+                ("ids spent now", self.spent_now),
+                ("ids spent already", self.spent_already),
             ] {
                 table.row([what.to_owned(), count_text(number)]);
             }
             output.table(&table)?;
-            output.line(if is_dry {
-                "the export agrees with itself; nothing was sent"
-            } else if self.different.is_empty() {
-                "all balances are those of the export"
-            } else {
+            output.line(if is_dry && seal.agrees() {
+                "the export agrees with itself and with its manifest; nothing was sent"
+            } else if is_dry {
+                "the export agrees with itself, and not with its manifest; nothing was sent"
+            } else if !self.different.is_empty() {
                 "balances differ from the export"
+            } else if !self.unspent.is_empty() {
+                "spent ids differ from the export"
+            } else {
+                "all balances and spent ids are those of the export"
             })?;
         }
-        Ok(if self.different.is_empty() { exit::OK } else { exit::PROBLEM })
+        let is_same = self.different.is_empty() && self.unspent.is_empty();
+        Ok(if is_same { exit::OK } else { exit::PROBLEM })
     }
 
-    fn json(&self, books: &Books, is_dry: bool) -> Value {
-        let different: Vec<String> = self.different.iter().map(|id| id_text(*id)).collect();
+    fn json(&self, books: &Books, seal: &Seal, is_dry: bool) -> Value {
+        let texts = |ids: &[u128]| ids.iter().map(|id| id_text(*id)).collect::<Vec<_>>();
+        let needs = Needs::of(books);
         json!({
             "dry_run": is_dry,
+            "manifest_agrees": seal.agrees(),
+            "is_complete": seal.is_complete(),
+            "differences": seal.accepted,
             "accounts": books.accounts.len(),
             "transfers": books.transfer_count,
             "fills": books.fill_count,
@@ -327,10 +404,20 @@ impl Outcome {
             "open_holds": books.hold_count,
             "holds_entered_again": books.open.len(),
             "accounts_with_orders": books.with_orders,
+            "spent_ids": books.spent_ids.len(),
+            "needs": {
+                "accounts": needs.accounts,
+                "transfers": needs.transfers,
+                "holds": needs.holds,
+                "ledgers": needs.ledgers,
+            },
             "accounts_created": self.accounts_created,
             "transfers_created": self.transfers_created,
             "already_there": self.already_there,
-            "different_accounts": different,
+            "ids_spent": self.spent_now,
+            "ids_spent_already": self.spent_already,
+            "different_accounts": texts(&self.different),
+            "unspent_ids": texts(&self.unspent),
         })
     }
 }

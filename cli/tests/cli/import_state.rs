@@ -54,7 +54,7 @@ fn create(client: &mut Client, transfers: &[Transfer]) {
 }
 
 /// A node with every kind of transfer that there is, and an expired hold whose money was spent again at once.
-fn varied() -> TestNode {
+pub(crate) fn varied() -> TestNode {
     let node = TestNode::with_wallets();
     let mut client = connect(&node);
     let accounts = [
@@ -99,7 +99,7 @@ fn varied() -> TestNode {
     node
 }
 
-fn export(node: &TestNode, name: &str, format: &str) -> PathBuf {
+pub(crate) fn export(node: &TestNode, name: &str, format: &str) -> PathBuf {
     let (data, to) = (node.data(), node.place(name));
     let words = ["--data", data.to_str().unwrap(), "--to", to.to_str().unwrap()];
     let ran = node.words(&[&["export", "--format", format][..], &words].concat());
@@ -107,8 +107,20 @@ fn export(node: &TestNode, name: &str, format: &str) -> PathBuf {
     to
 }
 
-fn import(node: &TestNode, from: &Path) -> Ran {
+pub(crate) fn import(node: &TestNode, from: &Path) -> Ran {
     node.words(&["import-state", "--from", from.to_str().unwrap(), "--json"])
+}
+
+pub(crate) fn import_with(node: &TestNode, from: &Path, flags: &[&str]) -> Ran {
+    let words = ["import-state", "--from", from.to_str().unwrap(), "--json"];
+    node.words(&[&words, flags].concat())
+}
+
+pub(crate) fn alter(path: &Path, change: &dyn Fn(String) -> String) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let changed = change(text.clone());
+    assert_ne!(changed, text, "{}", path.display());
+    std::fs::write(path, changed).unwrap();
 }
 
 fn by_id(rows: Vec<Row>) -> BTreeMap<String, Row> {
@@ -229,12 +241,16 @@ fn an_export_that_was_changed_or_cut_is_refused_before_anything_is_sent() {
     let new = TestNode::start();
     let change = |name: &str, file: &str, change: &dyn Fn(String) -> String| {
         let from = export(&old, name, "csv");
-        let path = from.join(file);
-        let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, change(text)).unwrap();
+        alter(&from.join(file), change);
+        // The manifest tells; and if that was accepted, the tables themselves.
         let ran = import(&new, &from);
         assert_eq!(ran.code, exit::CORRUPT, "{name}: {ran:?}");
-        assert_eq!(new.json("status")["limits"]["accounts"]["used"], 0, "{name}");
+        assert!(ran.talk.contains(file) && ran.talk.contains("the manifest says"), "{ran:?}");
+        let ran = import_with(&new, &from, &["--accept-changed"]);
+        assert_eq!(ran.code, exit::CORRUPT, "{name}: {ran:?}");
+        let status = new.json("status");
+        assert_eq!(status["limits"]["accounts"]["used"], 0, "{name}");
+        assert_eq!(status["spent_ids"], 0, "{name}");
         ran
     };
     let without_last = |text: String| {
@@ -251,6 +267,27 @@ fn an_export_that_was_changed_or_cut_is_refused_before_anything_is_sent() {
     assert!(named.talk.contains("transfers.csv: line ") && named.talk.contains("pendlng"));
     change("state", "transfers.csv", &|text| text.replacen(",voided,", ",,", 1));
     change("scale", "ledgers.csv", &|text| text.replacen("USD,2", "USD,3", 1));
+    let currency = change("currency", "ledgers.csv", &|text| text.replacen("USD", "EUR", 1));
+    assert!(currency.talk.contains("has the currency `EUR`, not `USD`"), "{currency:?}");
+    let totals = change("totals", "ledgers.csv", &|text| text.replace("100.00", "200.00"));
+    assert!(totals.talk.contains("totals are not the sums of its accounts"), "{totals:?}");
+    let twice = change("twice", "transfers.csv", &|text| text.replacen("\n0x66,", "\n0x65,", 1));
+    assert!(twice.talk.contains("transfer 0x65 stands there twice"), "{twice:?}");
+    let plain_post = |text: String| text.replacen(",post_pending_transfer,", ",,", 1);
+    let plain_post = change("post", "transfers.csv", &plain_post);
+    assert!(plain_post.talk.contains("neither posts nor voids it"), "{plain_post:?}");
+    // A void moves nothing that the sums would miss.
+    let without_void =
+        |text: String| text.split_inclusive('\n').filter(|row| !row.starts_with("0x74,")).collect();
+    let unended = change("void", "transfers.csv", &without_void);
+    assert!(unended.talk.contains("hold 0x72 was posted or voided, and no"), "{unended:?}");
+    let open = change("open", "accounts.csv", &|text| text.replacen(",closed,", ",,", 1));
+    assert!(open.talk.contains("its flag closed does not fit its holds"), "{open:?}");
+    let limit = |text: String| text.replacen(",7,,1,,", ",7,,1,debits_must_not_exceed_credits,", 1);
+    let limit = change("limit", "accounts.csv", &limit);
+    assert!(limit.talk.contains("not within the limits of its flags"), "{limit:?}");
+    let spent = change("spent", "spent_ids.csv", &|text| text + "0x64\n");
+    assert!(spent.talk.contains("0x64 is a spent id and that of a transfer"), "{spent:?}");
     change("column", "transfers.csv", &|text| text.replacen("pending_id", "pending", 1));
 }
 
@@ -270,7 +307,32 @@ fn only_a_new_node_with_room_takes_an_export() {
     assert_eq!(ran.code, exit::RESOURCE, "{ran:?}");
     assert!(ran.talk.contains("--transfers"), "{ran:?}");
     let ran = old.words(&["import-state", "--from", from.to_str().unwrap(), "--dry-run"]);
-    assert!(ran.data.contains("agrees with itself"), "{ran:?}");
+    assert!(ran.data.contains("agrees with itself and with its manifest"), "{ran:?}");
+
+    // Spent ids take places, too: a node that lacks one of them takes nothing.
+    let refused = old.mizan("transfer alice bob 5000.00 USD --id too-much");
+    assert_eq!(refused.code, exit::PROBLEM, "{refused:?}");
+    let from = export(&old, "with-spent", "csv");
+    let dry = import_with(&old, &from, &["--dry-run"]).json();
+    assert_eq!(dry["spent_ids"], old.json("status")["spent_ids"], "{dry}");
+    assert!(dry["spent_ids"].as_u64() >= Some(1), "{dry}");
+    let needed = dry["needs"]["transfers"].as_u64().expect("a number");
+    let tight = TestNode::formatted(|options| mizan_node::FormatOptions {
+        transfer_count_max: needed - 1,
+        hold_count_max: 10,
+        ..options
+    });
+    let ran = import(&tight, &from);
+    assert_eq!(ran.code, exit::RESOURCE, "{ran:?}");
+    assert!(ran.talk.contains("transfers and spent ids"), "{ran:?}");
+    assert_eq!(tight.json("status")["spent_ids"], 0);
+    let exact = TestNode::formatted(|options| mizan_node::FormatOptions {
+        transfer_count_max: needed,
+        hold_count_max: 10,
+        ..options
+    });
+    assert_eq!(import(&exact, &from).code, exit::OK);
+
     let ran = old.words(&["import-state", "--from", old.data().to_str().unwrap()]);
     assert_eq!(ran.code, exit::USAGE, "{ran:?}");
 }

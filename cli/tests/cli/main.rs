@@ -8,6 +8,7 @@ mod import;
 mod import_files;
 mod import_rejects;
 mod import_state;
+mod import_state_files;
 mod names;
 mod node;
 mod orders;

@@ -1,23 +1,28 @@
 //! What an export holds, checked against itself before anything is sent.
 //!
-//! Invariant: an account's posted sums are those of its transfers, and its pending sums at least those of its open holds.
+//! Invariants: an account's posted sums are those of its transfers, and its pending sums at least those of its open
+//! holds; a ledger's totals are the sums of its accounts; every end of a hold has its hold, and every hold that ended its
+//! end; no id stands there twice, and no spent id is that of a transfer.
 //!
-//! Transfers are read twice and never held: of each stays its timestamp. An imported transfer has no timeout, so a hold
+//! Transfers are read twice and never held: of each stays its timestamp, and its id while they are checked. An imported transfer has no timeout, so a hold
 //! that had one is taken over in one of three ways. One that expired is imported with a void of its own, at the latest
 //! free nanosecond before its expiry, because what came later may have spent what it gave back. One that is open is
 //! entered after all others as a new hold for the rest of its time; so is an open hold that closes an account, since the
 //! account may have older holds. Nothing else closes an account that has transfers.
 
-use super::tables::{Row, Table};
+use super::checks::{TransferChecks, check_account_flags, check_spent_ids};
+use super::tables::{Row, Source, Table};
 use crate::balance::FLAGS as ACCOUNT_FLAGS;
 use crate::error::CliError;
 use crate::exit;
+use crate::money::wide_text;
 use crate::names::{id_text, own_transfer_id};
-use crate::verbs::export::{ACCOUNT_COLUMNS, LEDGER_COLUMNS, TRANSFER_COLUMNS, TRANSFER_FLAGS};
-use mizan_wire::limits::{NS_PER_S, id_is_reserved};
-use mizan_wire::{Account, AccountFlags, Transfer, TransferFlags};
+use crate::verbs::export::{
+    ACCOUNT_COLUMNS, LEDGER_COLUMNS, SPENT_ID_COLUMNS, TRANSFER_COLUMNS, TRANSFER_FLAGS,
+};
+use mizan_wire::limits::{NS_PER_S, SCALE_MAX, id_is_reserved};
+use mizan_wire::{Account, AccountFlags, Transfer, TransferFlags, Wide};
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
 
 const CLOSING: u16 = TransferFlags::CLOSING_DEBIT | TransferFlags::CLOSING_CREDIT;
 
@@ -27,7 +32,14 @@ pub(super) struct Ledger {
     /// Empty for one that was never registered.
     pub(super) currency: String,
     pub(super) scale: u8,
+    account_count: u64,
+    /// Posted and pending, debits and credits, as they are written.
+    totals: [String; 4],
+    is_balanced: bool,
 }
+
+/// The columns of [`Ledger::totals`].
+const TOTALS: [&str; 4] = ["debits_posted", "credits_posted", "debits_pending", "credits_pending"];
 
 /// A hold that is entered anew.
 #[derive(Clone, Copy)]
@@ -39,8 +51,10 @@ pub(super) struct OpenHold {
 
 /// An export that agrees with itself.
 pub(super) struct Books {
-    directory: PathBuf,
+    source: Source,
     pub(super) ledgers: Vec<Ledger>,
+    /// Where in `ledgers` each stands.
+    ledger_places: HashMap<u32, usize>,
     /// As they were; pending sums are those of open holds alone.
     pub(super) accounts: Vec<Account>,
     /// Accounts in which open orders reserved money.
@@ -55,6 +69,8 @@ pub(super) struct Books {
     pub(super) open: Vec<OpenHold>,
     /// Open holds.
     pub(super) hold_count: u64,
+    /// Ids that were refused for a reason that may pass, in the order in which they were spent.
+    pub(super) spent_ids: Vec<u128>,
     /// Ids of `open`.
     entered_anew: HashSet<u128>,
 }
@@ -65,8 +81,10 @@ struct Entry {
     state: State,
 }
 
+/// What became of a hold.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum State {
+pub(super) enum State {
+    /// It was never one.
     None,
     Open,
     Posted,
@@ -83,6 +101,7 @@ struct Sums {
     credits_pending: u128,
     /// An open hold closes it.
     is_closed: bool,
+    has_transfers: bool,
 }
 
 impl Books {
@@ -90,10 +109,11 @@ impl Books {
     ///
     /// # Errors
     /// They cannot be read, or contradict each other.
-    pub(super) fn read(directory: &Path, mut progress: impl FnMut(u64)) -> Result<Self, CliError> {
+    pub(super) fn read(source: Source, mut progress: impl FnMut(u64)) -> Result<Self, CliError> {
         let mut books = Self {
-            directory: directory.to_owned(),
+            source,
             ledgers: Vec::new(),
+            ledger_places: HashMap::new(),
             accounts: Vec::new(),
             with_orders: 0,
             transfer_count: 0,
@@ -101,16 +121,18 @@ impl Books {
             expiries: Vec::new(),
             open: Vec::new(),
             hold_count: 0,
+            spent_ids: Vec::new(),
             entered_anew: HashSet::new(),
         };
-        let counts = books.read_ledgers()?;
-        books.read_accounts(&counts)?;
+        books.read_ledgers()?;
+        books.read_accounts()?;
         let places: HashMap<u128, usize> =
             books.accounts.iter().enumerate().map(|(place, account)| (account.id, place)).collect();
         let mut sums = vec![Sums::default(); books.accounts.len()];
         let mut timestamps: Vec<u64> = Vec::new();
         let mut expired: Vec<OpenHold> = Vec::new();
-        let mut rows = Table::open(directory, "transfers", &TRANSFER_COLUMNS)?;
+        let mut checks = TransferChecks::default();
+        let mut rows = Table::open(&books.source, "transfers", &TRANSFER_COLUMNS)?;
         while let Some(row) = rows.next()? {
             let entry = books.entry(&row)?;
             let transfer = entry.transfer;
@@ -118,6 +140,7 @@ impl Books {
                 return Err(row.wrong("it does not come after the transfer before it"));
             }
             timestamps.push(transfer.timestamp);
+            checks.take(&transfer, entry.state).map_err(|error| row.wrong(&error))?;
             let place = |id: u128| {
                 let known = places.get(&id).copied();
                 known.ok_or_else(|| row.wrong(&format!("there is no account {}", id_text(id))))
@@ -147,29 +170,47 @@ impl Books {
             progress(books.transfer_count);
         }
         books.compare(&sums)?;
+        let ids = checks.finish().map_err(|error| books.contradicts(&error))?;
+        books.read_spent_ids(&ids)?;
         books.end_expired(expired, &timestamps)?;
         Ok(books)
     }
 
-    /// Gives the number of accounts of each ledger.
-    fn read_ledgers(&mut self) -> Result<HashMap<u32, u64>, CliError> {
-        let mut counts = HashMap::new();
-        let mut rows = Table::open(&self.directory, "ledgers", &LEDGER_COLUMNS)?;
+    fn read_ledgers(&mut self) -> Result<(), CliError> {
+        let mut rows = Table::open(&self.source, "ledgers", &LEDGER_COLUMNS)?;
         while let Some(row) = rows.next()? {
             let number = row.number("ledger")?;
-            let currency = row.text("currency").to_owned();
-            self.ledgers.push(Ledger { number, currency, scale: row.number("scale")? });
-            if counts.insert(number, row.number("accounts")?).is_some() {
+            let scale = row.number("scale")?;
+            if scale > SCALE_MAX {
+                return Err(row.wrong("no ledger has that many decimal places"));
+            }
+            if self.ledger_places.insert(number, self.ledgers.len()).is_some() {
                 return Err(row.wrong("the ledger stands there twice"));
             }
+            self.ledgers.push(Ledger {
+                number,
+                currency: row.text("currency").to_owned(),
+                scale,
+                account_count: row.number("accounts")?,
+                totals: TOTALS.map(|column| row.text(column).to_owned()),
+                is_balanced: row.number("balanced")?,
+            });
         }
-        Ok(counts)
+        Ok(())
     }
 
-    fn read_accounts(&mut self, counts: &HashMap<u32, u64>) -> Result<(), CliError> {
-        let mut found: HashMap<u32, u64> = HashMap::new();
+    fn read_spent_ids(&mut self, transfers: &[u128]) -> Result<(), CliError> {
+        let mut rows = Table::open(&self.source, "spent_ids", &SPENT_ID_COLUMNS)?;
+        while let Some(row) = rows.next()? {
+            self.spent_ids.push(row.id("id")?);
+        }
+        check_spent_ids(&self.spent_ids, transfers).map_err(|error| self.contradicts(&error))
+    }
+
+    fn read_accounts(&mut self) -> Result<(), CliError> {
+        let mut found: HashMap<u32, (u64, [Wide; 4])> = HashMap::new();
         let mut ids = HashSet::new();
-        let mut rows = Table::open(&self.directory, "accounts", &ACCOUNT_COLUMNS)?;
+        let mut rows = Table::open(&self.source, "accounts", &ACCOUNT_COLUMNS)?;
         while let Some(row) = rows.next()? {
             let ledger = row.number("ledger")?;
             let scale = self.scale(&row, ledger)?;
@@ -194,13 +235,26 @@ impl Books {
             if !ids.insert(account.id) {
                 return Err(row.wrong("the account stands there twice"));
             }
-            *found.entry(ledger).or_default() += 1;
+            let (count, sums) = found.entry(ledger).or_default();
+            *count += 1;
+            let Account { debits_posted, credits_posted, .. } = account;
+            let Account { debits_pending, credits_pending, .. } = account;
+            let balances = [debits_posted, credits_posted, debits_pending, credits_pending];
+            std::iter::zip(sums, balances).for_each(|(sum, balance)| sum.add(balance));
             self.accounts.push(account);
         }
-        if found != *counts {
-            return Err(
-                self.contradicts("accounts and ledgers do not have the same number of accounts")
-            );
+        for ledger in &self.ledgers {
+            let (count, sums) = found.get(&ledger.number).copied().unwrap_or_default();
+            let says = |what: &str| self.contradicts(&format!("ledger {}: {what}", ledger.number));
+            if count != ledger.account_count {
+                return Err(says("accounts and ledgers do not have the same number of accounts"));
+            }
+            if sums.map(|sum| wide_text(sum, ledger.scale)) != ledger.totals {
+                return Err(says("its totals are not the sums of its accounts"));
+            }
+            if !ledger.is_balanced || sums[0] != sums[1] || sums[2] != sums[3] {
+                return Err(says("its debits are not its credits"));
+            }
         }
         Ok(())
     }
@@ -208,8 +262,13 @@ impl Books {
     /// The scale of a row's ledger, which is also that of the row.
     fn scale(&self, row: &Row<'_>, number: u32) -> Result<u8, CliError> {
         let scale = row.number("scale")?;
-        let ledger = self.ledgers.iter().find(|ledger| ledger.number == number);
-        match ledger {
+        let place = self.ledger_places.get(&number);
+        match place.map(|place| &self.ledgers[*place]) {
+            Some(ledger) if ledger.currency != row.text("currency") => Err(row.wrong(&format!(
+                "ledger {number} has the currency `{}`, not `{}`",
+                ledger.currency,
+                row.text("currency")
+            ))),
             Some(ledger) if ledger.scale == scale => Ok(scale),
             Some(ledger) => {
                 Err(row.wrong(&format!("ledger {number} has scale {}, not {scale}", ledger.scale)))
@@ -265,6 +324,9 @@ impl Books {
                     id_text(account.id)
                 )));
             }
+            check_account_flags(&account, sums.is_closed, sums.has_transfers).map_err(|error| {
+                self.contradicts(&format!("account {}: {error}", id_text(account.id)))
+            })?;
             // What an open order reserves stands in a balance, and in no transfer.
             let (debits, credits) = (sums.debits_pending, sums.credits_pending);
             let has_orders = (account.debits_pending, account.credits_pending) != (debits, credits);
@@ -316,15 +378,28 @@ impl Books {
             exit::CORRUPT,
             format!(
                 "{}: {what}: the export is not complete, or was changed; export again",
-                self.directory.display()
+                self.source.directory.display()
             ),
         )
     }
 
     /// All transfers that are imported, in the order of their timestamps, ends of expired holds among them.
     pub(super) fn imported(&self) -> Result<Imported<'_>, CliError> {
-        let rows = Table::open(&self.directory, "transfers", &TRANSFER_COLUMNS)?;
+        let rows = Table::open(&self.source, "transfers", &TRANSFER_COLUMNS)?;
         Ok(Imported { books: self, rows, expiries: self.expiries.iter(), waiting: None })
+    }
+
+    /// The rows of each table, in the order in which the manifest names them.
+    pub(super) const fn row_counts(&self) -> [u64; 4] {
+        let (accounts, ledgers) = (self.accounts.len() as u64, self.ledgers.len() as u64);
+        [accounts, self.transfer_count, ledgers, self.spent_ids.len() as u64]
+    }
+
+    /// Ids of accounts that the export does not have.
+    pub(super) fn absent_accounts(&self) -> [u128; 2] {
+        let there: HashSet<u128> = self.accounts.iter().map(|account| account.id).collect();
+        let mut absent = (1..u128::MAX).rev().filter(|id| !there.contains(id));
+        [(); 2].map(|()| absent.next().expect("invariant: no memory holds that many accounts"))
     }
 
     /// An account as it is created.
@@ -391,6 +466,8 @@ fn expires_ns(transfer: &Transfer) -> u64 {
 fn add(sums: &mut [Sums], debit: usize, credit: usize, entry: &Entry) -> Option<()> {
     let Transfer { amount, flags, .. } = entry.transfer;
     let is_void = flags & TransferFlags::VOID_PENDING != 0;
+    sums[debit].has_transfers = true;
+    sums[credit].has_transfers = true;
     match entry.state {
         State::None if !is_void => {
             sums[debit].debits_posted = sums[debit].debits_posted.checked_add(amount)?;

@@ -1,61 +1,93 @@
 //! Reading the tables that `mizan export` wrote, as CSV or as JSON lines.
+//!
+//! Invariant: what is read has an end, and no row of it takes more memory than a row of an export could.
 
 use crate::error::CliError;
 use crate::exit;
 use crate::names::parse_number;
 use mizan_wire::amount::parse_amount;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::str::FromStr;
+
+/// What one row may take at the most: an export's rows have less than a kilobyte.
+const ROW_SIZE_MAX: usize = 64 << 10;
+
+/// The tables of an export.
+pub(super) struct Source {
+    pub(super) directory: PathBuf,
+    /// `csv` or `jsonl`.
+    pub(super) ending: &'static str,
+}
 
 /// One table, row by row.
 pub(super) struct Table {
     path: PathBuf,
     columns: &'static [&'static str],
+    /// Bytes that may be read before the next row is complete.
+    left: Rc<Cell<usize>>,
     rows: Rows,
 }
 
 enum Rows {
     /// With the place of each column in the file.
-    Csv { records: csv::StringRecordsIntoIter<File>, places: Vec<usize> },
+    Csv { records: csv::StringRecordsIntoIter<Bounded>, places: Vec<usize> },
     /// With the number of lines read.
-    JsonLines { lines: std::io::Lines<BufReader<File>>, line: u64 },
+    JsonLines { lines: std::io::Lines<BufReader<Bounded>>, line: u64 },
+}
+
+/// A file of which a single row cannot fill the memory.
+struct Bounded {
+    file: File,
+    left: Rc<Cell<usize>>,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            let text = format!("a row is longer than {ROW_SIZE_MAX} bytes");
+            return Err(std::io::Error::new(ErrorKind::InvalidData, text));
+        }
+        let size = buffer.len().min(left);
+        let count = self.file.read(&mut buffer[..size])?;
+        self.left.set(left - count);
+        Ok(count)
+    }
+}
+
+/// Opens a file that has an end.
+///
+/// # Errors
+/// It is a device, a pipe or a directory, or cannot be opened.
+pub(super) fn open_regular(path: &Path) -> Result<File, CliError> {
+    let failed =
+        |source| CliError::File { what: format!("cannot read {}", path.display()), source };
+    // Before it is opened, which would wait for the other end of a pipe; and again, since it may be another one by then.
+    let is_regular = std::fs::metadata(path).map_err(failed)?.is_file();
+    let file = is_regular.then(|| File::open(path)).transpose().map_err(failed)?;
+    let file = file.filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()));
+    file.ok_or_else(|| damaged(path, "it is no regular file"))
 }
 
 impl Table {
-    /// Opens `NAME.csv` or `NAME.jsonl` in a directory; other columns than these are left alone.
+    /// Opens a table of an export; other columns than these are left alone.
     ///
     /// # Errors
-    /// Neither is there, or a column is missing.
+    /// It is not there, or a column is missing.
     pub(super) fn open(
-        directory: &Path,
+        source: &Source,
         name: &str,
         columns: &'static [&'static str],
     ) -> Result<Self, CliError> {
-        let csv = directory.join(format!("{name}.csv"));
-        let (path, is_csv, file) = match File::open(&csv) {
-            Ok(file) => (csv, true, file),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let lines = directory.join(format!("{name}.jsonl"));
-                let file = File::open(&lines).map_err(|source| CliError::File {
-                    what: format!(
-                        "cannot read {} or {name}.jsonl: is it a directory that `mizan export` wrote?",
-                        csv.display()
-                    ),
-                    source,
-                })?;
-                (lines, false, file)
-            }
-            Err(source) => {
-                return Err(CliError::File {
-                    what: format!("cannot read {}", csv.display()),
-                    source,
-                });
-            }
-        };
-        let rows = if is_csv {
+        let path = source.directory.join(name).with_extension(source.ending);
+        let left = Rc::new(Cell::new(ROW_SIZE_MAX));
+        let file = Bounded { file: open_regular(&path)?, left: Rc::clone(&left) };
+        let rows = if source.ending == "csv" {
             let mut reader = csv::Reader::from_reader(file);
             let headers = reader.headers().map_err(|error| damaged(&path, &error.to_string()))?;
             let place = |column: &&str| {
@@ -67,7 +99,7 @@ impl Table {
         } else {
             Rows::JsonLines { lines: BufReader::new(file).lines(), line: 0 }
         };
-        Ok(Self { path, columns, rows })
+        Ok(Self { path, columns, left, rows })
     }
 
     /// The next row.
@@ -75,6 +107,7 @@ impl Table {
     /// # Errors
     /// The file is no such table.
     pub(super) fn next(&mut self) -> Result<Option<Row<'_>>, CliError> {
+        self.left.set(ROW_SIZE_MAX);
         let (line, fields) = match &mut self.rows {
             Rows::Csv { records, places } => {
                 let Some(record) = records.next() else { return Ok(None) };
@@ -101,7 +134,8 @@ impl Table {
     }
 }
 
-fn damaged(path: &Path, what: &str) -> CliError {
+/// An export that was cut or changed, or is none.
+pub(super) fn damaged(path: &Path, what: &str) -> CliError {
     CliError::failed(exit::CORRUPT, format!("{}: {what}", path.display()))
 }
 
