@@ -7,7 +7,7 @@ use crate::oracle::{Floor, Oracle, Violation};
 use crate::workload::{accounts, header, transfers};
 use mizan_journal::sim::SimRandom;
 use mizan_wire::{
-    Operation, RegisterRecord, RequestHeader, RequestStatus, ResultException, Transfer,
+    Operation, RegisterRecord, RequestHeader, RequestStatus, ResultException, SessionKey, Transfer,
     expand_results,
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -30,10 +30,23 @@ pub(crate) enum Answer {
     Read { tag: u64, epoch: u64, sequence: u64 },
 }
 
+/// What an answer was to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Heard {
+    /// To nothing that is open.
+    Nothing,
+    /// To the hello: what is open can be sent.
+    Welcome,
+    /// To the open request.
+    Done,
+}
+
 /// One client.
 pub(crate) struct Client {
     index: usize,
     is_visitor: bool,
+    /// It has one connection at a time; else it keeps those that it has, and asks on each without a new hello.
+    hangs_up: bool,
     visits: u64,
     session: u64,
     request: u64,
@@ -44,6 +57,10 @@ pub(crate) struct Client {
     /// What was acknowledged by anybody when the read was sent.
     read_floor: Floor,
     ask: Option<Ask>,
+    /// The session must be taken to another node first.
+    hello: Option<Ask>,
+    /// The session whose connection has just been given up.
+    hang_up: Option<SessionKey>,
     pub(crate) target: u8,
     pub(crate) done: u64,
     /// Number of the last plan to speak.
@@ -55,10 +72,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(index: usize, is_visitor: bool, node_count: u8) -> Self {
+    pub(crate) fn new(index: usize, is_visitor: bool, hangs_up: bool, node_count: u8) -> Self {
         Client {
             index,
             is_visitor,
+            hangs_up,
             visits: 0,
             session: 0,
             request: 0,
@@ -68,6 +86,8 @@ impl Client {
             tag: 0,
             read_floor: Floor::new(),
             ask: None,
+            hello: None,
+            hang_up: None,
             target: 0,
             done: 0,
             turn: 0,
@@ -88,6 +108,9 @@ impl Client {
 
     /// What to send now: the open request again, or a new one.
     pub(crate) fn ask(&mut self, random: &mut SimRandom, oracle: &Oracle) -> Ask {
+        if let Some(hello) = &self.hello {
+            return hello.clone();
+        }
         if self.ask.is_none() {
             self.ask = Some(self.next_ask(random, oracle));
         }
@@ -98,6 +121,7 @@ impl Client {
         self.tag += 1;
         let tag = self.tag;
         if self.is_visitor && self.request >= VISIT {
+            self.hang_up = self.key();
             self.visits += 1;
             self.session = 0;
         }
@@ -130,18 +154,51 @@ impl Client {
         self.ask.is_some()
     }
 
-    /// The node did not answer, or is not the one.
-    pub(crate) fn try_next(&mut self) {
-        self.target = (self.target + 1) % self.node_count;
+    /// The session, if there is one.
+    fn key(&self) -> Option<SessionKey> {
+        let (client, session) = (self.name(), self.session);
+        (session != 0).then_some(SessionKey { client, session, reserved: 0 })
     }
 
-    /// Takes an answer; whether it ended the open request.
+    /// The node did not answer, or is not the one. Who hangs up takes the session along, by a hello.
+    pub(crate) fn try_next(&mut self) {
+        self.target = (self.target + 1) % self.node_count;
+        let Some(key) = self.key().filter(|_| self.hangs_up) else { return };
+        self.hang_up = Some(key);
+        self.tag += 1;
+        let mut head = header(Operation::Register, &[]);
+        (head.client, head.session) = (key.client, key.session);
+        let (tag, header) = (self.tag, Box::new(head));
+        self.hello = Some(Ask::Write { tag, header, body: Vec::new() });
+    }
+
+    /// The session whose connection was given up since this was asked last.
+    pub(crate) const fn take_hang_up(&mut self) -> Option<SessionKey> {
+        self.hang_up.take()
+    }
+
+    /// Takes an answer, and tells what it was to.
     pub(crate) fn hear(
         &mut self,
         node: u8,
         answer: &Answer,
         oracle: &mut Oracle,
-    ) -> Result<bool, Violation> {
+    ) -> Result<Heard, Violation> {
+        if let (Answer::Reply(reply), Some(Ask::Write { tag, header, .. })) = (answer, &self.hello)
+            && reply.tag == *tag
+        {
+            let header = header.clone();
+            oracle.take(node, &header, reply)?;
+            self.hello = None;
+            // A session that is gone is gone for what waits as well.
+            if reply.output.status != RequestStatus::Ok {
+                self.begin_again();
+            }
+            return Ok(Heard::Welcome);
+        }
+        if self.hello.is_some() {
+            return Ok(Heard::Nothing);
+        }
         match (answer, &self.ask) {
             (Answer::Read { tag, epoch, sequence }, Some(Ask::Read { tag: asked }))
                 if tag == asked =>
@@ -155,11 +212,11 @@ impl Client {
                     self.begin_again();
                 }
             }
-            _ => return Ok(false),
+            _ => return Ok(Heard::Nothing),
         }
         self.ask = None;
         self.done += 1;
-        Ok(true)
+        Ok(Heard::Done)
     }
 
     /// Takes a reply in; whether the request was executed.

@@ -8,7 +8,7 @@ use crate::world::{Event, MS, Standing, World};
 use mizan_engine::ApplyError;
 use mizan_journal::JournalError;
 use mizan_replica::{Alarm, Control, ControlKind, FrameEnd, Output, Refusal, Role};
-use mizan_wire::{Operation, RequestHeader};
+use mizan_wire::{Operation, RequestHeader, SessionKey};
 use zerocopy::IntoBytes;
 
 /// The engine remembers 64 digests, one per 8 entries; a record of one that it forgot would break the log.
@@ -217,6 +217,9 @@ impl World {
         node.digest_asked = 0;
         node.forget_requests();
         if matches!(role, Role::Primary(_)) {
+            // Whoever had a connection had it to another primary.
+            let session = SessionKey::EVERY_SESSION;
+            node.lose(SessionKey { client: 0, session, reserved: 0 });
             self.report.promotions += 1;
         }
     }
@@ -297,6 +300,13 @@ impl World {
                     RequestHeader { clock_reading: clock_ns, ..header(Operation::Tick, &[]) };
                 node.pending.push((None, entry(&head, &[])));
             }
+            if !node.losses.is_empty() {
+                let keys = std::mem::take(&mut node.losses);
+                let mut head = header(Operation::ConnectionLost, keys.as_bytes());
+                head.clock_reading = clock_ns;
+                node.pending.push((None, entry(&head, keys.as_bytes())));
+                self.report.connections_lost += 1;
+            }
             let due = node.engine.digest_due();
             let oldest = node.engine.sequence().saturating_sub(DIGEST_AGE_MAX);
             if let Some(record) = due.filter(|record| {
@@ -324,6 +334,9 @@ impl World {
         match ask {
             Ask::Write { tag, mut header, body } => {
                 header.clock_reading = clock_ns;
+                if header.operation == Operation::Register.number() {
+                    node.regain(header.client);
+                }
                 node.pending.push((Some(Origin { client, tag }), entry(&header, &body)));
                 let outcome = self.flush(index);
                 self.judge_halt(index, outcome)?;
@@ -338,6 +351,13 @@ impl World {
             }
         }
         self.drain(index)
+    }
+
+    /// A client has hung up on a node.
+    pub(crate) fn hung_up(&mut self, index: u8, key: SessionKey) {
+        if let Some(node) = &mut self.places[usize::from(index)].node {
+            node.lose(key);
+        }
     }
 
     fn answer_reads(&mut self, index: u8, round: u64) {

@@ -117,6 +117,8 @@ pub struct Report {
     pub singles: u64,
     /// Sessions that had been evicted, or lost with an accepted loss, when their client came back.
     pub sessions_lost: u64,
+    /// Log entries which say that sessions have no connection any more.
+    pub connections_lost: u64,
 }
 
 /// A run that broke a promise.

@@ -12,7 +12,7 @@ use mizan_journal::{
 };
 use mizan_replica::{Config, Control, FrameEnd, Led, LogIndex, LogRecords, Options, Replica};
 use mizan_wire::limits::HEADER_SIZE;
-use mizan_wire::{Operation, RequestHeader, SEMANTICS_VERSION};
+use mizan_wire::{Operation, RequestHeader, SEMANTICS_VERSION, SessionKey};
 use std::collections::VecDeque;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -38,6 +38,8 @@ pub enum SimFault {
     ReadWithoutRound,
     /// A standby does not carry out registrations that evict an idle session.
     LostEviction,
+    /// A standby does not carry out entries that say which connections are gone.
+    LossNotApplied,
 }
 
 /// A frame of the log as it is sent.
@@ -113,6 +115,8 @@ pub struct SimNode {
     pub(crate) held: VecDeque<(u64, Reply)>,
     /// Reads that wait for a round.
     pub(crate) reads: Vec<(u64, usize, u64)>,
+    /// Sessions whose connection to this primary is gone, and of which the log does not say so yet.
+    pub(crate) losses: Vec<SessionKey>,
     pub(crate) commit: u64,
     pub(crate) judged: u64,
     pub(crate) generation: u64,
@@ -252,6 +256,7 @@ impl SimNode {
             origins: VecDeque::new(),
             held: VecDeque::new(),
             reads: Vec::new(),
+            losses: Vec::new(),
             commit,
             judged: 0,
             generation: 0,
@@ -373,6 +378,7 @@ impl SimNode {
         let first = self.log.partition_point(|frame| frame.header.last_sequence() <= from);
         let epoch = self.replica.status().epoch;
         let loses_evictions = faulty!(self, LostEviction) && !self.is_primary;
+        let loses_losses = faulty!(self, LossNotApplied) && !self.is_primary;
         let session_count_max = self.engine.genesis().session_count_max;
         for frame in &self.log[first..] {
             if frame.header.sequence > sequence {
@@ -386,11 +392,12 @@ impl SimNode {
                 }
                 let evicts = header.operation == Operation::Register.number()
                     && engine.status().session_count == session_count_max;
-                let mut header = *header;
-                if evicts && loses_evictions {
+                let tells_losses = header.operation == Operation::ConnectionLost.number();
+                let (mut header, mut body) = (*header, body);
+                if evicts && loses_evictions || tells_losses && loses_losses {
                     let clock_reading = header.clock_reading;
                     let tick = crate::workload::header(Operation::Tick, &[]);
-                    header = RequestHeader { clock_reading, ..tick };
+                    (header, body) = (RequestHeader { clock_reading, ..tick }, &[]);
                 }
                 engine.apply(at, &header, body, &Resolved::none(), &mut output)?;
                 digests.push(engine.digest());
@@ -412,6 +419,18 @@ impl SimNode {
         Ok(())
     }
 
+    /// As a gateway does: notes that a session has lost its connection to this primary.
+    pub(crate) fn lose(&mut self, key: SessionKey) {
+        if self.is_primary {
+            self.losses.push(key);
+        }
+    }
+
+    /// The client is back: what is not in the log by now is not true any more.
+    pub(crate) fn regain(&mut self, client: u128) {
+        self.losses.retain(|key| key.client != client);
+    }
+
     /// Whether the config record that this node lives by is committed.
     pub(crate) fn has_committed_config(&self) -> bool {
         let last = self.log.iter().rev().find(|frame| frame.control().is_some());
@@ -431,5 +450,6 @@ impl SimNode {
         self.origins.clear();
         self.held.clear();
         self.reads.clear();
+        self.losses.clear();
     }
 }

@@ -63,6 +63,7 @@ impl Report {
             losses_accepted,
             singles,
             sessions_lost,
+            connections_lost,
         } = other;
         self.events_hash ^= events_hash;
         self.events += events;
@@ -78,5 +79,6 @@ impl Report {
         self.losses_accepted += losses_accepted;
         self.singles += singles;
         self.sessions_lost += sessions_lost;
+        self.connections_lost += connections_lost;
     }
 }

@@ -3,13 +3,14 @@
 //! One queue of events ordered by time and number; whatever is random is drawn from one generator in the order of
 //! events. So a seed gives one run.
 
-use crate::client::{Answer, Ask, Client};
+use crate::client::{Answer, Ask, Client, Heard};
 use crate::node::{SimNode, format};
 use crate::oracle::{Oracle, Violation};
 use crate::{Options, PolicyName, Report};
 use mizan_journal::JournalError;
 use mizan_journal::sim::{SimRandom, SimStorage};
 use mizan_replica::Config;
+use mizan_wire::SessionKey;
 use std::collections::{BTreeMap, VecDeque};
 
 pub(crate) const MS: u64 = 1_000_000;
@@ -37,6 +38,7 @@ pub(crate) enum Event {
     Replace { node: u8 },
     Scrub { node: u8 },
     Asked { client: usize, node: u8, ask: Ask },
+    HungUp { node: u8, key: SessionKey },
     Answered { client: usize, node: u8, answer: Answer },
     Client { client: usize, turn: u64 },
     Chaos,
@@ -122,6 +124,8 @@ impl World {
         let drawn = PolicyName::ALL[usize::from(random.below(3) == 0)];
         let policy = options.policy.unwrap_or(drawn);
         let base_config = Config::new(node_count, policy.into());
+        // A hello must be committed before anything else is asked: where every client says one, no stale primary is read.
+        let hangs_up = random.below(4) == 0;
         let places = (0..node_count)
             .map(|index| Place {
                 node: None,
@@ -148,7 +152,7 @@ impl World {
             cut: BTreeMap::new(),
             loss_percent: 0,
             clients: (0..CLIENTS + VISITORS)
-                .map(|index| Client::new(index, index >= CLIENTS, node_count))
+                .map(|index| Client::new(index, index >= CLIENTS, hangs_up, node_count))
                 .collect(),
             oracle: Oracle::default(),
             is_healing: false,
@@ -313,6 +317,10 @@ impl World {
             Event::Scrub { node } => self.scrub(node),
             Event::Replace { node } => self.replace_stopped(node),
             Event::Asked { client, node, ask } => self.asked(client, node, ask),
+            Event::HungUp { node, key } => {
+                self.hung_up(node, key);
+                Ok(())
+            }
             Event::Answered { client, node, answer } => self.answered(client, node, &answer),
             Event::Client { client, turn } => {
                 self.client_speaks(client, turn);
@@ -333,7 +341,8 @@ impl World {
             Event::Message { to: node, .. }
             | Event::Tick { node, .. }
             | Event::Sync { node, .. }
-            | Event::Asked { node, .. } => *node,
+            | Event::Asked { node, .. }
+            | Event::HungUp { node, .. } => *node,
             _ => return None,
         };
         let until_ns = self.places[usize::from(node)].paused_until_ns;
@@ -411,12 +420,17 @@ impl World {
         if client.turn != turn || (self.is_quiet && !client.is_waiting()) {
             return;
         }
+        let before = client.target;
         if client.sent_ns > 0 && self.now_ns - client.sent_ns >= CLIENT_TIMEOUT_NS {
             client.try_next();
         }
         client.sent_ns = self.now_ns;
         let ask = client.ask(&mut self.random, &self.oracle);
         let node = client.target;
+        // Behind everything that was sent there.
+        if let Some(key) = client.take_hang_up() {
+            self.after(MS / 5, Event::HungUp { node: before, key });
+        }
         self.after(MS / 5, Event::Asked { client: index, node, ask });
         self.client_again(index, CLIENT_TIMEOUT_NS);
     }
@@ -433,13 +447,18 @@ impl World {
             if client.target == node {
                 client.try_next();
                 client.sent_ns = 0;
+                let hang_up = client.take_hang_up();
+                if let Some(key) = hang_up {
+                    self.after(MS / 5, Event::HungUp { node, key });
+                }
                 self.client_again(index, 20 * MS);
             }
             return Ok(());
         }
-        if client.hear(node, answer, &mut self.oracle)? {
+        let heard = client.hear(node, answer, &mut self.oracle)?;
+        if heard != Heard::Nothing {
             client.sent_ns = 0;
-            let pause_ns = self.random.below(20) * MS;
+            let pause_ns = if heard == Heard::Welcome { 0 } else { self.random.below(20) * MS };
             self.client_again(index, pause_ns);
         }
         Ok(())

@@ -39,5 +39,6 @@ finds! {
     a_grant_that_is_not_persisted_is_found: SimFault::GrantNotPersisted, TwoDisks, within 4000;
     a_disk_given_out_twice_is_found: SimFault::SameDiskTwice, TwoDisks, within 2000;
     a_read_without_a_round_is_found: SimFault::ReadWithoutRound, TwoDisks, within 400;
+    a_lost_connection_that_is_not_applied_is_found: SimFault::LossNotApplied, TwoDisks, within 400;
     an_eviction_that_is_lost_is_found: SimFault::LostEviction, TwoDisks, within 400;
 }

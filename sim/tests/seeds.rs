@@ -78,6 +78,7 @@ fn clusters_of_two_and_of_three_under_every_policy_go_through_every_sort_of_faul
                 report.wipes,
                 report.damages,
                 report.sessions_lost,
+                report.connections_lost,
             ];
             let name = policy.name();
             assert!(parts.iter().all(|part| *part > 0), "{nodes} nodes, {name}: {parts:?}");
