@@ -15,6 +15,7 @@ fn clock_jump_ns(random: &mut SimRandom) -> i64 {
 impl World {
     /// A node's process ends; with its power gone, so is what was not synced.
     pub(crate) fn crash(&mut self, index: u8, loses_power: bool) {
+        self.count_candidate(index);
         let place = &mut self.places[usize::from(index)];
         if place.node.take().is_none() {
             return;
@@ -37,6 +38,7 @@ impl World {
 
     /// A process ends in order: everything is synced, and its disk knows.
     fn stop(&mut self, index: u8) {
+        self.count_candidate(index);
         let place = &mut self.places[usize::from(index)];
         let Some(node) = place.node.take() else { return };
         place.life += 1;
@@ -101,13 +103,15 @@ impl World {
             15 => self.loss_percent = random.below(6),
             16 => place.clock_skew_ns += clock_jump_ns(random),
             17 => return self.wipe(node),
+            18 | 19 => return self.begin_contest(node, length_ns),
             _ => return self.promote(node),
         }
         Ok(())
     }
 
     /// Nothing gets through to and from a node.
-    fn isolate(&mut self, node: u8, length_ns: u64) {
+    pub(crate) fn isolate(&mut self, node: u8, length_ns: u64) {
+        self.report.candidates_cut += u64::from(self.is_candidate(node));
         for other in (0..self.node_count()).filter(|other| *other != node) {
             for (from, to) in [(node, other), (other, node)] {
                 *self.cut.entry((from, to)).or_default() += 1;
@@ -120,6 +124,10 @@ impl World {
     /// Nothing gets through between two nodes, or only in one direction.
     fn part(&mut self, node: u8, length_ns: u64, both: bool) {
         let other = (node + 1) % self.node_count();
+        self.part_from(node, other, length_ns, both);
+    }
+
+    pub(crate) fn part_from(&mut self, node: u8, other: u8, length_ns: u64, both: bool) {
         self.note(&format!("{node} and {other} are parted, both ways: {both}"));
         for (from, to) in [(node, other), (other, node)].into_iter().take(1 + usize::from(both)) {
             *self.cut.entry((from, to)).or_default() += 1;

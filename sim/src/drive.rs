@@ -216,6 +216,14 @@ impl World {
         node.is_primary = matches!(role, Role::Primary(_));
         node.digest_asked = 0;
         node.forget_requests();
+        if role == Role::Candidate
+            && let Some(rival) = self.places[usize::from(index)].rival.take()
+        {
+            // While its requests are on their way, or just after the first grants.
+            let delay_ns = self.random.below(30) * MS / 10;
+            self.after(delay_ns, Event::Contest { candidate: index, rival });
+        }
+        let node = self.node(index);
         if matches!(role, Role::Primary(_)) {
             // Whoever had a connection had it to another primary.
             let session = SessionKey::EVERY_SESSION;

@@ -11,6 +11,7 @@
 
 mod chaos;
 mod client;
+mod contest;
 mod damage;
 mod drive;
 mod network;
@@ -119,6 +120,14 @@ pub struct Report {
     pub sessions_lost: u64,
     /// Log entries which say that sessions have no connection any more.
     pub connections_lost: u64,
+    /// Nodes that stood for promotion and were disturbed while they stood.
+    pub contests: u64,
+    /// Processes that ended while their node stood for promotion.
+    pub candidates_ended: u64,
+    /// Nodes that were cut off while they stood.
+    pub candidates_cut: u64,
+    /// Promotions begun while another node stood.
+    pub rivals: u64,
 }
 
 /// A run that broke a promise.

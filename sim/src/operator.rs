@@ -80,6 +80,8 @@ impl World {
             || self.oracle.has_losses()
             || self.single.is_some();
         let accepts = may_lose && (self.is_healing || self.random.below(2) == 0);
+        let has_rival =
+            (0..self.node_count()).any(|other| other != index && self.is_candidate(other));
         let place = &mut self.places[usize::from(index)];
         let Some(node) = &mut place.node else { return Ok(()) };
         let accept_loss_after = place.refused_at.take().filter(|_| accepts);
@@ -87,6 +89,7 @@ impl World {
         let before = node.replica.status();
         let outcome = node.replica.handle_admin(command, now_ns);
         if outcome.is_ok() {
+            self.report.rivals += u64::from(has_rival);
             let needs_others = before.config.grants_needed() > 1 && accept_loss_after.is_none();
             let (epoch, was_answered) = (before.epoch, false);
             place.standing = needs_others.then_some(Standing { epoch, was_answered });

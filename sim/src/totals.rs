@@ -64,6 +64,10 @@ impl Report {
             singles,
             sessions_lost,
             connections_lost,
+            contests,
+            candidates_ended,
+            candidates_cut,
+            rivals,
         } = other;
         self.events_hash ^= events_hash;
         self.events += events;
@@ -80,5 +84,9 @@ impl Report {
         self.singles += singles;
         self.sessions_lost += sessions_lost;
         self.connections_lost += connections_lost;
+        self.contests += contests;
+        self.candidates_ended += candidates_ended;
+        self.candidates_cut += candidates_cut;
+        self.rivals += rivals;
     }
 }

@@ -27,7 +27,8 @@ const HEALED_NS: u64 = 15_000 * MS;
 /// Requests that every client must get through after everything has healed.
 const PROGRESS: u64 = 5;
 
-/// Something that happens. A node that stopped is replaced, one that was damaged is scrubbed.
+/// Something that happens. A node that stopped is replaced, one that was damaged is scrubbed, and a candidate whose
+/// promotion is to be disturbed is contested.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Message { connection: u64, from: u8, to: u8, bytes: Vec<u8> },
@@ -43,6 +44,8 @@ pub(crate) enum Event {
     Client { client: usize, turn: u64 },
     Chaos,
     Operator,
+    Contest { candidate: u8, rival: u8 },
+    Promote { node: u8 },
     Heal { what: Healing },
 }
 
@@ -71,6 +74,8 @@ pub(crate) struct Place {
     pub(crate) accepting: bool,
     /// The promotion under way, if it needs more than this node's own grant.
     pub(crate) standing: Option<Standing>,
+    /// Its next candidacy is disturbed, by the promotion of this other node among other things.
+    pub(crate) rival: Option<u8>,
 }
 
 /// A promotion as the operator began it.
@@ -139,6 +144,7 @@ impl World {
                 refused_at: None,
                 accepting: false,
                 standing: None,
+                rival: None,
             })
             .collect();
         World {
@@ -328,6 +334,8 @@ impl World {
             }
             Event::Chaos => self.chaos(),
             Event::Operator => self.operate(),
+            Event::Contest { candidate, rival } => self.contest(candidate, rival),
+            Event::Promote { node } => self.promote_in_haste(node),
             Event::Heal { what } => {
                 self.undo(what);
                 Ok(())
@@ -369,6 +377,7 @@ impl World {
         }
         place.accepting = false;
         place.standing = None;
+        place.rival = None;
         let commit = node.commit;
         let applied = node.apply_to(commit);
         self.places[usize::from(index)].node = Some(node);

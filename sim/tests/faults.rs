@@ -36,7 +36,7 @@ finds! {
     a_promotion_without_asking_is_found: SimFault::Replica(Fault::PromoteWithoutAsking), TwoDisks, within 400;
     a_reply_before_its_commit_is_found: SimFault::StaleSessionReply, TwoDisks, within 400;
     applying_before_the_commit_is_found: SimFault::ApplyBeforeCommit, TwoDisks, within 400;
-    a_grant_that_is_not_persisted_is_found: SimFault::GrantNotPersisted, TwoDisks, within 4000;
+    a_grant_that_is_not_persisted_is_found: SimFault::GrantNotPersisted, TwoDisks, within 400;
     a_disk_given_out_twice_is_found: SimFault::SameDiskTwice, TwoDisks, within 2000;
     a_read_without_a_round_is_found: SimFault::ReadWithoutRound, TwoDisks, within 400;
     a_lost_connection_that_is_not_applied_is_found: SimFault::LossNotApplied, TwoDisks, within 400;

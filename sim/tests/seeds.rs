@@ -13,16 +13,30 @@ const PLAY_FOR: Duration = Duration::from_secs(20);
 fn no_seed_breaks_a_promise() {
     let begun = Instant::now();
     let mut acknowledged = 0;
+    let mut disturbed = [0; 4];
     for seed in 1..=SEEDS_MAX {
         if seed > SEEDS_MIN && begun.elapsed() > PLAY_FOR {
             break;
         }
         match run(&Options::new(seed)) {
-            Ok(report) => acknowledged += report.acknowledged,
+            Ok(report) => {
+                acknowledged += report.acknowledged;
+                let parts = [
+                    report.contests,
+                    report.candidates_ended,
+                    report.candidates_cut,
+                    report.rivals,
+                ];
+                disturbed.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+            }
             Err(failure) => panic!("{}\n{failure}", failure.trace.join("\n")),
         }
     }
     assert!(acknowledged > SEEDS_MIN * 20, "the clients got hardly anything done: {acknowledged}");
+    assert!(
+        disturbed.iter().all(|count| *count > 2),
+        "too few candidates were disturbed: {disturbed:?}"
+    );
 }
 
 #[test]

@@ -17,8 +17,9 @@ Under the policy `disk` the operator of the simulation accepts losses; only thes
 
 A seed that breaks a promise is printed with the line that repeats it. Exit code 1 if there was one.
 
-JSON: seeds, failed, crashes, kills, power_losses, promotions, acknowledged, reads, cut_backs, new_disks,
-damages, losses_accepted, lost, doubled, digests_equal, failures [{seed, reason, repeat}].
+JSON: seeds, failed, crashes, kills, power_losses, promotions, candidates_disturbed, candidates_ended,
+candidates_cut, rival_promotions, connections_lost, acknowledged, reads, cut_backs, new_disks, damages,
+losses_accepted, lost, doubled, digests_equal, failures [{seed, reason, repeat}].
 
 Examples:
   mizan sim
