@@ -86,9 +86,13 @@ pub fn run_with(
     let result = loaded.and_then(|settings| {
         let streams = std::mem::replace(output, Output::silent());
         let mut context = Context { settings, output: streams };
+        context.output.set_carries_on(!verbs::only_shows(&args.verb));
         let result = verbs::dispatch(&mut context, &args.verb);
         *output = context.output;
-        result
+        match (result, output.take_failure()) {
+            (Ok(exit::OK), Some(failure)) => Err(CliError::Output(failure)),
+            (result, _) => result,
+        }
     });
     report(output, result)
 }
@@ -115,6 +119,7 @@ fn show_parse_error(output: &mut Output, error: &clap::Error) -> Result<u8, CliE
 pub(crate) fn report(output: &mut Output, result: Result<u8, CliError>) -> u8 {
     match result {
         Ok(code) => code,
+        // Only a verb that shows something ends so; see `Output`.
         Err(error) if error.is_broken_pipe() => exit::OK,
         Err(error) => {
             // Nobody is left to be told if the streams are gone, too.

@@ -2,7 +2,9 @@
 //!
 //! With `--json` data is one JSON value on one line, and nothing else goes to standard output. Amounts, ids and
 //! nanoseconds are strings in JSON: a JSON number loses digits beyond 2^53. Progress bars are drawn on standard error
-//! and only if it is a terminal. A reader that has gone (`mizan ... | head`) ends the verb quietly.
+//! and only if it is a terminal. A reader that has gone (`mizan ... | head`) ends a verb that only shows something, and
+//! quietly. Any other verb does its work to the end and says with its exit code what came of it, whoever listens; talk
+//! that cannot be written ends no verb at all.
 
 use crate::error::CliError;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -28,6 +30,10 @@ pub struct Output {
     /// The verb has written its value.
     has_json: bool,
     has_progress: bool,
+    /// The verb does its work although nobody can be told.
+    carries_on: bool,
+    /// Why data was not written, unless only its reader has gone.
+    failure: Option<io::Error>,
 }
 
 impl Output {
@@ -41,13 +47,17 @@ impl Output {
             is_json: false,
             has_json: false,
             has_progress,
+            carries_on: false,
+            failure: None,
         }
     }
 
     /// Other streams, without progress bars: for tests and for programs that embed the command line.
     #[must_use]
     pub fn new(data: Box<dyn Write>, talk: Box<dyn Write>) -> Self {
-        Self { data, talk, is_json: false, has_json: false, has_progress: false }
+        let (is_json, has_json, has_progress) = (false, false, false);
+        let (carries_on, failure) = (false, None);
+        Self { data, talk, is_json, has_json, has_progress, carries_on, failure }
     }
 
     /// Streams that swallow everything.
@@ -74,24 +84,46 @@ impl Output {
         self.has_json = false;
     }
 
+    /// Chooses whether the verb that follows does its work to the end although its data cannot be written.
+    pub const fn set_carries_on(&mut self, carries_on: bool) {
+        self.carries_on = carries_on;
+    }
+
+    /// What kept data from being written while the verb carried on.
+    pub const fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
+    }
+
+    fn written(&mut self, result: io::Result<()>) -> Result<(), CliError> {
+        match result {
+            Err(error) if self.carries_on => {
+                if error.kind() != io::ErrorKind::BrokenPipe {
+                    self.failure.get_or_insert(error);
+                }
+                Ok(())
+            }
+            result => result.map_err(CliError::Output),
+        }
+    }
+
     /// Writes one line of data.
     ///
     /// # Errors
     /// The stream cannot be written.
     pub fn line(&mut self, text: impl AsRef<str>) -> Result<(), CliError> {
-        writeln!(self.data, "{}", printable(text.as_ref()))
-            .and_then(|()| self.data.flush())
-            .map_err(CliError::Output)
+        let result = writeln!(self.data, "{}", printable(text.as_ref()));
+        let result = result.and_then(|()| self.data.flush());
+        self.written(result)
     }
 
-    /// Writes one line of talk.
+    /// Writes one line of talk. That it cannot be written is no error: nobody is left to be told.
     ///
     /// # Errors
-    /// The stream cannot be written.
+    /// None today.
     pub fn note(&mut self, text: impl AsRef<str>) -> Result<(), CliError> {
-        writeln!(self.talk, "{}", printable(text.as_ref()))
-            .and_then(|()| self.talk.flush())
-            .map_err(CliError::Output)
+        let _ =
+            writeln!(self.talk, "{}", printable(text.as_ref())).and_then(|()| self.talk.flush());
+        Ok(())
     }
 
     /// Writes a prompt: talk without an end of line.
@@ -99,7 +131,8 @@ impl Output {
     /// # Errors
     /// The stream cannot be written.
     pub fn prompt(&mut self, text: &str) -> Result<(), CliError> {
-        write!(self.talk, "{text}").and_then(|()| self.talk.flush()).map_err(CliError::Output)
+        let _ = write!(self.talk, "{text}").and_then(|()| self.talk.flush());
+        Ok(())
     }
 
     /// Writes a JSON value on one line.

@@ -36,6 +36,22 @@ use crate::args::{AccountsVerb, InstrumentVerb, LedgerVerb, OrderVerb, SessionsV
 use crate::error::CliError;
 use mizan_wire::orders::Side;
 
+/// Whether a verb does nothing but show something: without a reader there is nothing left to do. All others move
+/// something, or their exit code is what they are run for.
+#[must_use]
+pub const fn only_shows(verb: &Verb) -> bool {
+    matches!(
+        verb,
+        Verb::Account(_)
+            | Verb::Book(_)
+            | Verb::Explain(_)
+            | Verb::Export(_)
+            | Verb::Inspect(_)
+            | Verb::Ledgers(_)
+            | Verb::Reports(_)
+    )
+}
+
 /// Runs a verb; gives the exit code.
 ///
 /// # Errors
