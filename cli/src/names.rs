@@ -1,7 +1,9 @@
 //! From what people type to ids, and from a currency to its ledger.
 //!
-//! * An account or transfer is a number (decimal, or hex after `0x`), which is its id, or else a name, whose id is the
-//!   documented hash of [`mizan_client::names`]. `name:TEXT` is always a name, also if TEXT looks like a number.
+//! * An account is a number (decimal without leading zeros, or hex after `0x`), which is its id, or else a name, whose id
+//!   is the documented hash of [`mizan_client::names`]. `name:TEXT` is always a name, also if TEXT looks like a number.
+//! * The id of a transfer or order is a number only in hex after `0x`, as ids are shown. Anything else is hashed as text,
+//!   digits too: so a file's `7` and a typed `7` are one payment, and `7`, `007` and `0x7` are three.
 //! * A currency is `USD`, which must be that of exactly one registered ledger; `USD:LEDGER`, if several have it; or
 //!   the number of a ledger, registered or not. An unregistered ledger has no decimal places.
 //!
@@ -68,20 +70,30 @@ pub fn parse_number(text: &str) -> Option<u128> {
     u128::from_str_radix(&digits.replace('_', ""), radix).ok()
 }
 
+/// A number as an account is typed: plain decimal, or hex after `0x`. No sign, `_` or zero may be left away or added.
+fn parse_id(text: &str) -> Option<u128> {
+    let is_hex = text.starts_with("0x");
+    let is_plain = !text.contains('_') && (is_hex || text == "0" || !text.starts_with('0'));
+    parse_number(text).filter(|_| is_plain)
+}
+
 /// The id of an account that someone typed.
 ///
 /// # Errors
 /// The text is empty, or looks like a number and is none.
 pub fn account_id(ledger: u32, text: &str) -> Result<u128, CliError> {
-    id_of("account", text, |name| mizan_client::names::account_id(ledger, name))
+    id_of("account", text, parse_id, |name| mizan_client::names::account_id(ledger, name))
 }
 
 /// The id of a transfer that someone typed.
 ///
 /// # Errors
-/// The text is empty, or looks like a number and is none.
+/// The text is empty, or begins with `0x` and is no number.
 pub fn transfer_id(text: &str) -> Result<u128, CliError> {
-    id_of("transfer id", text, mizan_client::names::transfer_id)
+    let in_hex = |text: &str| parse_id(text).filter(|_| text.starts_with("0x"));
+    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let named = if is_digits { format!("name:{text}") } else { text.to_owned() };
+    id_of("transfer id", &named, in_hex, mizan_client::names::transfer_id)
 }
 
 /// The id that earlier releases gave an account's name, which they hashed as it is; `None` if it is the same.
@@ -115,6 +127,7 @@ pub(crate) fn own_transfer_id(text: &str) -> u128 {
 fn id_of(
     what: &str,
     text: &str,
+    number: impl Fn(&str) -> Option<u128>,
     hash: impl Fn(&str) -> Result<u128, NameError>,
 ) -> Result<u128, CliError> {
     let hash = |name: &str| {
@@ -128,13 +141,13 @@ fn id_of(
             hash(name)
         };
     }
-    if let Some(number) = parse_number(text) {
+    if let Some(number) = number(text) {
         return Ok(number);
     }
     let looks_like_a_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if looks_like_a_number || text.starts_with("0x") {
+    if looks_like_a_number || text.starts_with("0x") || text.starts_with("0X") {
         return Err(CliError::Usage(format!(
-            "{what} `{text}` looks like a number but is not one below 2^128; write `name:{text}` if it is a name"
+            "{what} `{text}` looks like a number but is not one below 2^128 without leading zeros; write `name:{text}` if it is a name"
         )));
     }
     if text.trim().is_empty() {
@@ -146,7 +159,7 @@ fn id_of(
 /// Whether a typed account is a number, and so the same id in every ledger.
 #[must_use]
 pub fn is_number(text: &str) -> bool {
-    parse_number(text).is_some()
+    parse_id(text).is_some()
 }
 
 /// An id as it is shown: hex, as it can be typed.
@@ -232,7 +245,7 @@ mod tests {
     fn a_number_is_an_id_and_anything_else_is_a_name() {
         assert_eq!(account_id(1, "17").expect("a number"), 17);
         assert_eq!(account_id(1, "0xFF").expect("a number"), 255);
-        assert_eq!(transfer_id("1_000").expect("a number"), 1000);
+        assert_eq!(transfer_id("0x10").expect("a number"), 16);
         let alice = mizan_client::names::account_id(1, "alice");
         assert_eq!(account_id(1, "alice").expect("a name"), alice.expect("a name"));
         let name = mizan_client::names::account_id(1, "17");
@@ -242,9 +255,28 @@ mod tests {
     }
 
     #[test]
+    fn a_transfers_id_of_digits_is_text_as_it_is_in_a_file_and_no_two_texts_are_one_id() {
+        let texts = ["7", "007", "0x7", "2026001", "2026_001", "20_26001", "name:0x7"];
+        let mut ids: Vec<u128> =
+            texts.iter().map(|text| transfer_id(text).expect("an id")).collect();
+        assert_eq!(ids[0], mizan_client::names::transfer_id("7").expect("a name"));
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), texts.len());
+        for text in ["0x7_7", "0X7", "0x"] {
+            assert!(transfer_id(text).is_err(), "{text}");
+        }
+        // An account of digits is a number, but never one that was written otherwise.
+        let name = |text: &str| mizan_client::names::account_id(1, text).expect("a name");
+        assert_eq!(account_id(1, "2026_001").expect("a name"), name("2026_001"));
+        assert!(account_id(1, "007").is_err());
+    }
+
+    #[test]
     fn what_is_shown_as_an_id_can_be_typed_again() {
         for id in [0, 1, 255, u128::MAX] {
             assert_eq!(account_id(9, &id_text(id)).expect("a number"), id);
+            assert_eq!(transfer_id(&id_text(id)).expect("a number"), id);
         }
     }
 

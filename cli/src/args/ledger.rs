@@ -7,14 +7,15 @@ use std::path::PathBuf;
 /// `mizan transfer`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-FROM and TO are names, or ids (decimal, or hex after 0x); name:TEXT is a name even if TEXT looks
-like a number. AMOUNT is exact: 25, 25.00, .5, 1,000.00 (a comma only between thousands, never
+FROM and TO are names, or ids (decimal without leading zeros, or hex after 0x); name:TEXT is a name
+even if TEXT looks like a number. AMOUNT is exact: 25, 25.00, .5, 1,000.00 (a comma only between thousands, never
 behind a leading zero); with --decimal , it is 1.000,00. What could be meant either way is refused.
 CURRENCY is USD, USD:LEDGER, or a ledger's number.
 
 The id makes a repetition safe: the same id with the same content is answered with the original
 result (`duplicate: original result`, exit 0) and moves nothing; with other content it is refused
-(`duplicate_different (amount)`, exit 1). X may be any text, such as an invoice's number.
+(`duplicate_different (amount)`, exit 1). It may be any text, such as an invoice's number, and is
+hashed as it stands, digits too: 7 is the 7 of a file, and not 007. Only 0x7 is the number 7.
 
 Examples:
   mizan transfer alice bob 25.00 USD --id invoice-17

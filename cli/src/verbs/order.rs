@@ -75,7 +75,7 @@ pub(crate) fn price_word(words: &[String]) -> Result<Option<&str>, CliError> {
 
 /// The text itself if it is a name, neither a number nor that of an order.
 pub(crate) fn as_name(text: &str) -> Option<String> {
-    let is_name = !text.starts_with('#') && !names::is_number(text);
+    let is_name = !text.starts_with('#') && !text.starts_with("0x");
     is_name.then(|| text.to_owned())
 }
 
@@ -89,7 +89,7 @@ pub(crate) enum OrderName {
 }
 
 impl OrderName {
-    /// Reads `#12`, a number, or any text.
+    /// Reads `#12`, a number in hex after `0x`, or any text.
     ///
     /// # Errors
     /// Neither.
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn an_order_is_named_by_its_number_or_by_its_client_id() {
         assert_eq!(OrderName::read("#12").expect("a number"), OrderName::Number(12));
-        assert_eq!(OrderName::read("12").expect("an id"), OrderName::ClientId(12));
+        assert_eq!(OrderName::read("0xc").expect("an id"), OrderName::ClientId(12));
         let id = mizan_client::names::transfer_id("first").expect("a name");
         assert_eq!(OrderName::read("first").expect("a text"), OrderName::ClientId(id));
         for text in ["#", "#0", "#x", ""] {
