@@ -255,19 +255,46 @@ fn show(
     if !movement.is_repeatable && verdict == Verdict::Created {
         output.note(format!("to repeat this safely, add --id {id}"))?;
     }
-    output.table(&balances(movement, before, after))
+    let is_alone = is_alone(movement, verdict, before, after);
+    output.table(&balances(movement, before, after, is_alone))?;
+    if !is_alone {
+        output.note("other transfers moved these accounts meanwhile: the difference is not this one's amount alone")?;
+    }
+    Ok(())
+}
+
+/// Whether nothing but this transfer moved what the accounts have posted between the two looks at them.
+fn is_alone(
+    movement: &Movement,
+    verdict: Verdict,
+    before: [Option<Account>; 2],
+    after: [Option<Account>; 2],
+) -> bool {
+    let ([Some(payer), Some(payee)], [Some(payer_now), Some(payee_now)]) = (before, after) else {
+        return true;
+    };
+    if movement.columns != Columns::BeforeAndAfter {
+        return true;
+    }
+    let amount = if verdict == Verdict::Created { movement.amount } else { 0 };
+    payer_now.debits_posted.checked_sub(payer.debits_posted) == Some(amount)
+        && payee_now.credits_posted.checked_sub(payee.credits_posted) == Some(amount)
+        && payer_now.credits_posted == payer.credits_posted
+        && payee_now.debits_posted == payee.debits_posted
 }
 
 fn balances(
     movement: &Movement,
     before: [Option<Account>; 2],
     after: [Option<Account>; 2],
+    is_alone: bool,
 ) -> Table {
     let labels = [&movement.debit.label, &movement.credit.label];
     let balance = |account: Option<Account>| account.map(|account| Balance::of(&account));
     let pairs = std::iter::zip(before.map(balance), after.map(balance));
     let headings: &[&str] = match movement.columns {
-        Columns::BeforeAndAfter => &["account", "before", "after"],
+        Columns::BeforeAndAfter if is_alone => &["account", "before", "after"],
+        Columns::BeforeAndAfter => &["account", "before", "now"],
         Columns::Apart => &["account", "posted", "held", "incoming", "available"],
     };
     let mut table = Table::new(headings, 1);
@@ -343,6 +370,36 @@ mod tests {
         assert_eq!(Verdict::of(S::IdAlreadyFailed.number()), Verdict::Refused);
         assert_eq!(Verdict::of(S::ExceedsCredits.number()), Verdict::Refused);
         assert_eq!(Verdict::of(77_777), Verdict::Refused);
+    }
+
+    #[test]
+    fn balances_that_others_moved_as_well_are_not_shown_as_what_this_transfer_left() {
+        let party = |label: &str| Party { id: 1, label: label.to_owned() };
+        let movement = Movement {
+            transfer: Transfer::default(),
+            ledger: Ledger::unregistered(1),
+            debit: party("a"),
+            credit: party("b"),
+            done: String::new(),
+            amount: 100,
+            is_repeatable: true,
+            columns: Columns::BeforeAndAfter,
+        };
+        let account = |debits_posted: u128, credits_posted: u128| {
+            Some(Account { debits_posted, credits_posted, ..Account::default() })
+        };
+        let before = [account(5, 0), account(0, 5)];
+        for (after, verdict, heading) in [
+            ([account(105, 0), account(0, 105)], Verdict::Created, "after"),
+            ([account(305, 0), account(0, 105)], Verdict::Created, "now"),
+            ([account(105, 1), account(0, 105)], Verdict::Created, "now"),
+            ([account(5, 0), account(0, 5)], Verdict::Duplicate, "after"),
+            ([account(105, 0), account(0, 105)], Verdict::Duplicate, "now"),
+        ] {
+            let is_alone = is_alone(&movement, verdict, before, after);
+            let table = balances(&movement, before, after, is_alone).lines();
+            assert!(table[0].ends_with(heading), "{table:?}");
+        }
     }
 
     #[test]
