@@ -11,11 +11,15 @@ use crate::error::CliError;
 use crate::exit;
 use serde::Deserialize;
 use std::io;
+use std::io::Read;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 use thiserror::Error;
+
+/// Bytes of the longest configuration, so that no file fills the memory.
+const FILE_SIZE_MAX: u64 = 1 << 20;
 
 /// Where a node is looked for, and where it listens, if nothing is said.
 pub const ADDRESS_DEFAULT: &str = "127.0.0.1:7117";
@@ -178,8 +182,14 @@ impl Settings {
         };
         let file_name = path.display().to_string();
         let what = || format!("cannot read the configuration {file_name}");
-        let text = std::fs::read_to_string(&path)
+        let mut text = String::new();
+        std::fs::File::open(&path)
+            .and_then(|file| file.take(FILE_SIZE_MAX + 1).read_to_string(&mut text))
             .map_err(|source| CliError::File { what: what(), source })?;
+        if text.len() as u64 > FILE_SIZE_MAX {
+            let text = format!("{}: it is longer than {FILE_SIZE_MAX} bytes", what());
+            return Err(CliError::Usage(text));
+        }
         Self::parse(environment, &text, &file_name)
     }
 

@@ -11,9 +11,11 @@ use crate::exit;
 use crate::output::Output;
 use crate::{report, verbs};
 use clap::{CommandFactory, Parser};
-use std::io::{BufRead, IsTerminal};
+use std::io::{BufRead, IsTerminal, Read};
 
 const PROMPT: &str = "mizan> ";
+/// Bytes of the longest line, so that no input fills the memory.
+const LINE_SIZE_MAX: u64 = 1 << 20;
 const WELCOME: &str = "`help` lists the verbs, `exit` ends";
 
 /// Runs the verb.
@@ -70,12 +72,18 @@ impl<'a> Repl<'a> {
                 self.context.output.prompt(PROMPT)?;
             }
             line.clear();
-            let size = input.read_line(&mut line).map_err(|source| CliError::File {
+            let mut start = (&mut *input).take(LINE_SIZE_MAX + 1);
+            let size = start.read_line(&mut line).map_err(|source| CliError::File {
                 what: "cannot read standard input".to_owned(),
                 source,
             })?;
             if size == 0 {
                 break;
+            }
+            if size as u64 > LINE_SIZE_MAX {
+                return Err(CliError::Usage(format!(
+                    "a line is longer than {LINE_SIZE_MAX} bytes, and nothing of it was run"
+                )));
             }
             self.line(&line)?;
         }
@@ -242,6 +250,17 @@ mod tests {
             (exit::USAGE, true)
         );
         assert_eq!(run_lines("ledgers --config x"), (exit::USAGE, false));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_refused_before_it_fills_the_memory() {
+        let settings = Settings::new(Rc::new(|_| None));
+        let mut context = Context { settings, output: Output::silent() };
+        let args = ReplArgs { command: None, connect: crate::args::ConnectArgs::default() };
+        let mut repl = Repl::new(&mut context, &args).expect("good flags");
+        let mut endless = std::io::BufReader::new(std::io::repeat(b' '));
+        let error = repl.read(&mut endless, false).expect_err("no end");
+        assert_eq!(error.exit_code(), exit::USAGE);
     }
 
     #[test]
