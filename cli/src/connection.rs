@@ -5,7 +5,7 @@ use crate::args::ConnectArgs;
 use crate::config::{Key, Settings};
 use crate::error::CliError;
 use mizan_client::constants::{CONNECT_TIMEOUT_DEFAULT, REQUEST_TIMEOUT_DEFAULT};
-use mizan_client::{Client, ClientConfig};
+use mizan_client::{Client, ClientConfig, ClientError};
 
 /// What the client is to be told.
 ///
@@ -50,7 +50,9 @@ pub fn with_session<T>(
     let mut client = Client::connect(client_config(&context.settings, connect, false)?)?;
     let result = work(context, &mut client);
     let is_usable = !matches!(&result, Err(CliError::Client(error)) if error.is_final());
-    if let (true, Err(error)) = (is_usable, client.close()) {
+    if let (true, Err(error)) = (is_usable, client.close())
+        && error != ClientError::SessionLost
+    {
         context.output.note(format!(
             "note: the session could not be closed ({error}); the node forgets it when it is idle for long"
         ))?;

@@ -60,7 +60,7 @@ impl CliError {
             Self::Failed { code, .. } => *code,
             Self::Client(error) => exit::of_client_error(error),
             Self::Output(_) => exit::RESOURCE,
-            Self::File { source, .. } if is_wrong_file(source.kind()) => exit::USAGE,
+            Self::File { source, .. } if is_wrong_file(source) => exit::USAGE,
             Self::File { source, .. } if is_denied(source.kind()) => exit::STATE,
             Self::File { .. } => exit::RESOURCE,
         }
@@ -88,10 +88,14 @@ impl CliError {
 }
 
 /// Whether a path is not what it is given for: no file, a file of another kind, or one where there should be none.
-const fn is_wrong_file(kind: io::ErrorKind) -> bool {
+fn is_wrong_file(source: &io::Error) -> bool {
     use io::ErrorKind;
+    // A loop of symbolic links; its kind has no stable name.
+    if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+        return true;
+    }
     matches!(
-        kind,
+        source.kind(),
         ErrorKind::NotFound
             | ErrorKind::AlreadyExists
             | ErrorKind::IsADirectory

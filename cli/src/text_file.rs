@@ -14,7 +14,7 @@ pub fn wrong_kind(first: &[u8]) -> Option<&'static str> {
         (b"\xFE\xFF", UTF_16),
         (
             b"\x1F\x8B",
-            "the file is packed with gzip: unpack it, as in `gunzip -c FILE | mizan import -`",
+            "the file is packed with gzip: unpack it, as in `set -o pipefail; gunzip -c FILE | mizan import -`",
         ),
         (b"\x28\xB5\x2F\xFD", "the file is packed with zstd: unpack it first"),
         (b"BZh", "the file is packed with bzip2: unpack it first"),

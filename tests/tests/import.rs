@@ -255,6 +255,29 @@ fn an_import_without_answers_says_how_many_fates_are_unknown() {
 }
 
 #[test]
+fn an_import_whose_session_is_closed_says_so_and_can_be_repeated() {
+    let node = Node::start();
+    let file = made_orders(&node);
+    let (proxy, importer) = stall_made_orders(&file, &node, "60s");
+    let address = node.address().to_string();
+    let at = ["--address", &address];
+    let list = mizan(&[&["sessions", "list", "--json"][..], &at].concat());
+    let list: Value = serde_json::from_slice(&list.stdout).expect("a list");
+    let session = list[0]["session"].as_u64().expect("a number").to_string();
+    let closed = mizan(&[&["sessions", "close", &session][..], &at].concat());
+    assert_eq!(closed.status.code(), Some(0));
+    proxy.release(node.address());
+    let output = importer.wait_with_output().expect("a child can be waited for");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.contains("the node closed the session of this import"), "{said}");
+    assert!(!said.contains("no reply in time"), "{said}");
+    let output = import(&file, node.address()).output().expect("the binary can be run");
+    assert_eq!(report(&output)["together"]["count"], MADE_ORDERS);
+    assert_eq!(report(&output)["trial_balance"]["debits_posted"], "3000.00");
+}
+
+#[test]
 fn bad_lines_are_reported_with_number_and_reason_and_the_good_ones_kept() {
     let node = Node::start();
     let file = node.directory.path().join("pay.csv");
@@ -271,7 +294,7 @@ fn bad_lines_are_reported_with_number_and_reason_and_the_good_ones_kept() {
         "p1,alice,bob,10.01",
         "p9,alice,bob,abc",
     ];
-    std::fs::write(&file, lines.join("\n")).expect("a file can be written");
+    std::fs::write(&file, lines.join("\n") + "\n").expect("a file can be written");
     let address = node.address().to_string();
     let file = file.to_str().expect("temporary paths are UTF-8");
     let mut words = vec![

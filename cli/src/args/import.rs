@@ -13,12 +13,13 @@ use std::path::PathBuf;
     group(ArgGroup::new("amounts").args(["amount_column", "in_column"]).required(true)),
     after_help = "\
 A column is a number from 1 or, if the file has a header line, a name. Several columns, as in
---to-column 3,4, are joined by `/`. Without --header or --no-header a file has a header line if any
-column is given by name.
+--to-column 3,4, are joined by `/`. A file has a header line if any column is given by name; if all
+are given by number, --header or --no-header must be said.
 
 A record is one of RFC 4180: a field in double quotes may contain the delimiter, line breaks, and
 quotes if they are doubled. A quote that is not closed ends the import, and nothing behind it is
-paid. A record with another number of columns than the header (or, without one, the first record) is
+paid; nor is a last line without a line end, which may have been cut, unless --no-final-newline says
+that the file is complete. A record with another number of columns than the header (or, without one, the first record) is
 a bad line; so write \"1,000.00\" in quotes if the delimiter is a comma.
 
 Amounts: without --decimal the point is the decimal mark, and what could be meant either way, such
@@ -33,18 +34,20 @@ for one column, either value will do; for two columns, both must hold.
 
 Ids: an account's id is the hash of the ledger and the prefix followed by the column's text, always
 as a name: what the file calls 7 is `name:7` to the other verbs. A transfer's id is the hash of the
-id column's text: INV-1 in a file and `mizan transfer --id INV-1` are one payment, and a number is
-hashed as text, too. With --id-namespace it is the hash of `NAMESPACE/TEXT`. So importing the same
-file again, also after a crash in the middle, moves nothing twice: what is there already is counted
-as such. Use a namespace for files whose ids overlap, and the same one for the same file. Lines that
-an earlier release imported under other ids are found before anything is sent (exit 6).
+id column's text: INV-1 in a file and `mizan transfer --id INV-1` are one payment, and so are 7 and
+--id 7. With --id-namespace it is the hash of `NAMESPACE/TEXT`, and a namespace has no `/`. So
+importing the same file again, also after a crash in the middle, moves nothing twice: what is there
+already is counted as such. Use a namespace for files whose ids overlap, and the same one for the
+same file. Lines that an earlier release imported under other ids are found before anything is sent
+(exit 6). For that the file is read twice; if it is changed meanwhile, the import stops (exit 6).
 
 Lines that cannot be read, and transfers that the node refuses, are reported by line and reason; all
 others are imported, and the exit code is 1. A missing account makes a bad line that is not sent.
 A transfer that the node refuses for want of funds spends its id. --rejects FILE writes all of these
 lines to a file that can be imported with the same flags once the cause is mended: it says which
 attempt each line is, and attempts have ids of their own, of which only one is ever paid. Leave the
-ids in it as they are: a line with another id is another payment.
+ids in it as they are: a line with another id is another payment. Without a header it needs
+--attempt-column, as the import says. An import that is killed leaves a file .mizan-rejects-* there.
 
 --dry-run and --expect-* do not count lines that pay nothing: those that repeat an earlier line, have
 the id of another one, or pay from an account to itself. Up to 4,000,000 ids are remembered for that,
@@ -141,6 +144,9 @@ pub struct ImportArgs {
     /// The first line is data
     #[arg(long, help_heading = "File")]
     pub no_header: bool,
+    /// The file is complete, although its last line has no end
+    #[arg(long, help_heading = "File")]
+    pub no_final_newline: bool,
     /// Lines above the header, or above the first record, that are passed over
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "File")]
     pub skip: u64,
@@ -218,6 +224,11 @@ pub struct ImportArgs {
 impl ImportArgs {
     /// The columns that are given, as they were typed.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns_of_payments().chain(self.attempt_column.as_deref())
+    }
+
+    /// Those of them that say what is paid, without the one that says which attempt it is.
+    pub fn columns_of_payments(&self) -> impl Iterator<Item = &str> {
         let all = [
             &self.from_column,
             &self.to_column,
@@ -229,7 +240,6 @@ impl ImportArgs {
             &self.code_column,
             &self.date_column,
             &self.memo_column,
-            &self.attempt_column,
             &self.user_data_128_column,
             &self.user_data_64_column,
             &self.user_data_32_column,

@@ -1,8 +1,8 @@
 //! `mizan import`: transfers from a CSV or TSV file, in any number of attempts, each counted once.
 //!
-//! Invariants: the file is read as a stream, and of it only the set of account ids is kept; ids come from the file's
-//! text alone, so that the same file gives the same ids for ever; a line is imported, or counted as there already or as
-//! left out, or reported with a reason, never silently passed over; nothing behind a line that hides where the next
+//! Invariants: the file is read as a stream, once to look at it and once to send it, byte for byte the same, and of it
+//! only the set of account ids is kept; ids come from the file's text alone, so that the same file gives the same ids for
+//! ever; a line is imported, or counted as there already or as left out, or reported with a reason, never silently passed over; nothing behind a line that hides where the next
 //! record begins is paid; a transfer whose accounts are missing is not sent, because that would spend its id; a signal
 //! ends the import between two requests, after what is in flight was counted.
 //!
@@ -29,7 +29,7 @@ use crate::exit;
 use crate::signals::{INTERRUPTED, Signals};
 use indicatif::ProgressBar;
 use ledgers::Ledgers;
-use mizan_client::Client;
+use mizan_client::{Client, ClientError};
 use mizan_wire::Operation;
 use rejects::{Kept, Rejects};
 use report::Tally;
@@ -56,12 +56,12 @@ pub fn run(context: &mut Context, args: &ImportArgs) -> Result<u8, CliError> {
         return dry_run(context, args);
     }
     let has_expectations = args.expect_count.is_some() || !args.expect_sum.is_empty();
-    let source = Source::open(args, has_expectations)?;
+    check_namespace(args)?;
+    let source = Source::open(args)?;
     // What is wrong with file or columns is told before any node is asked.
     let rows = Rows::open(args, &source)?;
     let rejects = args.rejects.as_deref();
-    let delimiter = rows::delimiter(args)?;
-    let rejects = rejects.map(|path| Rejects::create(path, &rows, delimiter)).transpose()?;
+    let rejects = rejects.map(|path| Rejects::create(path, &rows, args)).transpose()?;
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     // Held until the session is closed; before it is open, a signal may simply end the process.
     let mut signals = None;
@@ -71,12 +71,16 @@ pub fn run(context: &mut Context, args: &ImportArgs) -> Result<u8, CliError> {
         let mut rows = rows;
         if has_expectations {
             check_expectations(context, args, &source, &ledgers, signals)?;
-            rows = Rows::open(args, &source)?;
         }
         ledgers.create(client, args)?;
         let plan = Plan::new(args, &ledgers)?;
-        let bar = context.output.progress(source.size(), "importing");
         let mut sender = Sender::new(client, &plan, Tally::of(&ledgers));
+        let bar = context.output.progress(source.size(), "looking up");
+        let mut talk = Talk { context: &mut *context, bar: &bar, args, rejects: None };
+        let looked_up = earlier::refuse(&mut sender, &mut talk, &source, &ledgers, signals);
+        bar.finish_and_clear();
+        looked_up?;
+        let bar = context.output.progress(source.size(), "importing");
         let mut talk = Talk { context: &mut *context, bar: &bar, args, rejects };
         let fed = feed(&mut talk, &mut rows, &ledgers, &mut sender, signals);
         // Whatever went wrong, what is in flight is counted before the report.
@@ -84,14 +88,25 @@ pub fn run(context: &mut Context, args: &ImportArgs) -> Result<u8, CliError> {
         bar.finish_and_clear();
         let rejects = talk.rejects.take();
         let tally = sender.into_tally();
-        let rejects = rejects.map(|rejects| (rejects, rows.width()));
+        let rejects = rejects.map(|rejects| (rejects, rows.width_with_columns()));
         let failure = fed.and(drained).err();
         Ending { ledgers: &ledgers, tally, rejects, failure }.show(context, client)
     })
 }
 
+/// `a/b` before `c` would be the namespace `a` before `b/c`: two payments with one id.
+fn check_namespace(args: &ImportArgs) -> Result<(), CliError> {
+    match args.id_namespace.as_deref().filter(|namespace| namespace.contains('/')) {
+        None => Ok(()),
+        Some(namespace) => Err(CliError::Usage(format!(
+            "--id-namespace is `{namespace}`: `/` stands between a namespace and an id, so no namespace may contain it"
+        ))),
+    }
+}
+
 fn dry_run(context: &mut Context, args: &ImportArgs) -> Result<u8, CliError> {
-    let source = Source::open(args, false)?;
+    check_namespace(args)?;
+    let source = Source::open(args)?;
     let ledgers = with_reader(context, &args.connect, |_, client| Ledgers::choose(client, args))?;
     let plan = Plan::new(args, &ledgers)?;
     let bar = context.output.progress(source.size(), "reading");
@@ -208,9 +223,12 @@ fn feed(
 
 /// Why nothing behind a line was looked at.
 fn stopped(line: u64, reason: &str) -> CliError {
-    CliError::Problem(format!(
-        "line {line}: {reason}: nothing behind it was read, because nobody knows where the next record begins. Mend the line"
-    ))
+    let more = if reason == rows::CUT {
+        "it was not read, because whoever wrote it may not have come to its end. Get the whole file or, if it is complete, say --no-final-newline"
+    } else {
+        "nothing behind it was read, because nobody knows where the next record begins. Mend the line"
+    };
+    CliError::Problem(format!("line {line}: {reason}: {more}"))
 }
 
 /// How an import ended.
@@ -218,7 +236,7 @@ struct Ending<'a> {
     ledgers: &'a Ledgers,
     tally: Tally,
     /// With the number of the file's columns.
-    rejects: Option<(Rejects, Option<usize>)>,
+    rejects: Option<(Rejects, usize)>,
     failure: Option<CliError>,
 }
 
@@ -269,6 +287,10 @@ impl Ending<'_> {
 /// What an import that ended early says last, and its exit code.
 fn incomplete(error: &CliError) -> CliError {
     let code = error.exit_code();
+    if matches!(error, CliError::Client(ClientError::SessionLost)) {
+        let text = "the node closed the session of this import (`mizan sessions close` does that, or it was idle for long), so nobody knows what became of the lines in flight: run the same command again, nothing moves twice";
+        return CliError::failed(code, text);
+    }
     if code == INTERRUPTED {
         let text = "stopped: run the same command again, nothing moves twice";
         return CliError::failed(code, text);

@@ -110,7 +110,8 @@ fn a_line_that_is_refused_again_and_again_is_paid_once() {
 #[test]
 fn a_file_without_a_header_names_the_column_of_the_attempt_by_number() {
     let node = TestNode::with_wallets();
-    let flags = "--currency USD --id-column 1 --from-column 2 --to-column 3 --amount-column 4";
+    let flags =
+        "--currency USD --no-header --id-column 1 --from-column 2 --to-column 3 --amount-column 4";
     let file = node.file("pay.csv", "r-1,alice,bob,1.00\nr-2,alice,bob,5000.00\n");
     let rejects = beside(&file, "rejects.csv");
     let run =
@@ -202,7 +203,8 @@ fn a_line_with_too_few_columns_is_never_paid_by_what_the_rejects_add() {
     assert_eq!(posted(&node, "bob"), "0.00");
 
     // Without a header the width is that of a file of rejects with this column of attempts.
-    let flags = "--currency USD --id-column 1 --from-column 2 --to-column 3 --amount-column 4";
+    let flags =
+        "--currency USD --no-header --id-column 1 --from-column 2 --to-column 3 --amount-column 4";
     let text = "w1,alice,bob,5.00,memo\nw2,alice,bob,6.00\n";
     let file = node.file("plain.csv", text);
     let rejects = beside(&file, "plain-1.csv");

@@ -6,6 +6,7 @@ mod hints;
 mod hostile;
 mod import;
 mod import_files;
+mod import_hazards;
 mod import_rejects;
 mod import_state;
 mod import_state_files;

@@ -4,8 +4,12 @@ use super::record::Record;
 use crate::args::ImportArgs;
 use crate::error::CliError;
 
-/// The column of a file of rejects that says which attempt a line is.
+/// The column of a file of rejects that says which attempt a line is. In a file without a header the name stands in the
+/// field, so that it can be taken for nothing else.
 pub(super) const ATTEMPT: &str = "mizan_attempt";
+
+/// Names of columns that an error lists at the most, and letters of each.
+const NAMES_MAX: (usize, usize) = (30, 40);
 
 /// One or several columns, whose texts are joined by `/`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -100,8 +104,14 @@ fn index_of(text: &str, header: Option<&Record>) -> Result<usize, CliError> {
         )));
     }
     let names = header.map(|names| {
-        let names: Vec<_> = names.iter().map(String::from_utf8_lossy).collect();
-        format!("the file has {}", names.join(", "))
+        let (count, letters) = NAMES_MAX;
+        let short = |name| String::from_utf8_lossy(name).chars().take(letters).collect::<String>();
+        let shown: Vec<String> = names.iter().take(count).map(short).collect();
+        let more = match names.len().saturating_sub(count) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("the file has {}{more}", shown.join(", "))
     });
     let hint = header.and_then(other_delimiter).map_or(String::new(), |mark| {
         format!("; if `{mark}` stands between its columns, say --delimiter '{mark}'")
@@ -126,13 +136,27 @@ fn number(text: &str) -> Option<usize> {
     text.parse::<usize>().ok().and_then(|number| number.checked_sub(1))
 }
 
+/// So many columns the lines of a file without a header must have at least to be paid.
+pub(super) fn needed(args: &ImportArgs) -> usize {
+    let columns = args.columns_of_payments().chain(conditioned(args));
+    columns
+        .flat_map(|text| text.split(','))
+        .filter_map(|part| part.trim().parse().ok())
+        .max()
+        .unwrap_or(0)
+}
+
+/// The columns that --where names.
+fn conditioned(args: &ImportArgs) -> impl Iterator<Item = &str> {
+    args.conditions.iter().map(|text| text.split('=').next().unwrap_or_default())
+}
+
 /// Whether the first line is a header: as the flags say, else if any column is given by name.
 pub(super) fn has_header(args: &ImportArgs) -> bool {
     if args.header || args.no_header {
         return args.header;
     }
-    let conditions = args.conditions.iter().map(|text| text.split('=').next().unwrap_or_default());
-    let mut all = args.columns().chain(conditions);
+    let mut all = args.columns().chain(conditioned(args));
     all.any(|text| text.split(',').any(|part| number(part.trim()).is_none()))
 }
 

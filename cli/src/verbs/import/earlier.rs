@@ -1,32 +1,82 @@
 //! What earlier releases made of the same text under other ids: whoever imported it so would pay it twice, or pay accounts
 //! that only look like those of then.
 //!
-//! Invariant: it is looked up before anything of a batch is sent, and whatever is found ends the import.
+//! Invariants: the whole file is looked up before the first transfer is sent, and whatever is found ends the import. A
+//! line whose present id is there pays nothing and is no matter; an id that the file has in its own right is no
+//! evidence. Whoever follows the advice pays no line twice: an import under the ids of then looks for the present ones.
 
-use super::Talk;
-use super::rows::{Row, Side};
+use super::ledgers::Ledgers;
+use super::rows::{Line, Row, Rows, Side};
 use super::sender::{Plan, Sender};
+use super::source::Source;
+use super::{BATCH_SIZE_MAX, Talk};
 use crate::error::CliError;
 use crate::exit;
 use crate::names;
+use crate::signals::Signals;
+use mizan_client::names::{transfer_id, transfer_id_as_written};
 use mizan_wire::{Operation, Transfer};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use zerocopy::IntoBytes;
 
+/// Lines that are looked up together.
+const LINES: usize = 2_048;
+/// Ids found after which no more are looked for.
+const FOUND_MAX: usize = 65_536;
+
+/// Another way to make an id of a line's text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Form {
+    /// Behind the name of its ledger, as earlier releases did by themselves.
+    Ledger,
+    /// Without a namespace.
+    Plain,
+    /// Of the bytes as they stand, however the letters are composed.
+    AsWritten,
+}
+
+/// Where an id of another form stands in the file.
+#[derive(Clone, Debug)]
+struct Hit {
+    line: u64,
+    text: String,
+    ledger: usize,
+    form: Form,
+}
+
+/// What is done with a batch of lines; gives whether the next one is wanted.
+type Each<'e> =
+    dyn FnMut(&mut Sender<'_>, &mut Talk<'_>, &[(Row, Transfer)]) -> Result<bool, CliError> + 'e;
+
+/// Whether a namespace is the one that earlier releases gave to a ledger.
+fn is_of_ledger(namespace: &str) -> bool {
+    let number = namespace.strip_prefix("ledger-");
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
 impl Plan {
-    /// Ids that earlier releases gave the line: the ledger stood before it, and its bytes were hashed as they are.
-    fn earlier_ids(&self, row: &Row, id: u128) -> Vec<u128> {
+    /// Ids of other forms that the line may have been paid under.
+    fn other_ids(&self, row: &Row, own: u128) -> Vec<(u128, Form)> {
         let plan = &self.ledgers[row.ledger];
-        let namespace = plan.namespace.clone().unwrap_or_else(|| format!("ledger-{}", plan.number));
-        let earlier = format!("{namespace}/{}", row.id);
-        let mut ids = vec![mizan_client::names::transfer_id_as_written(&earlier)];
-        ids.extend(mizan_client::names::transfer_id(&earlier).ok());
-        if plan.namespace.is_none() {
-            ids.push(mizan_client::names::transfer_id_as_written(&row.id));
+        let namespace = plan.namespace.as_deref();
+        let of_ledger = format!("ledger-{}/{}", plan.number, row.id);
+        let mut forms = Vec::new();
+        if namespace.is_none_or(is_of_ledger) {
+            forms.push((of_ledger, Form::Ledger));
+            forms.push((row.id.clone(), Form::Plain));
         }
-        ids.sort_unstable();
-        ids.dedup();
-        ids.retain(|earlier| *earlier != id);
+        if let Some(namespace) = namespace {
+            // Its present form is the line's own id.
+            forms.push((format!("{namespace}/{}", row.id), Form::Plain));
+        }
+        let mut ids: Vec<(u128, Form)> = Vec::new();
+        let normal = forms.iter().filter_map(|(text, form)| Some((transfer_id(text).ok()?, *form)));
+        let written = forms.iter().map(|(text, _)| (transfer_id_as_written(text), Form::AsWritten));
+        for (id, form) in normal.chain(written) {
+            if id != own && ids.iter().all(|(known, _)| *known != id) {
+                ids.push((id, form));
+            }
+        }
         ids
     }
 
@@ -47,41 +97,156 @@ impl Plan {
     }
 }
 
-impl Sender<'_> {
-    /// Looks up the ids that the lines had in earlier forms: whoever imported them so would pay them twice.
-    pub(super) fn refuse_earlier_ids(
-        &mut self,
-        rows: &[(Row, Transfer)],
-        talk: &mut Talk<'_>,
-    ) -> Result<(), CliError> {
-        let mut lines: HashMap<u128, usize> = HashMap::with_capacity(rows.len());
-        for (index, (row, transfer)) in rows.iter().enumerate() {
-            let earlier = self.plan.earlier_ids(row, transfer.id);
-            lines.extend(earlier.into_iter().map(|id| (id, index)));
+/// Looks the whole file up.
+///
+/// # Errors
+/// A line would be paid twice, or pay an account that is not the one of then.
+pub(super) fn refuse(
+    sender: &mut Sender<'_>,
+    talk: &mut Talk<'_>,
+    source: &Source,
+    ledgers: &Ledgers,
+    signals: &Signals,
+) -> Result<(), CliError> {
+    let mut hits: HashMap<u128, Hit> = HashMap::new();
+    let mut each = |sender: &mut Sender<'_>, talk: &mut Talk<'_>, rows: &[(Row, Transfer)]| {
+        sender.refuse_earlier_accounts(rows, talk)?;
+        sender.find_other_ids(rows, &mut hits, talk)?;
+        Ok(hits.len() < FOUND_MAX)
+    };
+    for_each_batch(sender, talk, source, ledgers, signals, &mut each)?;
+    if hits.is_empty() {
+        return Ok(());
+    }
+    let mut paid_now: Option<u64> = None;
+    let mut each = |sender: &mut Sender<'_>, talk: &mut Talk<'_>, rows: &[(Row, Transfer)]| {
+        for (_, transfer) in rows {
+            hits.remove(&transfer.id);
         }
-        let ids: Vec<u128> = lines.keys().copied().collect();
+        if paid_now.is_none() {
+            let ids: Vec<u128> = rows.iter().map(|(_, transfer)| transfer.id).collect();
+            let there = sender.those_there(&ids, talk)?;
+            let is_there = |row: &&(Row, Transfer)| there.contains(&row.1.id);
+            paid_now = rows.iter().find(is_there).map(|(row, _)| row.line);
+        }
+        Ok(true)
+    };
+    for_each_batch(sender, talk, source, ledgers, signals, &mut each)?;
+    let mut hits: Vec<Hit> = hits.into_values().collect();
+    hits.sort_unstable_by_key(|hit| hit.line);
+    let Some(first) = hits.first() else { return Ok(()) };
+    for (hit, count) in hits.iter().zip(1..) {
+        talk.say(count, hit.line, &format!("{} is paid already", hit.text.escape_debug()))?;
+    }
+    let is_all_of_then = hits.iter().all(|hit| hit.form == Form::Ledger);
+    let has_namespace = sender.plan.ledgers[first.ledger].namespace.is_some();
+    let advice = match paid_now {
+        None if is_all_of_then && !has_namespace && sender.plan.ledgers.len() == 1 => {
+            let number = sender.plan.ledgers[first.ledger].number;
+            format!("import the file with --id-namespace ledger-{number}")
+        }
+        None => "take the lines that are paid already out of the file".to_owned(),
+        Some(line) => format!(
+            "take the lines that are paid already out of the file, with the same flags for the rest, because others, such as line {line}, are there under the ids that these flags give"
+        ),
+    };
+    let how = match first.form {
+        Form::Plain => "is there under its id without a namespace",
+        Form::Ledger | Form::AsWritten => {
+            "was imported before under the id that earlier releases gave it"
+        }
+    };
+    Err(CliError::failed(
+        exit::STATE,
+        format!(
+            "line {}: {} {how}, and would be paid twice; nothing was sent: {advice}",
+            first.line,
+            first.text.escape_debug()
+        ),
+    ))
+}
+
+/// Gives the good lines up to the end, or to a line that hides where the next one begins, in batches.
+fn for_each_batch(
+    sender: &mut Sender<'_>,
+    talk: &mut Talk<'_>,
+    source: &Source,
+    ledgers: &Ledgers,
+    signals: &Signals,
+    each: &mut Each<'_>,
+) -> Result<(), CliError> {
+    let mut rows = Rows::open(talk.args, source)?;
+    let (mut batch, mut bytes) = (Vec::with_capacity(LINES), 0);
+    loop {
+        let line = rows.next(ledgers)?;
+        signals.check()?;
+        let is_over = match line {
+            Some(Line::Good(row)) => {
+                bytes += row.size;
+                // One that cannot be sent is reported when its turn comes.
+                batch.extend(sender.plan.transfer(&row).ok().map(|transfer| (row, transfer)));
+                false
+            }
+            Some(Line::Bad { .. } | Line::LeftOut) => false,
+            Some(Line::Stop { .. }) | None => true,
+        };
+        if is_over || batch.len() >= LINES || bytes >= BATCH_SIZE_MAX {
+            let goes_on = each(sender, talk, &batch)?;
+            if is_over || !goes_on {
+                return Ok(());
+            }
+            batch.clear();
+            bytes = 0;
+            talk.bar.set_position(rows.position());
+        }
+    }
+}
+
+impl Sender<'_> {
+    /// Those of the ids under which there is a transfer.
+    fn those_there(
+        &mut self,
+        ids: &[u128],
+        talk: &mut Talk<'_>,
+    ) -> Result<HashSet<u128>, CliError> {
         let size_max = self.client.events_max_of(Operation::LookupTransfers).max(1) as usize;
-        let mut first: Option<usize> = None;
+        let mut there = HashSet::new();
         for ids in ids.chunks(size_max) {
             let reply = self.ask(Operation::LookupTransfers, ids.as_bytes(), talk)?;
-            let transfers = reply.transfers();
-            let found = transfers.iter().filter_map(|found| lines.get(&found.id).copied());
-            first = first.into_iter().chain(found).min();
+            there.extend(reply.transfers().iter().map(|found| found.id));
         }
-        let Some((row, _)) = first.map(|index| &rows[index]) else { return Ok(()) };
-        let plan = &self.plan.ledgers[row.ledger];
-        let advice = match plan.namespace {
-            Some(_) => "give the id as it was written then".to_owned(),
-            None => format!("import the file with --id-namespace ledger-{}", plan.number),
-        };
-        Err(CliError::failed(
-            exit::STATE,
-            format!(
-                "line {}: {} was imported before under the id that earlier releases gave it, and would be paid twice: {advice}",
-                row.line,
-                row.id.escape_debug()
-            ),
-        ))
+        Ok(there)
+    }
+
+    /// Adds the lines that are there under an id of another form, and not under their own.
+    fn find_other_ids(
+        &mut self,
+        rows: &[(Row, Transfer)],
+        hits: &mut HashMap<u128, Hit>,
+        talk: &mut Talk<'_>,
+    ) -> Result<(), CliError> {
+        let mut lines: HashMap<u128, (usize, Form)> = HashMap::with_capacity(rows.len());
+        for (index, (row, transfer)) in rows.iter().enumerate() {
+            for (id, form) in self.plan.other_ids(row, transfer.id) {
+                lines.entry(id).or_insert((index, form));
+            }
+        }
+        let ids: Vec<u128> = lines.keys().copied().collect();
+        let there = self.those_there(&ids, talk)?;
+        let found: Vec<(u128, usize, Form)> = there
+            .iter()
+            .filter_map(|id| lines.get(id).map(|(index, form)| (*id, *index, *form)))
+            .collect();
+        let own: Vec<u128> = found.iter().map(|(_, index, _)| rows[*index].1.id).collect();
+        let own = self.those_there(&own, talk)?;
+        for (id, index, form) in found {
+            let (row, transfer) = &rows[index];
+            if !own.contains(&transfer.id) {
+                let (line, ledger) = (row.line, row.ledger);
+                hits.entry(id).or_insert_with(|| Hit { line, text: row.id.clone(), ledger, form });
+            }
+        }
+        Ok(())
     }
 
     /// Looks up the ids that the lines' accounts had in earlier releases: money would go to others of the same names.

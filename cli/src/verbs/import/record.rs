@@ -11,6 +11,7 @@
 //! What is absent: other ways to escape than the doubled quote.
 
 use super::guard::{CARRIAGE_RETURN, Guard, Scanned};
+use super::source::fault;
 use crate::error::CliError;
 use crate::text_file::{SAMPLE_SIZE, wrong_kind};
 use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
@@ -79,6 +80,8 @@ pub(super) struct Records {
     line: u64,
     /// Of the first line of the record that was read last.
     record_line: u64,
+    /// Whether the file ended before that line did.
+    is_unterminated: bool,
     /// The record that was read last as it stands in the file, without its end.
     raw: Vec<u8>,
     guard: Guard,
@@ -106,10 +109,7 @@ impl Records {
         delimiter: u8,
     ) -> Result<Self, CliError> {
         let mut input = BufReader::with_capacity(1 << 16, input);
-        let first = input.fill_buf().map_err(|source| CliError::File {
-            what: format!("cannot read {file_name}"),
-            source,
-        })?;
+        let first = input.fill_buf().map_err(|error| fault(&file_name, error))?;
         if let Some(kind) = wrong_kind(&first[..first.len().min(SAMPLE_SIZE)]) {
             return Err(CliError::Usage(format!("{file_name}: {kind}")));
         }
@@ -128,6 +128,7 @@ impl Records {
             position,
             line,
             record_line,
+            is_unterminated: false,
             raw,
             guard,
             csv,
@@ -147,6 +148,11 @@ impl Records {
     /// The first line of the record that was read last, from 1, as an editor numbers them.
     pub(super) const fn record_line(&self) -> u64 {
         self.record_line
+    }
+
+    /// Whether the file ends within the record that was read last: its line has no end.
+    pub(super) const fn is_unterminated(&self) -> bool {
+        self.is_unterminated
     }
 
     /// The record that was read last.
@@ -267,10 +273,8 @@ impl Records {
 
     /// Appends the next line with its end to the raw record; of an overlong one only the beginning.
     fn read_line(&mut self) -> Result<Physical, CliError> {
-        let line = self.read_physical().map_err(|source| CliError::File {
-            what: format!("cannot read {}", self.file_name),
-            source,
-        })?;
+        let line = self.read_physical().map_err(|error| fault(&self.file_name, error))?;
+        self.is_unterminated = line.size > 0 && !line.is_overlong && !self.raw.ends_with(b"\n");
         self.position += line.size;
         self.line += u64::from(line.size > 0);
         Ok(line)

@@ -4,14 +4,18 @@
 //! never be paid. Attempts are numbered from 0, each has an id that follows from the line's own and its number, and the
 //! number in the file is only the last one that may be tried: so of all attempts of a line at most one is ever paid, in
 //! whatever order and however often files and their rejects are imported, and on whatever node. A line with another number
-//! of columns than the file has never becomes one that can be paid by what is added here. The file appears under its name when the import is complete, and never replaces another one.
+//! of columns than the file has never becomes one that can be paid by what is added here: behind a header it has the wrong
+//! number of columns still, and without one each added field begins with its own name, which no line may have outside
+//! of the column of attempts. The file appears under its name when the import is complete, and never replaces another one.
 //!
 //! What is absent: lines whose fate is unknown or that were not sent; the same import again settles them.
 
 use super::columns::ATTEMPT;
 use super::record::{RECORD_SIZE_MAX, Record};
-use super::rows::Rows;
+use super::rows::{Rows, delimiter, usual_delimiter};
+use crate::args::ImportArgs;
 use crate::error::CliError;
+use crate::exit;
 use csv::{ByteRecord, QuoteStyle, Writer, WriterBuilder};
 use std::fs::File;
 use std::io::{self, Write};
@@ -22,6 +26,9 @@ use tempfile::NamedTempFile;
 const LINE: &str = "mizan_line";
 /// The column that says why the line was not paid.
 const REASON: &str = "mizan_reason";
+
+/// Names that are tried for a file of rejects if the one that was given is taken meanwhile.
+const NAMES_MAX: u32 = 100;
 
 /// What a file of rejects needs of a line.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,6 +74,8 @@ pub(super) struct Rejects {
     file: NamedTempFile,
     writer: Writer<File>,
     delimiter: u8,
+    /// Whether the name of the file says another one.
+    needs_delimiter: bool,
     layout: Layout,
     has_header: bool,
     /// Lines in it.
@@ -80,7 +89,8 @@ impl Rejects {
     ///
     /// # Errors
     /// There is a file of that name, or none can be made there.
-    pub(super) fn create(path: &Path, rows: &Rows, delimiter: u8) -> Result<Self, CliError> {
+    pub(super) fn create(path: &Path, rows: &Rows, args: &ImportArgs) -> Result<Self, CliError> {
+        let delimiter = delimiter(args)?;
         if path.symlink_metadata().is_ok() {
             return Err(CliError::Usage(format!(
                 "--rejects: {} is there already: name another file, or move that one away",
@@ -112,8 +122,18 @@ impl Rejects {
         }
         let has_header = rows.header().is_some();
         let (path, count, left_away) = (path.to_owned(), 0, 0);
-        let mut rejects =
-            Self { path, file, writer, delimiter, layout, has_header, count, left_away };
+        let needs_delimiter = args.delimiter.is_none() && usual_delimiter(&path) != delimiter;
+        let mut rejects = Self {
+            path,
+            file,
+            writer,
+            delimiter,
+            needs_delimiter,
+            layout,
+            has_header,
+            count,
+            left_away,
+        };
         if let Some(header) = rows.header() {
             let fields = header.iter().map(Vec::as_slice).collect();
             let names = [ATTEMPT, LINE, REASON];
@@ -133,7 +153,11 @@ impl Rejects {
         kept: &Kept,
         is_spent: bool,
     ) -> Result<(), CliError> {
-        let (line, path) = (line.to_string(), &self.path);
+        let path = &self.path;
+        let added = |name: &str, text: String| {
+            if self.has_header { text } else { format!("{name}={text}") }
+        };
+        let (line, reason) = (added(LINE, line.to_string()), added(REASON, reason.to_owned()));
         let written = match kept {
             Kept::TooLong => {
                 self.left_away += 1;
@@ -141,7 +165,8 @@ impl Rejects {
             }
             Kept::Fields { fields, attempt } => {
                 let attempt = attempt.saturating_add(u32::from(is_spent)).to_string();
-                let record = place(fields, self.layout, [&attempt, &line, reason], false);
+                let attempt = added(ATTEMPT, attempt);
+                let record = place(fields, self.layout, [&attempt, &line, &reason], false);
                 self.writer.write_byte_record(&record).map_err(Into::into)
             }
             Kept::Raw(text) => {
@@ -151,7 +176,8 @@ impl Rejects {
                     None => {
                         let (mark, reason) =
                             (char::from(self.delimiter), reason.replace('"', "\"\""));
-                        format!("{mark}0{mark}{line}{mark}\"{reason}\"\n")
+                        let attempt = added(ATTEMPT, "0".to_owned());
+                        format!("{mark}{attempt}{mark}{line}{mark}\"{reason}\"\n")
                     }
                 };
                 self.writer.flush().and_then(|()| {
@@ -165,23 +191,48 @@ impl Rejects {
         Ok(())
     }
 
-    /// Gives the file its name, if there is a line in it; says how it is imported.
-    pub(super) fn finish(mut self, width: Option<usize>) -> Result<Option<String>, CliError> {
+    /// Gives the file its name, if there is a line in it; says how it is imported. `width` is the number of columns of
+    /// a line that can be paid.
+    pub(super) fn finish(mut self, width: usize) -> Result<Option<String>, CliError> {
         if self.count == 0 {
             return Ok(None);
         }
-        let fault = |source| fault(&self.path, source);
-        self.writer.flush().map_err(fault)?;
-        self.file.as_file().sync_all().map_err(fault)?;
-        let (path, count) = (self.path.display().to_string(), self.count);
-        self.file.persist_noclobber(&self.path).map_err(|error| fault(error.error))?;
-        let attempt = match (self.has_header, self.layout.attempt, width) {
-            (false, None, Some(width)) => format!(" and --attempt-column {}", width + 1),
-            _ => String::new(),
+        // What was paid stays paid: a file that cannot be written now is no mistake of whoever typed the command.
+        let failed = |source: &io::Error| {
+            let path = self.path.display();
+            let text = format!("cannot write the rejects to {path}: {source}");
+            CliError::failed(exit::RESOURCE, text)
         };
-        let lines = if count == 1 { "line is" } else { "lines are" };
+        self.writer.flush().map_err(|error| failed(&error))?;
+        self.file.as_file().sync_all().map_err(|error| failed(&error))?;
+        let (mut file, mut path) = (self.file, self.path.clone());
+        for number in 1..=NAMES_MAX {
+            match file.persist_noclobber(&path) {
+                Ok(_) => break,
+                // Somebody made one while the import ran: the lines must not be lost for that.
+                Err(error)
+                    if error.error.kind() == io::ErrorKind::AlreadyExists && number < NAMES_MAX =>
+                {
+                    file = error.file;
+                    path = self.path.clone();
+                    path.as_mut_os_string().push(format!(".{number}"));
+                }
+                Err(error) => return Err(failed(&error.error)),
+            }
+        }
+        let mut flags = String::new();
+        if !self.has_header && self.layout.attempt.is_none() {
+            flags.push_str(&format!(" and --attempt-column {}", width + 1));
+        }
+        if self.needs_delimiter {
+            let mark = if self.delimiter == b'\t' { "tab" } else { "," };
+            flags.push_str(&format!(" and --delimiter {mark}"));
+        }
+        let lines = if self.count == 1 { "line is" } else { "lines are" };
         Ok(Some(format!(
-            "{count} {lines} in {path}: mend what {REASON} says, leave ids and attempts as they are, and import that file with the same flags{attempt}"
+            "{} {lines} in {}: mend what {REASON} says, leave ids and attempts as they are, and import that file with the same flags{flags}",
+            self.count,
+            path.display()
         )))
     }
 }

@@ -3,7 +3,7 @@
 //! Invariants: every record has as many columns as the first one; empty lines count as lines but are no records; what a
 //! line is, never depends on the node.
 
-use super::columns::{AmountColumns, Column, Columns, Parties, has_header};
+use super::columns::{ATTEMPT, AmountColumns, Column, Columns, Parties, has_header, needed};
 use super::dates::{is_date, other_order};
 use super::ledgers::Ledgers;
 use super::record::{Found, Record, Records};
@@ -14,6 +14,10 @@ use crate::error::CliError;
 use crate::money::{self, DecimalMark, Signed};
 use crate::names::parse_number;
 use mizan_client::names::{self, normal_form};
+use std::path::Path;
+
+/// Whoever wrote the file may have died within an amount, or may be writing it yet.
+pub(super) const CUT: &str = "the file ends within this line";
 
 /// A side of a transfer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,6 +83,10 @@ pub(super) struct Rows {
     header: Option<Vec<Vec<u8>>>,
     skipped: Vec<u8>,
     keeps: bool,
+    /// Without a header: so many columns a line must have at least.
+    needed: usize,
+    /// Whether the last line may lack its end.
+    may_end_open: bool,
 }
 
 /// How many columns every line must have.
@@ -112,8 +120,14 @@ impl Width {
 
 impl Rows {
     pub(super) fn open(args: &ImportArgs, source: &Source) -> Result<Self, CliError> {
+        let has_header = has_header(args);
+        if !has_header && !args.no_header {
+            return Err(CliError::Usage(
+                "every column is given by its number, which does not tell whether the first line is data: say --header or --no-header".to_owned(),
+            ));
+        }
         let file_name = source.name().to_owned();
-        let mut records = Records::open(source.reader()?, file_name, delimiter(args)?)?;
+        let mut records = Records::open(source.reader(), file_name, delimiter(args)?)?;
         let skipped = records.skip(args.skip)?;
         let usage = |records: &Records, reason: String| {
             CliError::Usage(format!("{}: {reason}", records.file_name()))
@@ -122,12 +136,21 @@ impl Rows {
         if first == Found::End {
             return Err(usage(&records, "the file is empty".to_owned()));
         }
-        let has_header = has_header(args);
         if has_header && let Found::Bad(reason) | Found::Stop { reason, .. } = &first {
             return Err(usage(&records, format!("the header cannot be read: {reason}")));
         }
+        if has_header && records.is_unterminated() && !args.no_final_newline {
+            return Err(usage(&records, format!("the header cannot be read: {CUT}")));
+        }
         let header = has_header.then(|| records.record().clone());
         let columns = Columns::resolve(args, header.as_ref())?;
+        let needed = if has_header { 0 } else { needed(args) };
+        if let Some(index) = columns.attempt.filter(|index| *index < needed) {
+            return Err(CliError::Usage(format!(
+                "--attempt-column {}: column {needed} says what is paid, and in a file of rejects the attempt stands behind all of those",
+                index + 1
+            )));
+        }
         let line = records.record_line();
         let of_header = |names: &Record| Width { columns: names.len(), line, is_header: true };
         // Without a header, only a file of rejects has attempts: its line and reason follow them, and end the line.
@@ -143,6 +166,8 @@ impl Rows {
             header,
             skipped,
             keeps: args.rejects.is_some(),
+            needed,
+            may_end_open: args.no_final_newline,
         })
     }
 
@@ -161,9 +186,9 @@ impl Rows {
         &self.skipped
     }
 
-    /// How many columns every line has, if that is known already.
-    pub(super) fn width(&self) -> Option<usize> {
-        self.width.map(|width| width.columns)
+    /// How many columns every line has that can be paid, as far as that is known.
+    pub(super) fn width_with_columns(&self) -> usize {
+        self.width.map_or(0, |width| width.columns).max(self.needed)
     }
 
     /// The column that says which attempt a line is.
@@ -178,9 +203,13 @@ impl Rows {
             None => self.records.advance()?,
         };
         let line = self.records.record_line();
+        let is_cut = self.records.is_unterminated() && !self.may_end_open;
         Ok(match found {
             Found::End => None,
             Found::Stop { line, reason } => Some(Line::Stop { line, reason }),
+            Found::Record | Found::Bad(_) if is_cut => {
+                Some(Line::Stop { line, reason: CUT.to_owned() })
+            }
             Found::Bad(reason) => {
                 let kept = self.keeps.then(|| Kept::raw(self.records.raw()));
                 Some(Line::Bad { line, reason, kept })
@@ -189,8 +218,18 @@ impl Rows {
         })
     }
 
+    fn attempt_of(&self, record: &Record) -> Result<u32, String> {
+        read_attempt(self.columns.attempt, self.header.is_some(), record)
+    }
+
     fn row(&mut self, ledgers: &Ledgers, line: u64) -> Line {
         let record = self.records.record();
+        if self.header.is_none()
+            && let Err(reason) = check_attempts(self.columns.attempt, record)
+        {
+            let kept = self.keeps.then(|| Kept::raw(self.records.raw()));
+            return Line::Bad { line, reason, kept };
+        }
         let first = Width { columns: record.len(), line, is_header: false };
         let width = *self.width.get_or_insert(first);
         if let Err(reason) = width.check(record.len()) {
@@ -208,7 +247,11 @@ impl Rows {
         };
         let read = is_left_out().and_then(|is_left_out| match is_left_out {
             true => Ok(None),
-            false => self.reader.read(&self.columns, record, ledgers).map(Some),
+            false => {
+                let attempt = self.attempt_of(record)?;
+                let row = self.reader.read(&self.columns, record, ledgers)?;
+                Ok(Some(Row { attempt, ..row }))
+            }
         });
         match read {
             Ok(None) => Line::LeftOut,
@@ -219,11 +262,34 @@ impl Rows {
                 Line::Good(row)
             }
             Err(reason) => {
-                let attempt = read_attempt(self.columns.attempt, record).unwrap_or_default();
+                let attempt = self.attempt_of(record).unwrap_or_default();
                 let kept = self.keeps.then(|| Kept::fields(record, attempt));
                 Line::Bad { line, reason, kept }
             }
         }
+    }
+}
+
+/// What stands behind the name in the field of an attempt of a file without a header.
+fn marked(field: &[u8]) -> Option<&[u8]> {
+    field.strip_prefix(ATTEMPT.as_bytes())?.strip_prefix(b"=")
+}
+
+/// Lines of a file of rejects without a header are those with an attempt in its column, and only those.
+fn check_attempts(column: Option<usize>, record: &Record) -> Result<(), String> {
+    let is_marked = |field: &[u8]| marked(field).is_some();
+    let Some(found) = record.iter().position(is_marked) else { return Ok(()) };
+    match column {
+        Some(index) if index == found => Ok(()),
+        Some(index) => Err(format!(
+            "column {} says {ATTEMPT}, and not column {}: the line has another number of columns than the others",
+            found + 1,
+            index + 1
+        )),
+        None => Err(format!(
+            "column {} says {ATTEMPT}, so the line is one of a file of rejects: say --attempt-column with the number that was named when that file was written",
+            found + 1
+        )),
     }
 }
 
@@ -272,7 +338,7 @@ impl RowReader {
             own,
             amount: amount.magnitude,
             id,
-            attempt: read_attempt(columns.attempt, record)?,
+            attempt: 0,
             code: code(columns.code.as_ref(), record, self.code)?,
             user_data_128: optional(&columns.user_data_128, record, |text| {
                 parse_number(text).or_else(|| names::transfer_id(text).ok())
@@ -357,12 +423,17 @@ fn code(column: Option<&Column>, record: &Record, default: u16) -> Result<u16, S
         .ok_or_else(|| format!("{}: `{text}` is no code from 1 to 65535", column.label()))
 }
 
-fn read_attempt(column: Option<usize>, record: &Record) -> Result<u32, String> {
+fn read_attempt(column: Option<usize>, has_header: bool, record: &Record) -> Result<u32, String> {
     let Some(index) = column else { return Ok(0) };
-    let text = String::from_utf8_lossy(record.get(index).unwrap_or_default());
-    plain_number(&text)
+    let field = record.get(index).unwrap_or_default();
+    let number = if has_header { Some(field) } else { marked(field) };
+    number
+        .and_then(|number| plain_number(std::str::from_utf8(number).ok()?))
         .filter(|number| *number < u32::MAX)
-        .ok_or_else(|| format!("column {}: `{text}` is not the number of an attempt", index + 1))
+        .ok_or_else(|| {
+            let text = String::from_utf8_lossy(field);
+            format!("column {}: `{text}` is not the number of an attempt", index + 1)
+        })
 }
 
 /// Digits and nothing else.
@@ -384,14 +455,19 @@ fn optional<T: Default>(
     })
 }
 
-/// What stands between columns.
-pub(super) fn delimiter(args: &ImportArgs) -> Result<u8, CliError> {
-    let extension = args.file.extension().and_then(|extension| extension.to_str());
+/// What stands between columns if nobody says it.
+pub(super) fn usual_delimiter(path: &Path) -> u8 {
+    let extension = path.extension().and_then(|extension| extension.to_str());
     let is_tabbed = extension.is_some_and(|extension| {
         ["tsv", "tab"].iter().any(|known| extension.eq_ignore_ascii_case(known))
     });
+    if is_tabbed { b'\t' } else { b',' }
+}
+
+/// What stands between columns.
+pub(super) fn delimiter(args: &ImportArgs) -> Result<u8, CliError> {
     match args.delimiter.as_deref() {
-        None => Ok(if is_tabbed { b'\t' } else { b',' }),
+        None => Ok(usual_delimiter(&args.file)),
         Some("tab" | "\\t") => Ok(b'\t'),
         Some(text) => match text.as_bytes() {
             [byte] if byte.is_ascii() && !b"\"\r\n".contains(byte) => Ok(*byte),

@@ -29,7 +29,8 @@ fn bad(line: &Line) -> (u64, &str) {
     }
 }
 
-const BY_NUMBER: &str = "--id-column 1 --from-column 2 --to-column 3,4 --amount-column 5";
+const BY_NUMBER: &str =
+    "--id-column 1 --from-column 2 --to-column 3,4 --amount-column 5 --no-header";
 const BY_NAME: &str = "--id-column id --from-column from --to-column to --amount-column amount";
 
 fn good(line: &Line) -> &Row {
@@ -61,6 +62,24 @@ fn a_header_that_is_not_announced_is_a_bad_line_and_not_silently_skipped() {
     let found = lines(BY_NUMBER, "id,from,bank,to,amount\n1,9,YZ,77,1\n");
     assert!(matches!(&found[0], Line::Bad { line: 1, .. }), "{found:?}");
     assert_eq!(good(&found[1]).amount, 100);
+}
+
+#[test]
+fn columns_by_number_do_not_say_whether_the_first_line_is_a_header() {
+    let text = "id,payer,bank,payee,2024\n1,9,YZ,77,1\n";
+    let flags = BY_NUMBER.replace(" --no-header", "");
+    let Err(error) = open(&flags, text) else { panic!("it opens") };
+    assert!(matches!(&error, CliError::Usage(said) if said.contains("--no-header")), "{error}");
+    assert_eq!(lines(&format!("{flags} --header"), text).len(), 1);
+    assert_eq!(lines(BY_NUMBER, text).len(), 2);
+}
+
+#[test]
+fn a_line_that_the_file_ends_within_stops_the_reading() {
+    for text in ["1,a,b,1\n2,a,b,2", "1,a,b,1\n2,a,b", "1,a,b,1\n2,a,b,\"2\"", "1,a,b,1\n "] {
+        let found = lines(BY_NAME, format!("id,from,to,amount\n{text}"));
+        assert!(matches!(&found[1], Line::Stop { line: 3, reason } if reason == CUT), "{found:?}");
+    }
 }
 
 #[test]
@@ -149,7 +168,7 @@ fn a_line_that_does_not_say_what_it_must_is_left_out_whatever_else_it_says() {
 
 #[test]
 fn statements_say_by_the_sign_or_by_the_column_who_pays() {
-    let signed = "--id-column 1 --account bank --other-column 2 --amount-column 3";
+    let signed = "--no-header --id-column 1 --account bank --other-column 2 --amount-column 3";
     let found = lines(signed, "1,x,20.00\n2,x,-20.00\n3,x,(7.00)\n4,x,7.00-\n5,x,(-7)\n");
     for (line, from, to, amount, own) in [
         (0, "x", "bank", 2_000, Side::To),
@@ -162,7 +181,8 @@ fn statements_say_by_the_sign_or_by_the_column_who_pays() {
         assert_eq!((row.amount, row.own), (amount, Some(own)));
     }
     assert!(bad(&found[4]).1.contains("(-7)"));
-    let columns = "--id-column 1 --account bank --other-column 2 --in-column 3 --out-column 4";
+    let columns =
+        "--no-header --id-column 1 --account bank --other-column 2 --in-column 3 --out-column 4";
     let found = lines(columns, "1,x,5,\n2,x,0.00,6\n3,x,,\n4,x,1,1\n5,x,-1,\n");
     assert_eq!((good(&found[0]).amount, good(&found[0]).own), (500, Some(Side::To)));
     assert_eq!((good(&found[1]).amount, good(&found[1]).own), (600, Some(Side::From)));
@@ -173,12 +193,15 @@ fn statements_say_by_the_sign_or_by_the_column_who_pays() {
 
 #[test]
 fn one_account_may_pay_or_be_paid_by_all_lines_and_then_nothing_is_negative() {
-    let found =
-        lines("--id-column 1 --from firm --to-column 2 --amount-column 3", "1,x,5\n2,x,-5\n");
+    let found = lines(
+        "--no-header --id-column 1 --from firm --to-column 2 --amount-column 3",
+        "1,x,5\n2,x,-5\n",
+    );
     let row = good(&found[0]);
     assert_eq!((row.from.as_str(), row.own), ("firm", Some(Side::From)));
     assert!(bad(&found[1]).1.contains("negative"));
-    let found = lines("--id-column 1 --from-column 2 --to shop --amount-column 3", "1,x,5\n");
+    let found =
+        lines("--no-header --id-column 1 --from-column 2 --to shop --amount-column 3", "1,x,5\n");
     assert_eq!((good(&found[0]).to.as_str(), good(&found[0]).own), ("shop", Some(Side::To)));
 }
 
@@ -232,7 +255,8 @@ fn lines_go_to_the_ledger_of_their_currency_if_the_file_says_it() {
 
 #[test]
 fn a_mark_before_the_first_line_and_other_line_ends_do_not_matter() {
-    let found = lines(BY_NAME, "\u{FEFF}id,from,to,amount\r\n\r\n1,a,b,1\r\n2,a,b,2");
+    let text = "\u{FEFF}id,from,to,amount\r\n\r\n1,a,b,1\r\n2,a,b,2";
+    let found = lines(&format!("{BY_NAME} --no-final-newline"), text);
     assert_eq!((good(&found[0]).line, good(&found[0]).amount), (3, 100));
     assert_eq!((good(&found[1]).line, good(&found[1]).amount), (4, 200));
     assert_eq!(found.len(), 2);

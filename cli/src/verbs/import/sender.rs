@@ -3,8 +3,7 @@
 //! Invariant: a transfer is sent only after the node said that both its accounts are there, because a transfer that is
 //! refused for a missing account spends its id, and could not be imported by the next attempt. An attempt
 //! of a line is sent only after the node said that the id of the one before is spent, whatever the file says: so of all
-//! attempts at most one is ever paid. Nothing of a batch is sent before it is known that none of its lines was imported under the id of an earlier form, and none of its accounts
-//! made under one.
+//! attempts at most one is ever paid.
 
 use super::Talk;
 use super::ledgers::Ledgers;
@@ -178,8 +177,6 @@ impl<'a> Sender<'a> {
                 Err(error) => self.bad(&row, &error.to_string(), talk)?,
             }
         }
-        self.refuse_earlier_ids(&all, talk)?;
-        self.refuse_earlier_accounts(&all, talk)?;
         self.settle_accounts(all.iter().map(|(_, transfer)| transfer), talk)?;
         let mut lines = Vec::with_capacity(all.len());
         let mut transfers = Vec::with_capacity(all.len());
@@ -247,7 +244,18 @@ impl<'a> Sender<'a> {
         while !self.in_flight.is_empty() {
             self.wait(talk)?;
         }
-        self.failure.take().map_or(Ok(()), Err)
+        match self.failure.take() {
+            None => Ok(()),
+            Some(failure) => Err(self.why(failure)),
+        }
+    }
+
+    /// What ended the client, if something did: a request in flight knows only that its fate is unknown.
+    fn why(&mut self, failure: CliError) -> CliError {
+        match self.client.poll(Duration::ZERO) {
+            Err(error) if error.is_final() => error.into(),
+            _ => failure,
+        }
     }
 
     /// Makes sure that each account is either known or unusable.
@@ -373,7 +381,7 @@ impl<'a> Sender<'a> {
             }
         }
         match self.failure.take() {
-            Some(failure) if self.in_flight.is_empty() => Err(failure),
+            Some(failure) if self.in_flight.is_empty() => Err(self.why(failure)),
             failure => {
                 self.failure = failure;
                 Ok(())
