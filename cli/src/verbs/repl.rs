@@ -21,11 +21,11 @@ const WELCOME: &str = "`help` lists the verbs, `exit` ends";
 /// Runs the verb.
 ///
 /// # Errors
-/// Standard input cannot be read, or the output is gone. A verb that fails does not end it.
+/// Standard input cannot be read. A verb that fails does not end it.
 pub fn run(context: &mut Context, args: &ReplArgs) -> Result<u8, CliError> {
     let mut session = Repl::new(context, args)?;
     if let Some(line) = &args.command {
-        session.line(line)?;
+        session.line(line);
         return Ok(session.code);
     }
     let input = std::io::stdin();
@@ -85,37 +85,33 @@ impl<'a> Repl<'a> {
                     "a line is longer than {LINE_SIZE_MAX} bytes, and nothing of it was run"
                 )));
             }
-            self.line(&line)?;
+            self.line(&line);
         }
         Ok(())
     }
 
-    /// Runs all verbs of a line. Only an output that is gone is an error.
-    fn line(&mut self, line: &str) -> Result<(), CliError> {
+    /// Runs all verbs of a line, whether or not anybody reads what they say.
+    fn line(&mut self, line: &str) {
         let commands = match split_commands(line) {
             Ok(commands) => commands,
             Err(error) => return self.take(Err(error)),
         };
         for words in commands {
             let result = self.command(words);
-            self.take(result)?;
+            self.take(result);
             if self.is_over {
                 break;
             }
         }
-        Ok(())
     }
 
-    fn take(&mut self, result: Result<u8, CliError>) -> Result<(), CliError> {
-        if let Err(error @ CliError::Output(_)) = result {
-            return Err(error);
-        }
+    fn take(&mut self, result: Result<u8, CliError>) {
         let code = report(&mut self.context.output, result);
         self.context.output.set_json(self.is_json);
+        self.context.output.set_carries_on(true);
         if code != exit::OK {
             self.code = code;
         }
-        Ok(())
     }
 
     fn command(&mut self, words: Vec<String>) -> Result<u8, CliError> {
@@ -142,6 +138,8 @@ impl<'a> Repl<'a> {
             return Err(CliError::Usage(text.to_owned()));
         }
         self.context.output.set_json(self.is_json || args.json);
+        // One that shows something for ever ends when nobody looks.
+        self.context.output.set_carries_on(!verbs::only_shows(&args.verb));
         verbs::dispatch(self.context, &args.verb)
     }
 }

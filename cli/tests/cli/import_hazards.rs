@@ -3,6 +3,7 @@
 
 use crate::node::{Ran, TestNode};
 use mizan_cli::output::Output;
+use mizan_cli::verbs::repl::split_words;
 use mizan_cli::{exit, run_with};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -184,7 +185,8 @@ fn run_unheard(node: &TestNode, line: &str, kind: io::ErrorKind) -> u8 {
     let mut output = Output::new(Box::new(Broken(kind)), Box::new(Broken(kind)));
     let address = node.address().to_string();
     let environment = Rc::new(move |name: &str| (name == "MIZAN_ADDRESS").then(|| address.clone()));
-    let words = std::iter::once("mizan").chain(line.split_whitespace()).map(OsString::from);
+    let words = split_words(line).expect("closed quotes");
+    let words = std::iter::once("mizan".to_owned()).chain(words).map(OsString::from);
     run_with(words, environment, &mut output)
 }
 
@@ -205,6 +207,7 @@ fn what_moves_money_goes_to_its_end_and_has_its_own_exit_code_though_nobody_list
         ("transfer alice", exit::USAGE),
         ("hold alice bob 9000 USD", exit::PROBLEM),
         ("repl -c 'explain_nonsense'", exit::USAGE),
+        ("repl -c 'account bob USD; transfer alice bob 1.00 USD --id q-4'", exit::OK),
         ("status", exit::OK),
         // Whoever only looks has seen enough.
         ("account bob USD", exit::OK),
@@ -212,12 +215,12 @@ fn what_moves_money_goes_to_its_end_and_has_its_own_exit_code_though_nobody_list
     ] {
         assert_eq!(run_unheard(&node, line, gone), code, "{line}");
     }
-    assert_eq!(posted(&node, "bob"), "4.00");
+    assert_eq!(posted(&node, "bob"), "5.00");
     // A full disk is told, after the work.
     let full = io::ErrorKind::StorageFull;
     let line = "transfer alice bob 1.00 USD --id q-3";
     assert_eq!(run_unheard(&node, line, full), exit::RESOURCE);
-    assert_eq!(posted(&node, "bob"), "5.00");
+    assert_eq!(posted(&node, "bob"), "6.00");
 }
 
 #[test]
