@@ -6,6 +6,7 @@
 use crate::error::MessageError;
 use crate::handshake::Session;
 use crate::message::{HEADER_SIZE, Header, MAC_SIZE, Message};
+use crate::starts::KnownStart;
 
 /// The cluster's secret.
 pub type Secret = [u8; 32];
@@ -59,7 +60,17 @@ impl Connection {
 
     /// Incarnation of the peer's disk.
     pub(crate) const fn peer_incarnation(&self) -> u64 {
-        self.session.peer_incarnation
+        self.session.peer_start.incarnation
+    }
+
+    /// The peer's disk and its start.
+    pub(crate) const fn known_start(&self) -> KnownStart {
+        self.session.peer_start
+    }
+
+    /// What tells the peer's process from others.
+    pub(crate) const fn process(&self) -> u64 {
+        self.session.peer_process
     }
 
     /// Whether the peer has proved that it has the key, too.

@@ -11,6 +11,7 @@ use crate::connection::{Secret, is_sealed, seal};
 use crate::constants::{NODES_MAX, PROTOCOL_VERSION};
 use crate::error::MessageError;
 use crate::message::{Header, MAC_SIZE, Message, decode};
+use crate::starts::{KnownStart, Start};
 
 /// First bytes of a greeting.
 pub const GREETING_MAGIC: [u8; 4] = *b"MZG1";
@@ -76,6 +77,10 @@ pub struct Identity {
     pub node_count: u8,
     /// Incarnation of its disk.
     pub incarnation: u64,
+    /// The disk's start, durable there.
+    pub start: Start,
+    /// Random, drawn by this process.
+    pub process: u64,
     /// The cluster's secret.
     pub secret: Secret,
 }
@@ -86,7 +91,8 @@ pub struct Session {
     pub(crate) key: [u8; 32],
     pub(crate) own_index: u8,
     pub(crate) peer: u8,
-    pub(crate) peer_incarnation: u64,
+    pub(crate) peer_start: KnownStart,
+    pub(crate) peer_process: u64,
 }
 
 impl std::fmt::Debug for Session {
@@ -103,6 +109,12 @@ impl Session {
         self.peer
     }
 
+    /// The peer's disk and its start.
+    #[must_use]
+    pub(crate) const fn known_start(&self) -> KnownStart {
+        self.peer_start
+    }
+
     /// Whether these bytes are the peer's first message behind its hello, made with the key of this connection.
     #[must_use]
     pub fn is_proved_by(&self, bytes: &[u8]) -> bool {
@@ -114,9 +126,10 @@ impl Session {
 impl Identity {
     fn hello(&self, to: u8, nonce: [u8; 32]) -> Vec<u8> {
         let (incarnation, node_count) = (self.incarnation, self.node_count);
+        let (start, process) = (self.start, self.process);
         let (cluster, from) = (self.cluster, self.index);
         let header = Header { cluster, epoch: 0, counter: 0, from, to };
-        Message::Hello { nonce, incarnation, node_count }.encode(&header)
+        Message::Hello { nonce, incarnation, node_count, start, process }.encode(&header)
     }
 
     /// The greeting of this node as a listener. `nonce` is 32 fresh random bytes.
@@ -160,17 +173,18 @@ impl Identity {
     ) -> Result<(Session, Vec<u8>), MessageError> {
         let bytes = greeting.encode();
         let seal_parts: [&[u8]; 2] = [b"mizan hello 2", &bytes];
-        let (peer, _, peer_incarnation) = self.judge(hello, &seal_parts)?;
+        let said = self.judge(hello, &seal_parts)?;
+        let peer = said.from;
         let mut answer = self.hello(peer, greeting.nonce);
         seal(&[b"mizan answer 2", &bytes, hello], &mut answer, &self.secret);
         let key = connection_key(&self.secret, &bytes, hello, &answer);
-        Ok((Session { key, own_index: self.index, peer, peer_incarnation }, answer))
+        Ok((said.session(key, self.index), answer))
     }
 
-    /// Whose hello it is, its nonce and the incarnation of the disk.
-    fn judge(&self, hello: &[u8], seal: &[&[u8]]) -> Result<(u8, [u8; 32], u64), MessageError> {
+    /// Whose hello it is, and what it says.
+    fn judge(&self, hello: &[u8], seal: &[&[u8]]) -> Result<Said, MessageError> {
         let (header, message) = decode(hello)?;
-        let Message::Hello { nonce, incarnation, node_count } = message else {
+        let Message::Hello { nonce, incarnation, node_count, start, process } = message else {
             return Err(MessageError::NoHello);
         };
         // First, so that a stranger learns nothing from the refusal.
@@ -187,7 +201,22 @@ impl Identity {
         if header.counter != 0 {
             return Err(MessageError::Malformed);
         }
-        Ok((header.from, nonce, incarnation))
+        Ok(Said { from: header.from, nonce, disk: KnownStart { incarnation, start }, process })
+    }
+}
+
+/// What a peer's hello says.
+struct Said {
+    from: u8,
+    nonce: [u8; 32],
+    disk: KnownStart,
+    process: u64,
+}
+
+impl Said {
+    fn session(&self, key: [u8; 32], own_index: u8) -> Session {
+        let (peer, peer_start, peer_process) = (self.from, self.disk, self.process);
+        Session { key, own_index, peer, peer_start, peer_process }
     }
 }
 
@@ -206,12 +235,12 @@ impl Dialled {
     /// As [`Identity::answer`].
     pub fn conclude(&self, answer: &[u8]) -> Result<Session, MessageError> {
         let seal_parts: [&[u8]; 3] = [b"mizan answer 2", &self.greeting, &self.hello];
-        let (peer, nonce, peer_incarnation) = self.identity.judge(answer, &seal_parts)?;
-        if nonce != self.greeting[32..] || peer != self.greeting[5] {
+        let said = self.identity.judge(answer, &seal_parts)?;
+        if said.nonce != self.greeting[32..] || said.from != self.greeting[5] {
             return Err(MessageError::Address);
         }
         let key = connection_key(&self.identity.secret, &self.greeting, &self.hello, answer);
-        Ok(Session { key, own_index: self.identity.index, peer, peer_incarnation })
+        Ok(said.session(key, self.identity.index))
     }
 }
 

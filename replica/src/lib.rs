@@ -25,6 +25,7 @@ mod log;
 pub mod message;
 mod output;
 mod replica;
+mod starts;
 
 pub use arbiter::{Arbiter, ArbiterError, ArbiterRecord, ManualArbiter};
 pub use config::{Config, Control, ControlKind, Led, LogRecords, Policy};
@@ -35,4 +36,5 @@ pub use log::{FrameEnd, LogIndex};
 pub use output::{Alarm, Command, Output, PeerStatus, Refusal, Role, Status};
 #[cfg(feature = "unsafe-faults")]
 pub use replica::Fault;
-pub use replica::{Options, Replica};
+pub use replica::{Options, Replica, Verdict};
+pub use starts::{Copied, KnownStart, STARTS_SIZE, Start, Starts};

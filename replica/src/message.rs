@@ -3,9 +3,10 @@
 //! Invariants: decoding never panics and never allocates more than the message is long; what decodes encodes to the
 //! same bytes. Authentication is in `connection`. `docs/reference/replication-protocol.md` draws the bytes.
 
-use crate::constants::{EPOCHS_MAX, MESSAGE_SIZE_MAX, PROTOCOL_VERSION};
+use crate::constants::{EPOCHS_MAX, MESSAGE_SIZE_MAX, NODES_MAX, PROTOCOL_VERSION};
 use crate::error::MessageError;
 use crate::log::FrameEnd;
+use crate::starts::{Copied, KnownStart, Start};
 
 /// "MZR1".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"MZR1");
@@ -55,6 +56,10 @@ pub enum Message<'a> {
         incarnation: u64,
         /// Nodes of the cluster.
         node_count: u8,
+        /// The start of the sender's disk.
+        start: Start,
+        /// Random, drawn by the sender's process and kept nowhere.
+        process: u64,
     },
     /// I live.
     Heartbeat {
@@ -68,6 +73,8 @@ pub enum Message<'a> {
         end: FrameEnd,
         /// The sender's wall clock, nanoseconds since 1970; 0 if it gives none.
         clock_reading: u64,
+        /// The last start of each node's disk that the sender knows, its own included.
+        starts: [KnownStart; NODES_MAX],
     },
     /// To the node that is followed: how far its frames have come.
     Ack {
@@ -138,6 +145,11 @@ pub enum Message<'a> {
         /// follows nobody.
         primary_silent_ns: u64,
     },
+    /// You are a copy, or an older copy of yours counts: this connection is over.
+    Refused {
+        /// Why.
+        copied: Copied,
+    },
 }
 
 struct Writer<'o>(&'o mut Vec<u8>);
@@ -150,6 +162,11 @@ impl Writer<'_> {
     /// A number of one byte in a word of eight.
     fn small(&mut self, value: u8) {
         self.u64(value.into());
+    }
+
+    fn start(&mut self, start: &Start) {
+        self.u64(start.number);
+        self.u64(start.nonce);
     }
 
     fn end(&mut self, end: &FrameEnd) {
@@ -184,6 +201,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn start(&mut self) -> Option<Start> {
+        Some(Start { number: self.u64()?, nonce: self.u64()? })
+    }
+
+    fn starts(&mut self) -> Option<[KnownStart; NODES_MAX]> {
+        let mut starts = [KnownStart::default(); NODES_MAX];
+        for known in &mut starts {
+            *known = KnownStart { incarnation: self.u64()?, start: self.start()? };
+        }
+        Some(starts)
+    }
+
     fn end(&mut self) -> Option<FrameEnd> {
         Some(FrameEnd { epoch: self.u64()?, sequence: self.u64()?, hash: self.take()? })
     }
@@ -208,6 +237,7 @@ impl Message<'_> {
             Self::Grant { .. } => 8,
             Self::Ask { .. } => 9,
             Self::Answer { .. } => 10,
+            Self::Refused { .. } => 15,
         }
     }
 
@@ -240,17 +270,23 @@ impl Message<'_> {
 
     fn encode_body(&self, writer: &mut Writer<'_>) {
         match self {
-            Self::Hello { nonce, incarnation, node_count } => {
+            Self::Hello { nonce, incarnation, node_count, start, process } => {
                 writer.0.extend_from_slice(nonce);
                 writer.u64(*incarnation);
                 writer.small(*node_count);
+                writer.start(start);
+                writer.u64(*process);
             }
-            Self::Heartbeat { role, round, commit, end, clock_reading } => {
+            Self::Heartbeat { role, round, commit, end, clock_reading, starts } => {
                 writer.small(*role as u8);
                 writer.u64(*round);
                 writer.u64(*commit);
                 writer.end(end);
                 writer.u64(*clock_reading);
+                for known in starts {
+                    writer.u64(known.incarnation);
+                    writer.start(&known.start);
+                }
             }
             Self::Ack { received, durable, applied, round } => {
                 [received, durable, applied, round].iter().for_each(|value| writer.u64(**value));
@@ -281,6 +317,7 @@ impl Message<'_> {
                 writer.end(end);
                 writer.u64(*primary_silent_ns);
             }
+            Self::Refused { copied } => copied.words().iter().for_each(|word| writer.u64(*word)),
         }
     }
 }
@@ -321,6 +358,8 @@ fn decode_body<'a>(kind: u8, reader: &mut Reader<'a>) -> Option<Message<'a>> {
             nonce: reader.take()?,
             incarnation: reader.u64()?,
             node_count: reader.small()?,
+            start: reader.start()?,
+            process: reader.u64()?,
         },
         2 => Message::Heartbeat {
             role: match reader.small()? {
@@ -334,6 +373,7 @@ fn decode_body<'a>(kind: u8, reader: &mut Reader<'a>) -> Option<Message<'a>> {
             commit: reader.u64()?,
             end: reader.end()?,
             clock_reading: reader.u64()?,
+            starts: reader.starts()?,
         },
         3 => Message::Ack {
             received: reader.u64()?,
@@ -376,6 +416,9 @@ fn decode_body<'a>(kind: u8, reader: &mut Reader<'a>) -> Option<Message<'a>> {
             epoch: reader.u64()?,
             end: reader.end()?,
             primary_silent_ns: reader.u64()?,
+        },
+        15 => Message::Refused {
+            copied: Copied::from_words([reader.u64()?, reader.u64()?, reader.u64()?])?,
         },
         _ => return None,
     })

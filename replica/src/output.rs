@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Control};
 use crate::log::FrameEnd;
+use crate::starts::{Copied, Starts};
 use thiserror::Error;
 
 /// What a node is, as it knows itself.
@@ -40,6 +41,8 @@ pub enum Output {
     /// Make this the highest epoch seen, durably. Everything behind it in the row depends on it. A node that leads writes
     /// down together with it what it may have acknowledged ([`crate::Led`]); it acknowledges nothing from here on.
     PersistEpoch(u64),
+    /// Write this down durably, soon; nothing waits for it.
+    PersistStarts(Starts),
     /// Append these frames verbatim; `handle_durable` later.
     Append {
         /// Shared halves of headers and payloads, one behind the other.
@@ -215,6 +218,26 @@ pub enum Alarm {
         peer: u8,
         /// The epoch.
         epoch: u64,
+    },
+    /// Two copies of a peer's disk were started, or two processes of that peer live; one was refused.
+    #[error(
+        "a process that calls itself node {peer} is refused, or was elsewhere: {copied}; find all processes and directories of node {peer}, and keep one"
+    )]
+    DiskCopied {
+        /// The peer.
+        peer: u8,
+        /// Why.
+        copied: Copied,
+    },
+    /// A peer refuses this node, which stopped unless it leads.
+    #[error(
+        "node {by} refuses this node: {copied}; keep only the process and directory that the cluster knows, and if that directory is lost, give this node a new disk with `mizan format --data DIR --join ADDRESS`"
+    )]
+    CopyRefused {
+        /// Who refuses.
+        by: u8,
+        /// Why.
+        copied: Copied,
     },
     /// A disk was admitted in a new incarnation.
     #[error("node {0} was admitted with a new disk")]

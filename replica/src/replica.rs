@@ -3,6 +3,7 @@
 mod ask;
 mod backlog;
 mod clocks;
+mod copies;
 mod follow;
 mod lead;
 mod outlook;
@@ -18,7 +19,10 @@ use crate::handshake::{Identity, Session};
 use crate::log::{FrameEnd, LogIndex};
 use crate::message::{self, Header, Message, PeerRole};
 use crate::output::{Alarm, Command, Output, Refusal, Role, Status};
+use crate::starts::Starts;
 use backlog::Backlog;
+use copies::Copies;
+pub use copies::Verdict;
 use follow::Follow;
 use lead::{Lead, Stream};
 use outlook::Hearing;
@@ -41,6 +45,8 @@ pub enum Fault {
     SkipAdmission,
     /// A candidate raises its epoch before it has asked anybody.
     PromoteWithoutAsking,
+    /// Copies of a disk are taken for the disk.
+    TakeCopies,
 }
 
 /// What a node knows when it starts.
@@ -54,6 +60,10 @@ pub struct Options {
     pub secret: Secret,
     /// Incarnation of this node's disk.
     pub incarnation: u64,
+    /// What its disk knows of starts; the own one is this, and durable: see [`Starts::next`].
+    pub starts: Starts,
+    /// Random, drawn for this process.
+    pub process: u64,
     /// The record that the cluster was formatted with.
     pub base_config: Config,
     /// What the log says of who counts.
@@ -115,6 +125,8 @@ pub struct Replica {
     /// A promotion for which the peers are asked and nothing was changed yet.
     asking: Option<Ballot>,
     follow: Follow,
+    starts: Starts,
+    copies: Copies,
     hearing: Hearing,
     /// The epoch granted to another node.
     granted_epoch: u64,
@@ -167,6 +179,8 @@ impl Replica {
             state: State::Standby,
             asking: None,
             follow: Follow::default(),
+            starts: options.starts,
+            copies: Copies::default(),
             hearing: Hearing::default(),
             granted_epoch: 0,
             grant_asked: (0, 0),
@@ -222,6 +236,8 @@ impl Replica {
             index: self.options.index,
             node_count: self.config.node_count,
             incarnation: self.options.incarnation,
+            start: self.starts.own,
+            process: self.options.process,
             secret: self.options.secret,
         }
     }
@@ -243,6 +259,7 @@ impl Replica {
             stream: None,
             clock: None,
         });
+        self.note_start(peer);
         self.send_heartbeat(peer);
     }
 
@@ -255,6 +272,7 @@ impl Replica {
             self.follow = Follow::default();
         }
         self.forget_answer(peer);
+        self.forget_rival(peer);
         self.forget_source(peer);
         self.note_role();
     }
@@ -292,6 +310,11 @@ impl Replica {
         let known = known.ok_or(MessageError::NotConnected)?;
         known.connection.admit(&header, bytes)?;
         known.connection.last_heard_ns = now_ns;
+        // Whatever its epoch: a copy must hear it.
+        if let Message::Refused { copied } = message {
+            self.hear_refused(peer, copied, now_ns);
+            return Ok(());
+        }
         if header.epoch > self.highest_epoch.saturating_add(EPOCH_STEP_MAX) {
             let (found, highest) = (header.epoch, self.highest_epoch);
             self.output(Output::Alarm(Alarm::EpochRefused { peer, epoch: found }));
@@ -321,14 +344,18 @@ impl Replica {
     ) -> Result<(), MessageError> {
         match message {
             // Hellos belong to the handshake, which is over.
-            Message::Hello { .. } => Err(MessageError::Malformed),
-            Message::Heartbeat { role, round, commit, end, clock_reading } => {
+            Message::Hello { .. } | Message::Refused { .. } => Err(MessageError::Malformed),
+            Message::Heartbeat { role, round, commit, end, clock_reading, starts } => {
+                if self.lacks_held(peer, &end, now_ns) {
+                    return Ok(());
+                }
                 if let Some(known) = self.peer_mut(peer) {
                     known.clock = (clock_reading > 0).then_some((clock_reading, now_ns));
                     known.role = role;
                     known.end = end;
                     known.heard_round = known.heard_round.max(round);
                 }
+                self.hear_starts(peer, &starts, now_ns);
                 self.hear_heartbeat(peer, role, commit, now_ns);
                 Ok(())
             }
@@ -451,6 +478,7 @@ impl Replica {
     fn become_standby(&mut self) {
         self.state = State::Standby;
         self.follow = Follow::default();
+        self.forget_held();
         for peer in self.peers.iter_mut().flatten() {
             peer.stream = None;
             peer.echoed_round = 0;
@@ -472,6 +500,7 @@ impl Replica {
         if let Some(control) = control {
             self.config = control.config;
             self.config_sequence = sequence;
+            (0..self.config.node_count).for_each(|peer| self.note_start(peer));
         }
     }
 
@@ -532,8 +561,8 @@ impl Replica {
             State::Stopped => PeerRole::Stopped,
         };
         let (round, commit, end) = (self.round, self.commit, self.log.last());
-        let clock_reading = self.clock_reading;
-        self.send(peer, &Message::Heartbeat { role, round, commit, end, clock_reading });
+        let (clock_reading, starts) = (self.clock_reading, self.told_starts());
+        self.send(peer, &Message::Heartbeat { role, round, commit, end, clock_reading, starts });
     }
 
     fn send_heartbeats(&mut self) {

@@ -7,6 +7,7 @@ use mizan_journal::{Hash, SharedHeader};
 use mizan_replica::handshake::connect;
 use mizan_replica::{
     Command, Config, Control, FrameEnd, LogIndex, LogRecords, Options, Output, Policy, Replica,
+    Starts,
 };
 use std::collections::{BTreeMap, VecDeque};
 use zerocopy::IntoBytes;
@@ -79,6 +80,8 @@ impl Machine {
                 cluster: CLUSTER,
                 secret: [1; 32],
                 incarnation: 1,
+                starts: Starts::default(),
+                process: 0,
                 base_config: Config::new(node_count, Policy::TwoDisks),
                 records: LogRecords::new(index, Config::new(node_count, Policy::TwoDisks)),
                 highest_epoch: 0,

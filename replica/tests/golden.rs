@@ -2,9 +2,10 @@
 
 use mizan_replica::handshake::{Greeting, Identity};
 use mizan_replica::message::{HEADER_SIZE, Header, Message, PeerRole, decode};
-use mizan_replica::{FrameEnd, MessageError};
+use mizan_replica::{Copied, FrameEnd, KnownStart, MessageError, Start};
 
 const HEADER: Header = Header { cluster: 0x0102, epoch: 0x33, counter: 0x44, from: 1, to: 2 };
+const START: Start = Start { number: 21, nonce: 22 };
 const END: FrameEnd = FrameEnd { epoch: 5, sequence: 6, hash: [7; 16] };
 
 fn hex(bytes: &[u8]) -> String {
@@ -23,8 +24,14 @@ fn messages() -> Vec<(u8, Message<'static>, String)> {
     vec![
         (
             1,
-            Message::Hello { nonce: [9; 32], incarnation: 3, node_count: 2 },
-            "09".repeat(32) + &word(3) + &word(2),
+            Message::Hello {
+                nonce: [9; 32],
+                incarnation: 3,
+                node_count: 2,
+                start: START,
+                process: 23,
+            },
+            "09".repeat(32) + &word(3) + &word(2) + &word(21) + &word(22) + &word(23),
         ),
         (
             2,
@@ -34,8 +41,14 @@ fn messages() -> Vec<(u8, Message<'static>, String)> {
                 commit: 9,
                 end: END,
                 clock_reading: 10,
+                starts: [31, 41, 51].map(|incarnation| KnownStart { incarnation, start: START }),
             },
-            word(2) + &word(8) + &word(9) + &end() + &word(10),
+            word(2)
+                + &word(8)
+                + &word(9)
+                + &end()
+                + &word(10)
+                + &[31, 41, 51].map(|disk| word(disk) + &word(21) + &word(22)).concat(),
         ),
         (
             3,
@@ -66,6 +79,11 @@ fn messages() -> Vec<(u8, Message<'static>, String)> {
                 primary_silent_ns: 2,
             },
             word(1) + &word(0) + &word(4) + &end() + &word(2),
+        ),
+        (
+            15,
+            Message::Refused { copied: Copied::Older { known: 7, found: 6 } },
+            word(1) + &word(7) + &word(6),
         ),
     ]
 }
@@ -116,7 +134,7 @@ fn arbitrary_bytes_never_panic() {
     let seed = 11;
     let mut random = mizan_journal::sim::SimRandom::new(seed);
     for _ in 0..20_000 {
-        let (_, message, _) = messages().swap_remove(random.below(10) as usize);
+        let (_, message, _) = messages().swap_remove(random.below(11) as usize);
         let mut bytes = message.encode(&HEADER);
         for _ in 0..=random.below(4) {
             let at = random.below(bytes.len() as u64) as usize;
@@ -132,7 +150,8 @@ fn arbitrary_bytes_never_panic() {
 const GREETING: Greeting = Greeting { cluster: 0x0102, index: 1, nonce: [8; 32] };
 
 fn identity(index: u8) -> Identity {
-    Identity { cluster: 0x0102, index, node_count: 3, incarnation: 6, secret: [7; 32] }
+    let (cluster, node_count, incarnation) = (0x0102, 3, 6);
+    Identity { cluster, index, node_count, incarnation, start: START, process: 23, secret: [7; 32] }
 }
 
 /// A message with its code: over these parts and itself.
@@ -155,7 +174,8 @@ fn greeting_hello_and_answer_have_the_bytes_that_are_drawn_and_make_the_key() {
 
     let message = |from, to, nonce| {
         let header = Header { cluster: 0x0102, epoch: 0, counter: 0, from, to };
-        Message::Hello { nonce, incarnation: 6, node_count: 3 }.encode(&header)
+        let (incarnation, node_count, start, process) = (6, 3, START, 23);
+        Message::Hello { nonce, incarnation, node_count, start, process }.encode(&header)
     };
     let (dialled, hello) = identity(2).dial(1, &GREETING, [9; 32]).unwrap();
     let secret = [7; 32];

@@ -89,6 +89,7 @@ impl World {
                     node.note_epoch(epoch)?;
                 }
             }
+            Output::PersistStarts(starts) => self.node(index).note_starts(&starts)?,
             Output::Append { frames, commit } => {
                 let node = self.node(index);
                 node.append_received(&frames, commit)?;

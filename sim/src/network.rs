@@ -2,7 +2,7 @@
 
 use crate::oracle::Violation;
 use crate::world::{Event, MS, World};
-use mizan_replica::handshake;
+use mizan_replica::{Session, Verdict, handshake};
 
 fn pair(one: u8, other: u8) -> (u8, u8) {
     (one.min(other), one.max(other))
@@ -30,6 +30,11 @@ impl World {
         };
         let sessions = handshake::connect(&of(dialler), &of(listener), nonces);
         let (dialled, accepted) = sessions.expect("invariant: all nodes share the secret");
+        if self.refuses(dialler, &dialled, &accepted)?
+            || self.refuses(listener, &accepted, &dialled)?
+        {
+            return Ok(());
+        }
         self.connections.insert(pair(one, other), self.next_connection);
         self.next_connection += 1;
         let now_ns = self.now_ns;
@@ -40,6 +45,31 @@ impl World {
         }
         self.drain(one)?;
         self.drain(other)
+    }
+
+    /// Whether a node refuses the peer of a connection that was just made, which then hears why.
+    fn refuses(
+        &mut self,
+        node: u8,
+        session: &Session,
+        peers_session: &Session,
+    ) -> Result<bool, Violation> {
+        let (now_ns, peer) = (self.now_ns, session.peer());
+        let judge = self.places[usize::from(node)].node.as_mut();
+        let judge = &mut judge.expect("invariant: both are up").replica;
+        let Verdict::Refuse(bytes) = judge.judge_connection(session, false, now_ns) else {
+            return Ok(false);
+        };
+        if let Some(refused) = &mut self.places[usize::from(peer)].node {
+            refused.replica.handle_connected(peers_session.clone(), now_ns);
+            let outcome = refused.replica.handle_message(node, &bytes, now_ns);
+            refused.replica.handle_disconnected(node);
+            self.note(&format!("{node} refuses {peer}: {outcome:?}"));
+        }
+        self.drain(node)?;
+        self.drain(peer)?;
+        self.after(50 * MS, Event::Connect { one: node, other: peer });
+        Ok(true)
     }
 
     fn nonce(&mut self) -> [u8; 32] {

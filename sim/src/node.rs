@@ -10,7 +10,9 @@ use mizan_journal::{
     FormatOptions, Frame, Hash, Journal, JournalError, OpenOptions, Prepare, RecoveryReport,
     SharedHeader, cut_back,
 };
-use mizan_replica::{Config, Control, FrameEnd, Led, LogIndex, LogRecords, Options, Replica};
+use mizan_replica::{
+    Config, Control, FrameEnd, Led, LogIndex, LogRecords, Options, Replica, Starts,
+};
 use mizan_wire::limits::HEADER_SIZE;
 use mizan_wire::{Operation, RequestHeader, SEMANTICS_VERSION, SessionKey};
 use std::collections::VecDeque;
@@ -19,6 +21,8 @@ use zerocopy::{FromBytes, IntoBytes};
 /// The secret that the nodes share.
 const SECRET: [u8; 32] = [42; 32];
 const SEGMENT_SIZE: u64 = 2 << 20;
+/// Bytes of what a node wrote down of its leading.
+const LED_SIZE: usize = 16;
 
 /// Deliberate mistakes that the simulator must find.
 #[cfg(feature = "unsafe-faults")]
@@ -209,6 +213,12 @@ fn log_config(log: &[StoredFrame]) -> Option<(u64, Config)> {
     })
 }
 
+/// What a node keeps in its superblock.
+fn record(led: Led, starts: &Starts) -> Vec<u8> {
+    let led = [led.epoch, led.acknowledged].map(u64::to_le_bytes).concat();
+    [led, starts.encode().to_vec()].concat()
+}
+
 /// What a node wrote down of its leading.
 fn led_of(config: &[u8]) -> Led {
     let number = |at: usize| {
@@ -218,17 +228,26 @@ fn led_of(config: &[u8]) -> Led {
     Led { epoch: number(0), acknowledged: number(8) }
 }
 
+/// What its disk knows of starts.
+fn starts_of(config: &[u8]) -> Starts {
+    let bytes = config.get(LED_SIZE..).and_then(<[u8]>::first_chunk);
+    bytes.and_then(Starts::decode).unwrap_or_default()
+}
+
 impl SimNode {
-    /// Starts from what the disk holds.
+    /// Starts from what the disk holds. `nonce` is one that no other start had.
     pub(crate) fn boot(
         index: u8,
         storage: SimStorage,
         base_config: Config,
+        nonce: u64,
     ) -> Result<Self, JournalError> {
-        let (journal, log, report) = open(&storage)?;
+        let (mut journal, log, report) = open(&storage)?;
         let commit = report.commit;
         let mut ends = LogIndex::default();
-        let led = led_of(&journal.superblock().config);
+        let config = journal.superblock().config.clone();
+        let (led, starts) = (led_of(&config), starts_of(&config).next(nonce));
+        journal.set_config(&record(led, &starts))?;
         let mut records = LogRecords::new(index, base_config).with_led(led);
         for frame in &log {
             ends.push(frame.end());
@@ -239,6 +258,8 @@ impl SimNode {
             cluster: CLUSTER,
             secret: SECRET,
             incarnation: journal.superblock().incarnation,
+            starts,
+            process: nonce,
             base_config,
             records,
             highest_epoch: journal.superblock().highest_epoch,
@@ -274,9 +295,16 @@ impl SimNode {
         if !self.is_primary {
             return self.journal().note_epoch(epoch);
         }
-        let led = [self.journal().epoch(), self.replica.acknowledged_at_most()];
-        let config: Vec<u8> = led.into_iter().flat_map(u64::to_le_bytes).collect();
+        let acknowledged = self.replica.acknowledged_at_most();
+        let led = Led { epoch: self.journal().epoch(), acknowledged };
+        let config = record(led, self.replica.starts());
         self.journal().note_epoch_and_config(epoch, &config)
+    }
+
+    /// Writes down what is known of starts.
+    pub(crate) fn note_starts(&mut self, starts: &Starts) -> Result<(), JournalError> {
+        let led = led_of(&self.journal().superblock().config);
+        self.journal().set_config(&record(led, starts))
     }
 
     pub(crate) fn journal(&mut self) -> &mut Journal<SimStorage> {

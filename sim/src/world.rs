@@ -363,7 +363,9 @@ impl World {
             return Ok(());
         }
         let storage = place.storage.clone();
-        let opened = SimNode::boot(index, storage, self.base_config);
+        // Every start has another life.
+        let nonce = u64::from(index) << 48 | place.life;
+        let opened = SimNode::boot(index, storage, self.base_config, nonce);
         let mut node = match opened {
             Ok(node) => node,
             Err(error) => return self.start_failed(index, &error),

@@ -39,8 +39,14 @@ impl AlarmBook {
     /// Ends what happened long ago; says what.
     pub(crate) fn expire(&mut self, now_ns: u64) -> Vec<Alarm> {
         let is_over = |(alarm, raised_ns): &(Alarm, u64)| {
-            matches!(alarm, Alarm::Admitted(_) | Alarm::EpochRefused { .. })
-                && now_ns.saturating_sub(*raised_ns) >= HAPPENED_SHOWN_NS
+            let happened = matches!(
+                alarm,
+                Alarm::Admitted(_)
+                    | Alarm::EpochRefused { .. }
+                    | Alarm::DiskCopied { .. }
+                    | Alarm::CopyRefused { .. }
+            );
+            happened && now_ns.saturating_sub(*raised_ns) >= HAPPENED_SHOWN_NS
         };
         let over = self.standing.iter().filter(|entry| is_over(entry)).map(|(alarm, _)| *alarm);
         let over: Vec<Alarm> = over.collect();
@@ -74,6 +80,8 @@ pub(crate) const fn shown(alarm: &Alarm) -> ShownAlarm {
         Alarm::SingleCopy => ShownAlarm::SingleCopy,
         Alarm::Admitted(_) => ShownAlarm::DiskAdmitted,
         Alarm::EpochRefused { .. } => ShownAlarm::EpochRefused,
+        Alarm::DiskCopied { .. } => ShownAlarm::DiskCopied,
+        Alarm::CopyRefused { .. } => ShownAlarm::CopyRefused,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::format::{FormatOptions, Place, genesis_entry, make, random};
 use crate::recover::read_genesis;
 use mizan_journal::{FileStorage, JournalIo, Superblock, replace_config};
 use mizan_replica::constants::NODES_MAX;
-use mizan_replica::{Config, Led, Policy, Secret, secret_hash};
+use mizan_replica::{Config, Led, Policy, Secret, Starts, secret_hash};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -52,6 +52,7 @@ pub fn format_first(
         to_give: ((1 << nodes) - 1) & !1,
         secret_hash: secret.map(|secret| secret_hash(genesis.cluster, secret)),
         led: Led::default(),
+        starts: Starts::default(),
     };
     let place = Place {
         journal_io: options.journal_io,

@@ -71,13 +71,15 @@ pub(crate) struct EpochWriter {
 }
 
 impl EpochWriter {
-    /// Starts the thread, which also writes down the cluster's record; `waker` is used at its end.
+    /// Starts the thread, which also writes down the cluster's record; `waker` is used at its end. What `before` is still
+    /// writing comes first, so that no older record follows.
     ///
     /// # Errors
     /// No thread can be started.
     pub(crate) fn start<S: Storage>(
         epoch: u64,
         record: Vec<u8>,
+        before: Option<Self>,
         journal: Option<SharedJournal<S>>,
         adopted: Receiver<SharedJournal<S>>,
         waker: Arc<Waker>,
@@ -85,7 +87,8 @@ impl EpochWriter {
         let thread = std::thread::Builder::new()
             .name("mizan-epoch".to_owned())
             .spawn(move || {
-                let outcome = note_epoch(epoch, &record, journal, &adopted);
+                let written = before.map_or(Ok(()), |before| before.finish().map(drop));
+                let outcome = written.and_then(|()| note_epoch(epoch, &record, journal, &adopted));
                 // A lost wake only costs the time until the next tick.
                 let _ = waker.wake();
                 outcome

@@ -3,18 +3,21 @@
 //! The node of the higher index dials the lower one, so that two nodes never have two connections for long. Whoever is
 //! accepted is greeted and proves what it is; see `guests`. Invariants: memory per connection is bounded by the largest
 //! message and the outbox, and by a few kilobytes before it is proved; nobody loses a connection to somebody who has not
-//! proved to be the same peer; a peer that does not read is disconnected; a connection that says nothing is closed in
-//! time. What is absent: any judgement of what a message says.
+//! proved to be the same peer, and whom the state machine does not take for it; a peer that does not read is
+//! disconnected; a connection that says nothing is closed in time. What is absent: any judgement of what a message says.
+
+mod connection;
 
 use crate::cluster::admin::nonce;
-use crate::cluster::guests::{Heard, Refused, UNPROVED_MESSAGE_SIZE_MAX, Who};
+use crate::cluster::guests::{Heard, Refused, Who};
 use crate::error::NodeError;
+use connection::Connection;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use mizan_replica::admin::AdminError;
 use mizan_replica::constants::NODES_MAX;
-use mizan_replica::{Identity, MessageError, Session};
+use mizan_replica::{Identity, MessageError, Session, Verdict};
 use rustix::buffer::spare_capacity;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
@@ -69,52 +72,8 @@ pub(crate) struct OperatorId {
     number: u64,
 }
 
-struct Connection {
-    stream: TcpStream,
-    /// Counts the connections.
-    number: u64,
-    who: Who,
-    is_connecting: bool,
-    /// To be closed when everything is sent.
-    is_closing: bool,
-    /// Bytes of a message, or of several small ones.
-    inbox: Vec<u8>,
-    outbox: VecDeque<Vec<u8>>,
-    /// Bytes of the first message of the outbox that are sent.
-    sent: usize,
-    unsent: usize,
-    since_ns: u64,
-}
-
-impl Connection {
-    /// Room for the rest of a large message, and little more, so that it can be handed on as it is; else for small ones.
-    fn make_room(&mut self) {
-        let chunk = if self.who.is_proved() { READ_CHUNK } else { UNPROVED_MESSAGE_SIZE_MAX };
-        let begun = self.who.next_message(&self.inbox).and_then(Result::ok);
-        let rest = begun.map_or(0, |size| size.saturating_sub(self.inbox.len()));
-        if self.inbox.capacity() == self.inbox.len() || rest > chunk {
-            self.inbox.reserve_exact(rest.max(chunk));
-        }
-    }
-
-    /// The first message, if all of it is there.
-    fn take_message(&mut self, size: usize) -> Option<Vec<u8>> {
-        if self.inbox.len() < size {
-            return None;
-        }
-        if self.inbox.len() == size && size > READ_CHUNK {
-            return Some(std::mem::take(&mut self.inbox));
-        }
-        let bytes = self.inbox[..size].to_vec();
-        self.inbox.drain(..size);
-        Some(bytes)
-    }
-
-    fn push(&mut self, bytes: Vec<u8>) {
-        self.unsent += bytes.len();
-        self.outbox.push_back(bytes);
-    }
-}
+/// Decides about a connection whose peer has proved itself.
+pub(crate) type Judge<'j> = dyn FnMut(&Session, bool) -> Verdict + 'j;
 
 /// How to reach the nodes.
 pub(crate) struct LinkOptions {
@@ -198,11 +157,17 @@ impl Links {
         Arc::clone(&self.waker)
     }
 
-    /// Waits for at most `timeout` and moves bytes. What came of it is taken with [`Links::next_event`].
+    /// Waits for at most `timeout` and moves bytes. What came of it is taken with [`Links::next_event`]. `judge` says what
+    /// becomes of a connection whose peer has proved itself, and is told whether there is an older one.
     ///
     /// # Errors
     /// Waiting failed; no connection can cause that.
-    pub(crate) fn poll(&mut self, timeout: Duration, now_ns: u64) -> Result<(), NodeError> {
+    pub(crate) fn poll(
+        &mut self,
+        timeout: Duration,
+        now_ns: u64,
+        judge: &mut Judge<'_>,
+    ) -> Result<(), NodeError> {
         self.dial(now_ns);
         self.close_silent(now_ns);
         if self.accept_waits {
@@ -233,7 +198,7 @@ impl Links {
                         self.write(at);
                     }
                     if readable {
-                        self.read(at, now_ns);
+                        self.read(at, now_ns, judge);
                     }
                 }
             }
@@ -403,6 +368,7 @@ impl Links {
         for at in 0..self.connections.len() {
             let Some(connection) = &self.connections[at] else { continue };
             let limit_ns = match connection.who {
+                Who::Peer(_) if connection.is_closing => UNPROVED_TIMEOUT_NS,
                 // The state machine sees to it.
                 Who::Peer(_) => continue,
                 Who::Dialling(_) | Who::Dialled(..) => DIAL_TIMEOUT_NS,
@@ -459,7 +425,7 @@ impl Links {
         }
     }
 
-    fn read(&mut self, at: usize, now_ns: u64) {
+    fn read(&mut self, at: usize, now_ns: u64, judge: &mut Judge<'_>) {
         for _ in 0..READS_PER_TURN {
             let Some(connection) = self.connections.get_mut(at).and_then(Option::as_mut) else {
                 return;
@@ -469,7 +435,7 @@ impl Links {
             match rustix::io::read(&connection.stream, room).map_err(std::io::Error::from) {
                 Ok(0) => return self.drop_connection(at),
                 Ok(_) => {
-                    if !self.take_messages(at, now_ns) {
+                    if !self.take_messages(at, now_ns, judge) {
                         return self.drop_connection(at);
                     }
                 }
@@ -489,9 +455,14 @@ impl Links {
     }
 
     /// Takes whole messages from the inbox; false if the connection is to be ended.
-    fn take_messages(&mut self, at: usize, now_ns: u64) -> bool {
+    fn take_messages(&mut self, at: usize, now_ns: u64, judge: &mut Judge<'_>) -> bool {
         let Some(mut connection) = self.connections[at].take() else { return true };
         let is_sound = loop {
+            if connection.is_closing {
+                // What it says is not heard any more: it may have been refused.
+                connection.inbox.clear();
+                break true;
+            }
             let size = match connection.who.next_message(&connection.inbox) {
                 Some(Ok(size)) => size,
                 Some(Err(())) => break false,
@@ -501,7 +472,7 @@ impl Links {
             connection.since_ns = now_ns;
             match connection.who.hear(&self.options.identity, bytes) {
                 Ok(heard) => {
-                    if !self.take_heard(at, &mut connection, heard) {
+                    if !self.take_heard(at, &mut connection, heard, judge) {
                         break false;
                     }
                 }
@@ -517,14 +488,33 @@ impl Links {
     }
 
     /// False if the connection is to be ended.
-    fn take_heard(&mut self, at: usize, connection: &mut Connection, heard: Heard) -> bool {
+    fn take_heard(
+        &mut self,
+        at: usize,
+        connection: &mut Connection,
+        heard: Heard,
+        judge: &mut Judge<'_>,
+    ) -> bool {
         let operator = OperatorId { at, number: connection.number };
         match heard {
             Heard::Answer(bytes) => connection.push(bytes),
             Heard::Message(peer, bytes) => self.found.push_back(LinkEvent::Message(peer, bytes)),
-            Heard::Made(session) => self.found.push_back(LinkEvent::Connected(session)),
+            Heard::Made(session) => match judge(&session, false) {
+                Verdict::Take => self.found.push_back(LinkEvent::Connected(session)),
+                Verdict::Wait => return false,
+                Verdict::Refuse(bytes) => connection.close_with(bytes),
+            },
             Heard::Proved(session, bytes) => {
                 let peer = session.peer();
+                let older = self.of_peer[usize::from(peer)];
+                match judge(&session, older.is_some()) {
+                    Verdict::Take => {}
+                    Verdict::Wait => return false,
+                    Verdict::Refuse(bytes) => {
+                        connection.close_with(bytes);
+                        return true;
+                    }
+                }
                 // Proved to be the same peer: the older connection may be half open.
                 if let Some(older) = self.of_peer[usize::from(peer)].replace(at)
                     && let Some(older) = self.connections[older].take()

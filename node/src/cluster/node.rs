@@ -12,6 +12,7 @@ use crate::cluster::status::ClusterStatus;
 use crate::cluster::worker::JournalWorker;
 use crate::commit::SharedJournal;
 use crate::error::NodeError;
+use crate::format::random;
 use crate::layout::StopHandle;
 use crate::memory::check_address_space;
 use crate::node::{
@@ -125,13 +126,18 @@ fn recover<S: Storage>(
     let options = journal_options(superblock);
     check_address_space(genesis, superblock.segment_size, options.segments_ahead)?;
     let mut replay = LogReplay::new(genesis, record, progress)?;
-    let (journal, report) = Journal::open_locked(Arc::clone(storage), lock, &options, &mut replay)?;
+    let (mut journal, report) =
+        Journal::open_locked(Arc::clone(storage), lock, &options, &mut replay)?;
+    // Before anybody hears of it.
+    journal.set_config(&record.encode())?;
     let (engine, learned) = replay.finish();
     let replica = Replica::new(Options {
         index: record.node,
         cluster: superblock.cluster,
         secret,
         incarnation: superblock.incarnation,
+        starts: record.starts,
+        process: random()?,
         base_config: record.config,
         records: learned.records,
         highest_epoch: superblock.highest_epoch,
@@ -195,6 +201,7 @@ impl<S: Storage> ClusterNode<S> {
             ))
         })?;
         record.check_secret(&place, superblock.cluster, cluster.secret.as_ref())?;
+        let record = ClusterRecord { starts: record.starts.next(random()?), ..record };
         let addresses = addresses(&record, cluster)?;
         check_listen(options.gateway.listen)?;
         let secret = cluster.secret.unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::cluster::record::ClusterRecord;
 use crate::cluster::status::ClusterStatus;
 use crate::error::NodeError;
 use mizan_journal::{LogReader, SHARED_HEADER_SIZE, Storage};
-use mizan_replica::{Led, Replica};
+use mizan_replica::{Led, Replica, Starts};
 
 /// A promotion that an operator waits for.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,17 @@ impl Operators {
     /// The record as it is written down when this node's leading is over.
     pub(crate) fn note_led(&mut self, led: Led) -> Vec<u8> {
         self.facts.record.led = led;
+        self.facts.record.encode()
+    }
+
+    /// The record as it is now.
+    pub(crate) fn record(&self) -> Vec<u8> {
+        self.facts.record.encode()
+    }
+
+    /// The record as it is written down when more is known of starts.
+    pub(crate) fn note_starts(&mut self, starts: Starts) -> Vec<u8> {
+        self.facts.record.starts = starts;
         self.facts.record.encode()
     }
 
@@ -104,6 +115,7 @@ impl Operators {
                     node: number,
                     to_give: 0,
                     led: Led::default(),
+                    starts: Starts::default(),
                     ..self.facts.record
                 }
                 .encode(),

@@ -12,12 +12,14 @@
 //! | 64 | 1 | bits of the nodes whose first disk this one has still to give out |
 //! | 65 | 7 | zeros |
 //! | 72 | 16 | what this node wrote down of its leading: epoch and sequence, 8 bytes each; zeros if it never led |
+//! | 88 | 24 | the disk's last start: number, nonce, and 1 if a peer has taken it |
+//! | 112 | 72 | the last known start of each node's disk: incarnation, number, nonce; zeros for none |
 //!
 //! An empty record is a node of its own.
 
 use crate::error::NodeError;
 use mizan_replica::constants::NODES_MAX;
-use mizan_replica::{Config, Led, Policy, Secret, secret_hash};
+use mizan_replica::{Config, Led, Policy, STARTS_SIZE, Secret, Starts, secret_hash};
 
 const MAGIC: [u8; 4] = *b"MZCL";
 const VERSION: u8 = 2;
@@ -25,7 +27,8 @@ const HASH_AT: usize = 8 + 8 * NODES_MAX;
 const HASH_SIZE: usize = 32;
 const TO_GIVE_AT: usize = HASH_AT + HASH_SIZE;
 const LED_AT: usize = TO_GIVE_AT + 8;
-const RECORD_SIZE: usize = LED_AT + 16;
+const STARTS_AT: usize = LED_AT + 16;
+const RECORD_SIZE: usize = STARTS_AT + STARTS_SIZE;
 
 /// Who a node is in its cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +43,8 @@ pub struct ClusterRecord {
     pub to_give: u8,
     /// What it wrote down of its leading, when that was ended by a higher epoch.
     pub led: Led,
+    /// What its disk knows of starts.
+    pub starts: Starts,
 }
 
 /// The policy's name, as options and status write it.
@@ -68,6 +73,7 @@ impl ClusterRecord {
         bytes.extend([self.to_give, 0, 0, 0, 0, 0, 0, 0]);
         bytes.extend(self.led.epoch.to_le_bytes());
         bytes.extend(self.led.acknowledged.to_le_bytes());
+        bytes.extend(self.starts.encode());
         bytes
     }
 
@@ -149,7 +155,9 @@ impl ClusterRecord {
             u64::from_le_bytes(bytes[at..at + 8].try_into().expect("invariant: eight bytes"))
         };
         let led = Led { epoch: number(LED_AT), acknowledged: number(LED_AT + 8) };
-        Ok(Some(Self { node, config, secret_hash, to_give, led }))
+        let starts = bytes[STARTS_AT..].first_chunk().and_then(Starts::decode);
+        let starts = starts.ok_or_else(|| refuse("starts that cannot be read"))?;
+        Ok(Some(Self { node, config, secret_hash, to_give, led, starts }))
     }
 }
 
@@ -164,6 +172,7 @@ mod tests {
             secret_hash: None,
             to_give: 2,
             led: Led::default(),
+            starts: Starts::default(),
         }
     }
 
@@ -178,6 +187,7 @@ mod tests {
             secret_hash: Some(hash),
             to_give: 6,
             led: Led { epoch: 5, acknowledged: 0x0203 },
+            starts: Starts { is_confirmed: true, ..Starts::default() }.next(9),
         };
         let bytes = record.encode();
         assert_eq!(
@@ -189,9 +199,14 @@ mod tests {
         );
         assert_eq!(bytes[HASH_AT..TO_GIVE_AT], hash);
         assert_eq!(
-            bytes[TO_GIVE_AT..],
+            bytes[TO_GIVE_AT..STARTS_AT],
             [6, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 3, 2, 0, 0, 0, 0, 0, 0]
         );
+        assert_eq!(
+            bytes[STARTS_AT..STARTS_AT + 16],
+            [1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]
+        );
+        assert_eq!(bytes[STARTS_AT + 16..], [0; STARTS_SIZE - 16]);
         assert_eq!(ClusterRecord::decode("d", &bytes).unwrap(), Some(record));
         let without = ClusterRecord { secret_hash: None, ..record };
         assert_eq!(without.encode()[HASH_AT..TO_GIVE_AT], [0; HASH_SIZE]);
@@ -215,6 +230,7 @@ mod tests {
             (7, 4),
             (64, 4),
             (65, 1),
+            (STARTS_AT + 16, 2),
         ] {
             let mut bytes = good.clone();
             bytes[at] = value;

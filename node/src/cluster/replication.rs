@@ -7,6 +7,7 @@
 //! log that must be cut, end the thread: the node then starts again from its files, as after a restart.
 
 mod commands;
+mod persist;
 pub(crate) mod view;
 
 use crate::clock::{ClockGuard, Reading, WallClock};
@@ -28,7 +29,7 @@ use crossbeam::channel::{Receiver, Sender};
 use mizan_engine::{Engine, Output as EngineOutput, Resolved};
 use mizan_journal::{Journal, LogReader, Storage};
 use mizan_replica::constants::NODES_MAX;
-use mizan_replica::{Control, ControlKind, FrameEnd, Led, Output, Replica, Role};
+use mizan_replica::{Control, ControlKind, FrameEnd, Output, Replica, Role};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -116,6 +117,9 @@ pub(crate) struct Replication<S: Storage> {
     /// Outputs that wait for an epoch.
     held: Held,
     epoch_writer: Option<EpochWriter>,
+    /// A primary's record on its way to the disk, and whether it has changed since.
+    record_writer: Option<EpochWriter>,
+    is_record_due: bool,
     beginning: Option<Beginning>,
     /// For what this node itself needs of its log.
     reader: LogReader<S>,
@@ -156,6 +160,8 @@ impl<S: Storage> Replication<S> {
             seat: Seat::Standby { worker, engine: Box::new(engine), pending },
             held: Held::default(),
             epoch_writer: None,
+            record_writer: None,
+            is_record_due: false,
             beginning: None,
             streams: Streams::new(NODES_MAX, || parts.reader.another()),
             reader: parts.reader,
@@ -192,7 +198,7 @@ impl<S: Storage> Replication<S> {
         let mut end = self.poll_until_ended();
         self.publish_status();
         // Nobody hears of its epoch any more, but the journal is not let go before it is done.
-        if let Some(writer) = self.epoch_writer.take() {
+        for writer in [self.record_writer.take(), self.epoch_writer.take()].into_iter().flatten() {
             let noted = writer.finish();
             end = end.and_then(|end| noted.map(|_| end));
         }
@@ -221,7 +227,11 @@ impl<S: Storage> Replication<S> {
         loop {
             self.now_ns = Reading::now().monotonic_ns;
             let tick = if self.promotion.is_some() { TICK_CANDIDATE } else { TICK };
-            self.links.poll(self.pace.wait(self.now_ns, tick), self.now_ns)?;
+            let (replica, now_ns) = (&mut self.replica, self.now_ns);
+            self.links.poll(self.pace.wait(now_ns, tick), now_ns, &mut |session, has_older| {
+                // The wait for sockets was long before this.
+                replica.judge_connection(session, has_older, Reading::now().monotonic_ns)
+            })?;
             self.now_ns = Reading::now().monotonic_ns;
             while let Some(Delayed { peer, after, size_max, .. }) = self.pace.take_due(self.now_ns)
             {
@@ -279,6 +289,7 @@ impl<S: Storage> Replication<S> {
 
     /// What the journal has done since the last look.
     fn take_progress(&mut self) -> Result<(), NodeError> {
+        self.write_record()?;
         let role = self.replica.status().role;
         // Whoever was overtaken meanwhile hands nothing over: its end is on its way.
         let has_begun = |it: &mut Beginning| !it.done.is_empty() && role == Role::Primary(it.epoch);
@@ -386,6 +397,7 @@ impl<S: Storage> Replication<S> {
                 self.replica.handle_disconnected(peer);
             }
             Output::PersistEpoch(epoch) => self.persist_epoch(epoch)?,
+            Output::PersistStarts(starts) => self.persist_starts(starts)?,
             Output::Append { frames, commit } => {
                 if let Seat::Standby { worker, pending, .. } = &mut self.seat {
                     let frames = Arc::new(frames);
@@ -409,35 +421,6 @@ impl<S: Storage> Replication<S> {
             Output::AlarmEnded(alarm) => self.end_alarm(&alarm),
         }
         Ok(None)
-    }
-
-    /// Has an epoch persisted; everything behind it in the row waits for that.
-    fn persist_epoch(&mut self, epoch: u64) -> Result<(), NodeError> {
-        self.held.wait_for(epoch);
-        match &self.seat {
-            Seat::Standby { worker, .. } => worker.note_epoch(epoch),
-            Seat::Primary { journal, adopted } => {
-                // No reply leaves under an epoch that is over, however long the disk takes.
-                self.state.fence();
-                // One of a lower epoch that is still at work is followed by another.
-                if self.epoch_writer.is_none() {
-                    let (journal, adopted) = (journal.clone(), adopted.clone());
-                    let record = self.record_of_leading(self.replica.status().end.epoch);
-                    let writer =
-                        EpochWriter::start(epoch, record, journal, adopted, self.links.waker())?;
-                    self.epoch_writer = Some(writer);
-                }
-            }
-            Seat::Empty => return Err(ended()),
-        }
-        Ok(())
-    }
-
-    /// The cluster's record as it is once this node no longer leads. Frames that are still on their way to the disk were
-    /// not acknowledged, and that must be known when they are found there.
-    fn record_of_leading(&mut self, epoch: u64) -> Vec<u8> {
-        let acknowledged = self.replica.acknowledged_at_most();
-        self.operators.note_led(Led { epoch, acknowledged })
     }
 
     fn read_frames(&mut self, peer: u8, after: u64, size_max: u64) -> Result<(), NodeError> {

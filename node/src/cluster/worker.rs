@@ -34,7 +34,8 @@ enum Job {
     /// The cluster's record of the superblock.
     Record {
         record: Vec<u8>,
-        done: Sender<()>,
+        /// Who waits for it, if anybody does.
+        done: Option<Sender<()>>,
     },
     Control {
         entry: Box<RequestHeader>,
@@ -135,8 +136,15 @@ impl<S: Storage> JournalWorker<S> {
     /// The thread has ended.
     pub(crate) fn note_record(&self, record: Vec<u8>) -> Result<(), NodeError> {
         let (done, is_done) = bounded(1);
+        let done = Some(done);
         self.give(Job::Record { record, done })?;
         is_done.recv().map_err(|_| ended())
+    }
+
+    /// Replaces the cluster's record in the background.
+    pub(crate) fn note_record_later(&self, record: Vec<u8>) {
+        // If the thread is gone, `finish` says why.
+        let _ = self.give(Job::Record { record, done: None });
     }
 
     /// Whether this epoch, which was asked for, is persisted.
@@ -238,7 +246,9 @@ impl<S: Storage> Work<'_, S> {
             Job::Epoch => {}
             Job::Record { record, done } => {
                 self.journal.set_config(&record)?;
-                let _ = done.send(());
+                if let Some(done) = done {
+                    let _ = done.send(());
+                }
             }
             Job::Control { entry, epoch, done } => {
                 if let Some(end) = self.begin_epoch(&entry, epoch)? {

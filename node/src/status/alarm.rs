@@ -46,11 +46,15 @@ pub enum Alarm {
     LogUnreadable = 24,
     /// A node of the cluster has no connection with the primary.
     PeerLost = 25,
+    /// A copy of a node's directory was started, or two processes of one node.
+    DiskCopied = 26,
+    /// Another node refuses this one as a copy.
+    CopyRefused = 27,
 }
 
 impl Alarm {
     /// All alarms, in the order of their bits.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::JournalSpaceLow,
         Self::JournalStalled,
         Self::ClockHeldBack,
@@ -71,6 +75,8 @@ impl Alarm {
         Self::EpochRefused,
         Self::LogUnreadable,
         Self::PeerLost,
+        Self::DiskCopied,
+        Self::CopyRefused,
     ];
 
     /// The name in metrics and JSON.
@@ -97,6 +103,8 @@ impl Alarm {
             Self::EpochRefused => "epoch_refused",
             Self::LogUnreadable => "log_unreadable",
             Self::PeerLost => "peer_lost",
+            Self::DiskCopied => "disk_copied",
+            Self::CopyRefused => "copy_refused",
         }
     }
 
@@ -160,6 +168,12 @@ impl Alarm {
             }
             Self::LogUnreadable => {
                 "another node lacks entries that this node cannot read from its log: look at the disk and verify this node's files; promote a node that has the whole log, then give this one a new disk"
+            }
+            Self::DiskCopied => {
+                "a copy of another node's directory was started, an older copy of it, or a second process of that node: find them, keep the one that the cluster knows, and delete the others"
+            }
+            Self::CopyRefused => {
+                "another node takes this one for a copy, or an older copy, of a directory that counts, and it stopped unless it is the primary: keep only the directory that the cluster knows; if that is lost, give this node a new disk"
             }
             Self::PeerLost => {
                 "another node of the cluster has no connection with this primary: look whether it lives and whether the network does; one more loss may stop acknowledgements"

@@ -65,6 +65,8 @@ impl Impostor {
             cluster,
             secret: SECRET,
             incarnation: superblock.incarnation,
+            starts: record.starts.next(5),
+            process: 5,
             base_config: record.config,
             records,
             highest_epoch: superblock.highest_epoch,

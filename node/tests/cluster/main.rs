@@ -6,6 +6,7 @@
 mod adverse;
 pub(crate) mod alarms;
 mod clock;
+mod copies;
 mod counters;
 mod disk;
 pub(crate) mod fixture;

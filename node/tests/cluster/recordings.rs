@@ -6,8 +6,8 @@ use mizan_client::Client;
 use mizan_node::cluster::{AdminRequest, CATCH_UP_RATE, ClusterNode, ClusterOptions, Policy, ask};
 use mizan_node::status::NodeStatus;
 use mizan_node::{GatewayConfig, NodeOptions};
-use mizan_replica::Identity;
 use mizan_replica::handshake::{GREETING_SIZE, Greeting};
+use mizan_replica::{Identity, Start};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -165,6 +165,8 @@ fn a_hello_without_what_follows_it_pushes_nobody_off() {
             index: 1,
             node_count: 2,
             incarnation: 1,
+            start: Start::default(),
+            process: 0,
             secret: SECRET,
         };
         let (_, hello) = identity.dial(0, &greeting, [7; 32]).unwrap();

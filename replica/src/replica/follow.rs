@@ -238,6 +238,8 @@ mod tests {
             cluster: CLUSTER,
             secret: [7; 32],
             incarnation: 1,
+            starts: crate::starts::Starts::default(),
+            process: 0,
             base_config: config,
             records: LogRecords::new(index, config),
             highest_epoch: EPOCH,
@@ -260,7 +262,9 @@ mod tests {
         };
         let end = FrameEnd::START;
         let role = PeerRole::Primary;
-        let heartbeat = Message::Heartbeat { role, round: 0, commit: 0, end, clock_reading: 0 };
+        let starts = Default::default();
+        let heartbeat =
+            Message::Heartbeat { role, round: 0, commit: 0, end, clock_reading: 0, starts };
         say(&heartbeat).0.unwrap();
         say(&Message::StreamStart { after: end }).0.unwrap();
         let payload = vec![7; 512 << 10];

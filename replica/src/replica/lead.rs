@@ -102,6 +102,7 @@ impl Replica {
         stream.unsynced.release_to(durable);
         known.echoed_round = known.echoed_round.max(round);
         self.advance_commit();
+        self.note_held(peer, durable);
         self.confirm_reads();
         self.adjust_config();
         self.pump(peer);

@@ -3,6 +3,7 @@
 mod asking;
 mod backlog;
 mod clocks;
+mod copies;
 mod exchanges;
 mod losses;
 mod net;

@@ -4,7 +4,7 @@ use mizan_journal::{Hash, SharedHeader};
 use mizan_replica::handshake::connect;
 use mizan_replica::{
     Alarm, Command, Config, Control, FrameEnd, Led, LogIndex, LogRecords, Options, Output, Policy,
-    Refusal, Replica, Role,
+    Refusal, Replica, Role, Starts,
 };
 use std::collections::VecDeque;
 use zerocopy::IntoBytes;
@@ -15,6 +15,8 @@ pub(crate) const MS: u64 = 1_000_000;
 
 pub(crate) struct Node {
     pub(crate) replica: Replica,
+    /// What it started with.
+    pub(crate) options: Options,
     pub(crate) log: Vec<(SharedHeader, Vec<u8>)>,
     pub(crate) persisted: u64,
     /// Whether what is appended becomes durable at once.
@@ -144,6 +146,7 @@ impl Net {
                 Output::Send { peer, bytes } => self.in_flight.push_back((index, peer, bytes)),
                 Output::Disconnect { peer } => self.disconnect(index, peer),
                 Output::PersistEpoch(epoch) => node.persisted = epoch,
+                Output::PersistStarts(starts) => node.options.starts = starts,
                 Output::Append { frames, .. } => {
                     let mut rest = frames.as_slice();
                     while let Some((head, behind)) = rest.split_first_chunk() {
@@ -310,19 +313,22 @@ pub(crate) fn node_at(
         log.push(FrameEnd { epoch, sequence, hash: header.frame_hash(payload) });
         records.push(epoch, sequence, Control::from_payload(header.count, payload));
     }
-    let replica = Replica::new(Options {
+    let options = Options {
         index,
         cluster: CLUSTER,
         secret: SECRET,
         incarnation,
+        starts: Starts::default(),
+        process: 0,
         base_config,
         records,
         highest_epoch,
         log,
         commit: 0,
-    });
+    };
     Node {
-        replica,
+        replica: Replica::new(options.clone()),
+        options,
         log: frames,
         persisted: 0,
         is_quick: true,
