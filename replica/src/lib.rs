@@ -33,7 +33,7 @@ pub use connection::{Secret, secret_hash};
 pub use error::MessageError;
 pub use handshake::{Identity, Session};
 pub use log::{FrameEnd, LogIndex};
-pub use output::{Alarm, Command, Output, PeerStatus, Refusal, Role, Status};
+pub use output::{Alarm, Command, DiskState, Output, PeerStatus, Refusal, Role, Status};
 #[cfg(feature = "unsafe-faults")]
 pub use replica::Fault;
 pub use replica::{Options, Replica, Verdict};

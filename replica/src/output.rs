@@ -157,6 +157,16 @@ pub enum Refusal {
     /// A higher epoch was seen on the way.
     #[error("epoch {0} was seen meanwhile; look who is primary now")]
     Overtaken(u64),
+    /// The disk has no room for what this node's log has to hold before it can lead.
+    #[error(
+        "this node's disk has no room: its log is durable up to {durable}, and the log to lead with goes on to {last_sequence}; make room, or promote another node"
+    )]
+    NoRoom {
+        /// Last sequence that is durable here.
+        durable: u64,
+        /// Last sequence of the best log at hand.
+        last_sequence: u64,
+    },
     /// The log of another node is still being taken over.
     #[error("the log of the best node could not be taken over in time")]
     TakeOver,
@@ -177,6 +187,13 @@ pub enum Refusal {
         /// The number to confirm.
         last_sequence: u64,
     },
+}
+
+/// What a node knows of its own disk, beyond what is durable.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct DiskState {
+    /// Frames wait for room on it.
+    pub is_full: bool,
 }
 
 /// What somebody has to look at.

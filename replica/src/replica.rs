@@ -18,7 +18,7 @@ use crate::error::MessageError;
 use crate::handshake::{Identity, Session};
 use crate::log::{FrameEnd, LogIndex};
 use crate::message::{self, Header, Message, PeerRole};
-use crate::output::{Alarm, Command, Output, Refusal, Role, Status};
+use crate::output::{Alarm, Command, DiskState, Output, Refusal, Role, Status};
 use crate::starts::Starts;
 use backlog::Backlog;
 use copies::Copies;
@@ -139,6 +139,7 @@ pub struct Replica {
     clock_reading: u64,
     /// The time as it was agreed on before this node stood for its last epoch, and when that was.
     agreed_clock: Option<(u64, u64)>,
+    disk: DiskState,
     role: Role,
     outputs: VecDeque<Output>,
     #[cfg(feature = "unsafe-faults")]
@@ -189,6 +190,7 @@ impl Replica {
             last_heartbeat_ns: 0,
             clock_reading: 0,
             agreed_clock: None,
+            disk: DiskState::default(),
             role: Role::Waiting,
             outputs: VecDeque::new(),
             #[cfg(feature = "unsafe-faults")]
@@ -425,6 +427,11 @@ impl Replica {
     /// takes the time that most nodes tell. Nothing else is decided by it.
     pub fn note_clock(&mut self, clock_reading: u64) {
         self.clock_reading = clock_reading;
+    }
+
+    /// How this node's disk is, for promotions that are asked for from now on.
+    pub fn note_disk(&mut self, disk: DiskState) {
+        self.disk = disk;
     }
 
     /// Time passes. To be called at least every [`HEARTBEAT_INTERVAL_NS`].

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const PROPOSALS_MAX: usize = 3;
 
 /// Words that verbs print and that are no status of the wire: where, and what they mean.
-const WORDS: [(&str, &str, &str); 19] = [
+const WORDS: [(&str, &str, &str); 20] = [
     (
         "duplicate",
         "transfer, hold, post, void, order",
@@ -67,6 +67,11 @@ const WORDS: [(&str, &str, &str); 19] = [
         "no-epoch",
         "promote",
         "The epochs are used up, which needs the secret and ill will. Format the cluster anew.",
+    ),
+    (
+        "no-room",
+        "promote",
+        "The node's disk has no room for the log that it would lead with. Make room, or promote another node.",
     ),
     ("take-over", "promote", "The longest log could not be taken over in time. Try again."),
     (

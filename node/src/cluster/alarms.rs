@@ -59,9 +59,26 @@ impl AlarmBook {
         self.standing.iter().map(|(alarm, _)| alarm)
     }
 
-    /// What the newest one says.
-    pub(crate) fn last_text(&self) -> String {
-        self.standing.last().map_or_else(String::new, |(alarm, _)| alarm.to_string())
+    /// What the one says that stopped the node: others may have been raised behind it.
+    pub(crate) fn text_of_stop(&self) -> String {
+        let mut newest_first = self.standing.iter().rev();
+        let stop = newest_first.find(|(alarm, _)| stops(alarm));
+        stop.map_or_else(String::new, |(alarm, _)| alarm.to_string())
+    }
+}
+
+/// Whether a node stops with it.
+const fn stops(alarm: &Alarm) -> bool {
+    match alarm {
+        Alarm::AcknowledgedSuffix { .. }
+        | Alarm::LogsDiffer { .. }
+        | Alarm::StateDiffers(_)
+        | Alarm::CopyRefused { .. } => true,
+        Alarm::PrimarySilent(_)
+        | Alarm::DiskCopied { .. }
+        | Alarm::SingleCopy
+        | Alarm::EpochRefused { .. }
+        | Alarm::Admitted(_) => false,
     }
 }
 
@@ -111,9 +128,20 @@ mod tests {
             book.raise(alarm, 5);
             book.raise(alarm, 6);
             assert!(book.iter().eq([&alarm]));
-            assert_eq!(book.last_text(), alarm.to_string());
+            let told = if stops(&alarm) { alarm.to_string() } else { String::new() };
+            assert_eq!(book.text_of_stop(), told);
             assert!(book.end(&alarm) && book.iter().next().is_none(), "{alarm:?}");
         }
+    }
+
+    #[test]
+    fn a_node_that_stopped_names_what_stopped_it_whatever_was_raised_behind_that() {
+        let mut book = AlarmBook::default();
+        let stop = Alarm::AcknowledgedSuffix { shared: 1, commit: 2 };
+        for alarm in [Alarm::PrimarySilent(1), stop, Alarm::SingleCopy, Alarm::Admitted(2)] {
+            book.raise(alarm, 5);
+        }
+        assert_eq!(book.text_of_stop(), stop.to_string());
     }
 
     #[test]

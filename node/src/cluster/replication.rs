@@ -545,7 +545,7 @@ impl<S: Storage> Replication<S> {
             self.state.fence();
             // What ends the node is shown by its files from now on.
             self.publish_status();
-            return Err(NodeError::Stopped { text: self.alarms.last_text() });
+            return Err(NodeError::Stopped { text: self.alarms.text_of_stop() });
         }
         let has_led = matches!(self.seat, Seat::Primary { .. }) || self.beginning.is_some();
         if has_led && !matches!(role, Role::Primary(_)) {

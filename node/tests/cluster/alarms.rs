@@ -101,8 +101,16 @@ fn want_of_copies_is_an_alarm_until_they_are_back_or_one_copy_suffices() {
 /// The node ends by itself with an alarm: its files say so from then on, and the log has it once.
 pub(crate) fn assert_stopped(cluster: &mut Cluster, node: usize, alarm: Alarm) {
     let error = cluster.end(node).expect_err("it stops with the alarm");
-    assert!(matches!(error, NodeError::Stopped { .. }), "{error}");
     assert_eq!(error.failure(), Failure::Corrupt);
+    // The last line of the node names what stopped it, and no other alarm that stands.
+    let words = match alarm {
+        Alarm::AcknowledgedSuffix => "were or may have been acknowledged here",
+        Alarm::LogsDiffer => "does not continue this log",
+        Alarm::StateDiffers => "the state differs",
+        _ => panic!("{alarm:?} stops no node"),
+    };
+    let NodeError::Stopped { text } = error else { panic!("{error}") };
+    assert!(text.contains(words), "{text}");
     let shown = NodeStatus::read(&cluster.data(node)).expect("a file of counters");
     assert!(shown.alarms.contains(alarm), "{:?}", shown.alarms);
     assert_eq!((shown.phase, shown.cluster.role), (Phase::Failed, NodeRole::Stopped));

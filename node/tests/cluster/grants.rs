@@ -238,6 +238,62 @@ fn a_standby_without_room_grants_answers_and_gives_up_what_nobody_acknowledged()
     assert_eq!(digest_of(cluster.data(1)), digest_of(cluster.data(2)));
 }
 
+/// A standby that lacks what its full disk did not take is refused, its primary goes on, and with room it is promoted.
+fn refuse_without_room(count: usize) {
+    let mut cluster = Cluster::start(count, Policy::TwoDisks);
+    let disk = Arc::new(Disk::default());
+    cluster.stop(1);
+    cluster.restart_on(1, &disk);
+    cluster.promote(0, &promote(false));
+    let mut client = cluster.client();
+    fixture::accounts(&mut client);
+    settle(&cluster, 0);
+    disk.set_full(true);
+    let events = client.events_max();
+    let (mut submitted, mut answered) = (0, 0);
+    wait_until("there is no room", || {
+        if client.can_submit(events) {
+            fixture::submit_transfers(&mut client, 1 + submitted * u128::from(events), events);
+            submitted += 1;
+        }
+        answered += u128::from(client.poll(Duration::from_millis(50)).unwrap().is_some());
+        let not_ready = cluster.status(1).and_then(|status| status.not_ready);
+        not_ready.is_some_and(|reason| reason.contains("no room"))
+    });
+    let before = cluster.status(0).expect("it runs").epoch;
+    for _ in 0..2 {
+        let reply = cluster.ask(1, &promote(false));
+        let AdminReply::Refused { name, text } = reply else { panic!("{reply:?}") };
+        assert_eq!(name, "no-room", "{text}");
+        let (leading, asked) = (cluster.status(0).expect("it runs"), cluster.status(1).unwrap());
+        assert_eq!(
+            (leading.role.as_str(), leading.epoch, asked.epoch),
+            ("primary", before, before)
+        );
+    }
+    disk.set_full(false);
+    wait_until("the primary goes on and answers everything", || {
+        answered += u128::from(client.poll(Duration::from_millis(50)).unwrap().is_some());
+        answered == submitted
+    });
+    settle(&cluster, 0);
+    promoted(&cluster, 1);
+    assert!(transfer(&mut client, u128::MAX >> 1));
+    settle(&cluster, 1);
+    cluster.stop_all();
+    assert_eq!(digest_of(cluster.data(0)), digest_of(cluster.data(1)));
+}
+
+#[test]
+fn a_standby_of_three_without_room_for_the_log_is_not_promoted_and_the_primary_goes_on() {
+    refuse_without_room(3);
+}
+
+#[test]
+fn a_standby_of_two_without_room_for_the_log_is_not_promoted_and_the_primary_goes_on() {
+    refuse_without_room(2);
+}
+
 #[test]
 fn a_primary_that_is_stopped_grants_nothing_that_it_does_not_write_down() {
     let mut cluster = Cluster::start(3, Policy::TwoDisks);

@@ -118,8 +118,10 @@ impl Replica {
             self.asking = Some(ballot);
             return;
         }
-        let agreed =
-            self.judge(&ballot).and_then(|_| self.agree_on_clock(ballot.log_timestamp, now_ns));
+        let agreed = self
+            .judge(&ballot)
+            .and_then(|(best, _)| self.check_room(&best))
+            .and_then(|()| self.agree_on_clock(ballot.log_timestamp, now_ns));
         match agreed {
             Ok(agreed) => {
                 self.agreed_clock = agreed;
@@ -127,5 +129,17 @@ impl Replica {
             }
             Err(refusal) => self.output(Output::PromotionRefused(refusal)),
         }
+    }
+
+    /// Whether this disk can come to hold the log that is to be led with. Without room it would stand for an epoch that it
+    /// cannot begin, and its primary would be fenced.
+    pub(super) fn check_room(&self, best: &FrameEnd) -> Result<(), Refusal> {
+        let durable = self.end_to_grant();
+        let lacks_some = (best.epoch, best.sequence) > (durable.epoch, durable.sequence);
+        if self.disk.is_full && lacks_some {
+            let (durable, last_sequence) = (durable.sequence, best.sequence);
+            return Err(Refusal::NoRoom { durable, last_sequence });
+        }
+        Ok(())
     }
 }

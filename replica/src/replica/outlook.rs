@@ -89,6 +89,7 @@ impl Replica {
         let lacking = self.lacks_acknowledged(&best);
         lacking
             .map(|acknowledged| Refusal::Acknowledged { acknowledged, last_sequence })
+            .or_else(|| self.check_room(&best).err())
             .or_else(|| self.agree_on_clock(log_timestamp, now_ns).err())
     }
 }

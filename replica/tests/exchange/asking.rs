@@ -2,7 +2,7 @@
 
 use crate::net::{Net, node_at};
 use mizan_replica::constants::EPOCH_STEP_MAX;
-use mizan_replica::{Alarm, Command, Config, Led, Policy, Refusal, Role};
+use mizan_replica::{Alarm, Command, Config, DiskState, Led, Policy, Refusal, Role};
 
 #[test]
 fn a_promotion_that_is_refused_changes_nothing_and_the_primary_goes_on() {
@@ -110,4 +110,30 @@ fn what_a_node_answered_that_is_gone_counts_no_more() {
     let refusal = Refusal::Grants { grants: 1, needed: 2, last_sequence };
     assert_eq!(net.node(2).refusals, [refusal]);
     assert_eq!((net.role(0), net.node(2).persisted), (Role::Primary(3), 3));
+}
+
+#[test]
+fn a_node_without_room_is_refused_as_long_as_its_disk_lacks_some_of_the_log() {
+    for node_count in [2, 3] {
+        let mut net = Net::new(node_count);
+        net.promote(0, false, None);
+        net.write(0, b"one");
+        net.node(1).is_quick = false;
+        net.write(0, b"two");
+        net.write(0, b"three");
+        let (end, epoch) = (net.end(0), net.node(1).replica.status().epoch);
+        net.node(1).replica.note_disk(DiskState { is_full: true });
+        net.promote(1, false, None);
+        net.pass(400);
+        let refusal = Refusal::NoRoom { durable: end - 2, last_sequence: end };
+        assert_eq!(net.node(1).refusals, [refusal]);
+        assert_eq!((net.role(0), net.node(1).persisted), (Role::Primary(epoch), epoch));
+        // A full disk that has all of it can lead.
+        net.node(1).is_quick = true;
+        net.sync(1);
+        net.run();
+        net.promote(1, false, None);
+        net.pass(400);
+        assert_eq!(net.role(1), Role::Primary(epoch + 1));
+    }
 }

@@ -83,6 +83,7 @@ impl<S: Storage> Replication<S> {
         }
         // The decision is made in a moment, and the last look at the clock may be a wait for sockets old.
         self.replica.note_clock(self.wall_clock.read().realtime_ns);
+        self.note_disk();
         self.replica.handle_admin(command, self.now_ns).map_err(|refusal| refused(&refusal))?;
         self.promotion = Some(Promotion { operator: at, begun_ns: self.now_ns });
         Ok(())
@@ -209,6 +210,7 @@ fn refused(refusal: &Refusal) -> AdminReply {
         Refusal::Acknowledged { .. } => "acknowledged",
         Refusal::Overtaken(_) => "overtaken",
         Refusal::NoEpoch(_) => "no-epoch",
+        Refusal::NoRoom { .. } => "no-room",
         Refusal::TakeOver => "take-over",
         Refusal::WrongLoss { .. } => "wrong-loss",
         Refusal::ClockAhead { .. } => "clock-ahead",

@@ -7,7 +7,7 @@ use crate::cluster::record::policy_name;
 use crate::cluster::status::{AlarmView, ClusterStatus, PeerView};
 use crate::status::{Alarm as ShownAlarm, Alarms, hangs};
 use mizan_journal::Storage;
-use mizan_replica::{Alarm, Refusal, Role};
+use mizan_replica::{Alarm, DiskState, Refusal, Role};
 
 impl<S: Storage> Replication<S> {
     pub(super) fn raise(&mut self, alarm: Alarm) {
@@ -24,8 +24,16 @@ impl<S: Storage> Replication<S> {
         }
     }
 
+    /// Tells the state machine what it cannot see of the disk.
+    pub(super) fn note_disk(&mut self) {
+        let is_full =
+            matches!(&self.seat, Seat::Standby { worker, .. } if worker.is_out_of_space());
+        self.replica.note_disk(DiskState { is_full });
+    }
+
     pub(super) fn publish_status(&mut self) {
         self.status_ns = self.now_ns;
+        self.note_disk();
         let status = self.renewed_status();
         let (alarms, streams) = (self.alarms.iter(), self.streams.figures());
         figures::show(&self.counters, &self.replica, &status, alarms, &streams, &self.connects);
