@@ -36,5 +36,5 @@ pub use log::{FrameEnd, LogIndex};
 pub use output::{Alarm, Command, DiskState, Output, PeerStatus, Refusal, Role, Status};
 #[cfg(feature = "unsafe-faults")]
 pub use replica::Fault;
-pub use replica::{Options, Replica, Verdict};
+pub use replica::{Options, Replica, Standing, Verdict};
 pub use starts::{Copied, KnownStart, STARTS_SIZE, Start, Starts};

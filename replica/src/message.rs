@@ -137,6 +137,8 @@ pub enum Message<'a> {
         would_grant: bool,
         /// Whether the sender's disk is admitted by the sender's own record.
         is_admitted: bool,
+        /// Whether the sender leads and its journal is damaged: fenced, it does not start again.
+        is_damaged: bool,
         /// Epoch that was asked for.
         epoch: u64,
         /// End of the sender's log.
@@ -310,9 +312,17 @@ impl Message<'_> {
                 writer.u64(*epoch);
                 writer.end(end);
             }
-            Self::Answer { would_grant, is_admitted, epoch, end, primary_silent_ns } => {
+            Self::Answer {
+                would_grant,
+                is_admitted,
+                is_damaged,
+                epoch,
+                end,
+                primary_silent_ns,
+            } => {
                 writer.small((*would_grant).into());
                 writer.small((*is_admitted).into());
+                writer.small((*is_damaged).into());
                 writer.u64(*epoch);
                 writer.end(end);
                 writer.u64(*primary_silent_ns);
@@ -413,6 +423,7 @@ fn decode_body<'a>(kind: u8, reader: &mut Reader<'a>) -> Option<Message<'a>> {
         10 => Message::Answer {
             would_grant: reader.flag()?,
             is_admitted: reader.flag()?,
+            is_damaged: reader.flag()?,
             epoch: reader.u64()?,
             end: reader.end()?,
             primary_silent_ns: reader.u64()?,

@@ -167,6 +167,18 @@ pub enum Refusal {
         /// Last sequence of the best log at hand.
         last_sequence: u64,
     },
+    /// The primary's journal is damaged, so that it will be gone once it is fenced, and too few nodes are left then.
+    #[error(
+        "the journal of node {peer}, which leads, is damaged: fenced by a promotion it would end, and {}; nothing was changed, and it goes on",
+        without_it(*peer, *last_sequence)
+    )]
+    PeerDamaged {
+        /// The primary.
+        peer: u8,
+        /// Grants are missing without it: the end of this node's log, which can be confirmed once that primary is stopped.
+        /// `None`: copies are missing.
+        last_sequence: Option<u64>,
+    },
     /// The log of another node is still being taken over.
     #[error("the log of the best node could not be taken over in time")]
     TakeOver,
@@ -189,11 +201,22 @@ pub enum Refusal {
     },
 }
 
+fn without_it(peer: u8, last_sequence: Option<u64>) -> String {
+    match last_sequence {
+        Some(last_sequence) => format!(
+            "without its grant this node could not lead; start another node first, or, if none is left, stop node {peer} in order, see that the log here ends where its own did, and confirm that end with --accept-loss-after, {last_sequence} as of now"
+        ),
+        None => "without its copy nothing would be acknowledged; let another node catch up first, or promote with --solo, so that one copy suffices until a new disk has caught up".to_owned(),
+    }
+}
+
 /// What a node knows of its own disk, beyond what is durable.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct DiskState {
     /// Frames wait for room on it.
     pub is_full: bool,
+    /// The journal on it is damaged: the node goes on, and would not start again from it.
+    pub is_damaged: bool,
 }
 
 /// What somebody has to look at.

@@ -26,6 +26,7 @@ pub use copies::Verdict;
 use follow::Follow;
 use lead::{Lead, Stream};
 use outlook::Hearing;
+pub use promote::Standing;
 use promote::{Ballot, Candidacy};
 use std::collections::VecDeque;
 
@@ -384,8 +385,8 @@ impl Replica {
                 Ok(())
             }
             Message::Ask { epoch, end: _ } => self.hear_ask(peer, epoch, now_ns),
-            Message::Answer { would_grant, is_admitted, epoch, end, primary_silent_ns: _ } => {
-                self.hear_answer(peer, would_grant, is_admitted, epoch, end);
+            Message::Answer { epoch, .. } => {
+                self.hear_answer(peer, epoch, &message);
                 self.advance_promotion(now_ns);
                 Ok(())
             }

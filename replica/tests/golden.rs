@@ -74,11 +74,12 @@ fn messages() -> Vec<(u8, Message<'static>, String)> {
             Message::Answer {
                 would_grant: true,
                 is_admitted: false,
+                is_damaged: true,
                 epoch: 4,
                 end: END,
                 primary_silent_ns: 2,
             },
-            word(1) + &word(0) + &word(4) + &end() + &word(2),
+            word(1) + &word(0) + &word(1) + &word(4) + &end() + &word(2),
         ),
         (
             15,

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const PROPOSALS_MAX: usize = 3;
 
 /// Words that verbs print and that are no status of the wire: where, and what they mean.
-const WORDS: [(&str, &str, &str); 20] = [
+const WORDS: [(&str, &str, &str); 23] = [
     (
         "duplicate",
         "transfer, hold, post, void, order",
@@ -72,6 +72,21 @@ const WORDS: [(&str, &str, &str); 20] = [
         "no-room",
         "promote",
         "The node's disk has no room for the log that it would lead with. Make room, or promote another node.",
+    ),
+    (
+        "peer-damaged",
+        "promote",
+        "The primary's journal is damaged, so it would be gone once it is fenced, and it is still needed. Start another node first; of two nodes promote with --solo.",
+    ),
+    (
+        "journal-damaged",
+        "promote",
+        "The node's own journal is damaged, so it would not start again. Promote another node; if no other is left, confirm the end of its log with --accept-loss-after.",
+    ),
+    (
+        "log-cut",
+        "promote",
+        "The node starts again to cut its log where the others' part from it. If it stands for an epoch, it goes on by itself; else ask again.",
     ),
     ("take-over", "promote", "The longest log could not be taken over in time. Try again."),
     (

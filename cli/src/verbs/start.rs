@@ -104,7 +104,8 @@ fn cluster_options(
             .map_err(|error| CliError::Usage(format!("--catch-up-rate is `{text}`: {error}")))?,
     };
     let journal_only = args.journal_only;
-    Ok(Some(ClusterOptions { listen, peers, secret, journal_only, catch_up_rate }))
+    let standing = None;
+    Ok(Some(ClusterOptions { listen, peers, secret, journal_only, catch_up_rate, standing }))
 }
 
 /// How a node is opened: on its files, or on files with faults.
@@ -156,8 +157,11 @@ fn run_cluster<S: Storage>(
         }
         match serve_with(&node.stop_handle(), signals, || node.run())? {
             RunEnd::Stopped => break,
-            RunEnd::Again if signals.is_asked() => break,
-            RunEnd::Again => tracing::info!("starting again from the files"),
+            RunEnd::Again { .. } if signals.is_asked() => break,
+            RunEnd::Again { standing } => {
+                cluster.standing = standing;
+                tracing::info!("starting again from the files");
+            }
         }
     }
     context.output.note("stopped")?;

@@ -159,7 +159,7 @@ pub fn ask(
     timeout: Duration,
 ) -> Result<AdminReply, AskError> {
     match ask_once(address, secret, request, timeout) {
-        // A node that starts again because another one was promoted hangs up, too: it says nothing the next time, or all.
+        // A node that starts again from its files hangs up, too: it says nothing the next time, or all.
         Err(AskError::Secret { .. }) => ask_once(address, secret, request, timeout),
         outcome => outcome,
     }
@@ -230,7 +230,7 @@ fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
         }
         std::io::Error::new(
             error.kind(),
-            "it closed the connection, as it does when it is starting again because another node was promoted",
+            "it closed the connection, as it does when it starts again from its files: another node was promoted, or its own log had to be cut back first, and a promotion of it that had begun goes on; look at the status of all nodes",
         )
     })?;
     let size = message_size(&bytes).ok_or_else(|| std::io::Error::other(NO_NODE))?;

@@ -39,4 +39,4 @@ pub use record::{ClusterRecord, policy_from_name, policy_name};
 pub(crate) use state::ClusterState;
 pub use status::{AlarmView, ClusterStatus, PeerView};
 
-pub use mizan_replica::{Policy, Secret};
+pub use mizan_replica::{Policy, Secret, Standing};

@@ -29,7 +29,7 @@ use mizan_journal::{
     FileStorage, Journal, LogReader, RecoveryReport, Storage, Superblock, cut_back, lock_directory,
 };
 use mizan_replica::constants::NODES_MAX;
-use mizan_replica::{Options, Replica, Secret};
+use mizan_replica::{Options, Replica, Secret, Standing};
 use mizan_ring::Signal;
 use mizan_wire::{EngineStatus, Genesis};
 use std::net::SocketAddr;
@@ -51,6 +51,8 @@ pub struct ClusterOptions {
     pub journal_only: bool,
     /// Bytes per second that a node that lags is sent, so that clients do not notice.
     pub catch_up_rate: u64,
+    /// What this node stood for when it ended to be opened again: [`RunEnd::Again`].
+    pub standing: Option<Standing>,
 }
 
 /// The default of [`ClusterOptions::catch_up_rate`].
@@ -62,7 +64,10 @@ pub enum RunEnd {
     /// It was told to stop.
     Stopped,
     /// It is to be opened again: it was fenced, or its log was cut back.
-    Again,
+    Again {
+        /// What it stands for, to be handed to it in [`ClusterOptions::standing`]; a candidate never gives up by itself.
+        standing: Option<Standing>,
+    },
 }
 
 /// A node that has recovered and listens, but does not run yet.
@@ -281,6 +286,7 @@ impl<S: Storage> ClusterNode<S> {
                 adopted: adopted_receiver,
                 operators: Operators::new(facts),
                 status,
+                standing: cluster.standing,
                 catch_up_rate: cluster.catch_up_rate,
                 counters,
                 log_clock: LogClock::new(last_reading),
@@ -439,16 +445,17 @@ fn finish<S: Storage>(
     match (end, front) {
         (Err(error), Ok(()) | Err(NodeError::Fenced)) => Err(error),
         (_, Err(error)) if !matches!(error, NodeError::Fenced) => Err(error),
-        (Ok(ReplicationEnd::Cut(sequence)), _) => {
+        (Ok(ReplicationEnd::Cut { to: sequence, standing }), _) => {
             let report = cut_back(storage, sequence)?;
             if let Some((file, size)) = report.quarantined {
                 tracing::warn!(
                     "the log was cut back to sequence {sequence}, which the primary shares: {size} bytes behind it were never acknowledged and are kept in {file}"
                 );
             }
-            Ok(RunEnd::Again)
+            Ok(RunEnd::Again { standing })
         }
-        (Ok(ReplicationEnd::Left), _) | (Ok(_), Err(_)) => Ok(RunEnd::Again),
+        (Ok(ReplicationEnd::Left { standing }), _) => Ok(RunEnd::Again { standing }),
+        (Ok(_), Err(_)) => Ok(RunEnd::Again { standing: None }),
         (Ok(ReplicationEnd::Stopped), Ok(())) => Ok(RunEnd::Stopped),
         (Err(error), Err(_)) => Err(error),
     }

@@ -29,7 +29,7 @@ use crossbeam::channel::{Receiver, Sender};
 use mizan_engine::{Engine, Output as EngineOutput, Resolved};
 use mizan_journal::{Journal, LogReader, Storage};
 use mizan_replica::constants::NODES_MAX;
-use mizan_replica::{Control, ControlKind, FrameEnd, Output, Replica, Role};
+use mizan_replica::{Control, ControlKind, FrameEnd, Output, Replica, Role, Standing};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -50,9 +50,17 @@ pub(crate) enum ReplicationEnd {
     /// It was told to.
     Stopped,
     /// The node was primary and is not any more; its files say what it is now.
-    Left,
-    /// The log is to be cut back to this sequence.
-    Cut(u64),
+    Left {
+        /// What it stands for since.
+        standing: Option<Standing>,
+    },
+    /// The log is to be cut back.
+    Cut {
+        /// To this sequence.
+        to: u64,
+        /// What the node stands for.
+        standing: Option<Standing>,
+    },
 }
 
 /// What a promotion hands to the pipeline.
@@ -100,6 +108,8 @@ pub(crate) struct ReplicationParts<S: Storage> {
     pub(crate) adopted: Receiver<SharedJournal<S>>,
     pub(crate) operators: Operators,
     pub(crate) status: ClusterStatus,
+    /// What the node stood for before it started again.
+    pub(crate) standing: Option<Standing>,
     /// Bytes per second that a node that lags is sent.
     pub(crate) catch_up_rate: u64,
     pub(crate) counters: ClusterCounters,
@@ -130,6 +140,7 @@ pub(crate) struct Replication<S: Storage> {
     adopted: Option<Receiver<SharedJournal<S>>>,
     operators: Operators,
     promotion: Option<Promotion>,
+    standing: Option<Standing>,
     /// The first frame of the epoch, until the pipeline runs.
     started: Option<FrameEnd>,
     status: ClusterStatus,
@@ -171,6 +182,7 @@ impl<S: Storage> Replication<S> {
             adopted: Some(parts.adopted),
             operators: parts.operators,
             promotion: None,
+            standing: parts.standing,
             started: None,
             status: parts.status,
             status_ns: 0,
@@ -215,7 +227,7 @@ impl<S: Storage> Replication<S> {
             }
             if is_stop {
                 journal.close()?;
-            } else if let Ok(ReplicationEnd::Cut(to)) = &mut end {
+            } else if let Ok(ReplicationEnd::Cut { to, .. }) = &mut end {
                 // What was not written need not be cut.
                 *to = (*to).min(journal.next_sequence() - 1);
             }
@@ -224,6 +236,9 @@ impl<S: Storage> Replication<S> {
     }
 
     fn poll_until_ended(&mut self) -> Result<ReplicationEnd, NodeError> {
+        if let Some(standing) = self.standing.take() {
+            self.replica.resume(standing, Reading::now().monotonic_ns);
+        }
         loop {
             self.now_ns = Reading::now().monotonic_ns;
             let tick = if self.promotion.is_some() { TICK_CANDIDATE } else { TICK };
@@ -408,7 +423,11 @@ impl<S: Storage> Replication<S> {
                     worker.append(frames, commit);
                 }
             }
-            Output::CutBack { to, .. } => return Ok(Some(ReplicationEnd::Cut(to.sequence))),
+            Output::CutBack { to, .. } => {
+                let (to, standing) = (to.sequence, self.replica.standing());
+                self.answer_before_cut(to);
+                return Ok(Some(ReplicationEnd::Cut { to, standing }));
+            }
             Output::ReadFrames { peer, after, size_max } => {
                 self.read_frames(peer, after, size_max)?;
             }
@@ -550,7 +569,7 @@ impl<S: Storage> Replication<S> {
         let has_led = matches!(self.seat, Seat::Primary { .. }) || self.beginning.is_some();
         if has_led && !matches!(role, Role::Primary(_)) {
             self.state.fence();
-            return Ok(Some(ReplicationEnd::Left));
+            return Ok(Some(ReplicationEnd::Left { standing: self.replica.standing() }));
         }
         self.publish_status();
         Ok(None)

@@ -155,7 +155,7 @@ fn two_single_copies_end_with_an_alarm_of_the_older_one() {
 }
 
 /// Appends a tick of this time to a node's log, as the primary of its last epoch would.
-fn append_tick(cluster: &Cluster, node: usize, clock_reading: u64) {
+pub(crate) fn append_tick(cluster: &Cluster, node: usize, clock_reading: u64) {
     let mut nothing = |_: &Frame<'_>| Ok(());
     let storage = FileStorage::new(cluster.data(node));
     let (mut journal, _) = Journal::open(storage, &OpenOptions::default(), &mut nothing).unwrap();

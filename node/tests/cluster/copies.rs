@@ -58,6 +58,7 @@ fn start_beside(cluster: &Cluster, data: &Path) -> NodeError {
         secret: Some(SECRET),
         journal_only: false,
         catch_up_rate: CATCH_UP_RATE,
+        standing: None,
     };
     let thread = std::thread::spawn(move || {
         loop {

@@ -173,12 +173,13 @@ impl Cluster {
         };
         let mut peers = self.nodes.clone();
         let listen = peers.remove(node);
-        let cluster = ClusterOptions {
+        let mut cluster = ClusterOptions {
             listen,
             peers,
             secret: Some(SECRET),
             journal_only: self.journal_only,
             catch_up_rate: CATCH_UP_RATE,
+            standing: None,
         };
         let stop = Arc::new(Mutex::new(None));
         let handle = Arc::clone(&stop);
@@ -188,8 +189,9 @@ impl Cluster {
                 let node = open(&options, &cluster)?;
                 *handle.lock().unwrap() = Some(node.stop_handle());
                 let _ = told.send(());
-                if node.run()? == RunEnd::Stopped {
-                    return Ok(());
+                match node.run()? {
+                    RunEnd::Stopped => return Ok(()),
+                    RunEnd::Again { standing } => cluster.standing = standing,
                 }
             }
         });

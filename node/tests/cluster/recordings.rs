@@ -123,6 +123,7 @@ fn a_recorded_connection_of_a_peer_pushes_nobody_off() {
         secret: Some(SECRET),
         journal_only: false,
         catch_up_rate: CATCH_UP_RATE,
+        standing: None,
     };
     let node = ClusterNode::open(&options, &listened_to, &mut |_| ()).unwrap();
     let stop = node.stop_handle();

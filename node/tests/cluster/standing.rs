@@ -3,6 +3,7 @@
 use super::disk::Disk;
 use super::fixture::{self, Cluster, digest_of, transfer, wait_until};
 use super::{promote, settle};
+use crate::alarms::append_tick;
 use mizan_journal::fault::Operation;
 use mizan_journal::{FileStorage, Superblock};
 use mizan_node::cluster::{AdminReply, ClusterRecord, Policy};
@@ -134,4 +135,50 @@ fn a_frame_that_reaches_the_disk_of_a_fenced_primary_is_no_acknowledged_one() {
     let record = ClusterRecord::decode("a test", &superblock.config).unwrap().unwrap();
     assert_eq!(record.led.epoch, before);
     assert!(record.led.acknowledged > 0);
+}
+
+#[test]
+fn a_candidate_that_cuts_its_log_starts_again_and_leads() {
+    let mut cluster = Cluster::start(3, Policy::TwoDisks);
+    cluster.promote(0, &promote(false));
+    let mut client = cluster.client();
+    fixture::accounts(&mut client);
+    assert!(transfer(&mut client, 1));
+    settle(&cluster, 0);
+    cluster.stop_all();
+    // An entry of its epoch that nobody else has, and that it never acknowledged.
+    append_tick(&cluster, 0, 1);
+    cluster.restart(1);
+    cluster.restart(2);
+    let reaches = |cluster: &Cluster, node: usize, peer: u8| {
+        let status = cluster.status(node);
+        status.is_some_and(|it| it.peers.iter().any(|it| it.node == peer && it.is_connected))
+    };
+    wait_until("the others know each other", || reaches(&cluster, 1, 2) && reaches(&cluster, 2, 1));
+    cluster.promote(1, &promote(false));
+    assert!(transfer(&mut client, 2));
+    wait_until("the other has everything", || {
+        let Some(leading) = cluster.status(1) else { return false };
+        cluster.status(2).is_some_and(|status| status.durable == leading.end)
+    });
+    cluster.stop(1);
+    cluster.restart(0);
+    wait_until("the two that are left know each other", || {
+        reaches(&cluster, 0, 2) && reaches(&cluster, 2, 0)
+    });
+    // It takes over the log of node 2 and has to cut its own for that; nobody asks it again.
+    let reply = cluster.ask(0, &promote(false));
+    let AdminReply::Refused { name, text } = reply else { panic!("{reply:?}") };
+    assert_eq!(name, "log-cut", "{text}");
+    assert!(text.contains("stands for epoch"), "{text}");
+    wait_until("it leads", || cluster.status(0).is_some_and(|status| status.role == "primary"));
+    assert!(transfer(&mut client, 3));
+    assert_eq!(client.engine_status().expect("a read").transfer_count, 3);
+    cluster.restart(1);
+    settle(&cluster, 0);
+    wait_until("all are in sync", || is_in_sync(&cluster, 0));
+    settle(&cluster, 0);
+    cluster.stop_all();
+    let digests: Vec<_> = (0..3).map(|node| digest_of(cluster.data(node))).collect();
+    assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
 }

@@ -21,6 +21,7 @@ fn options(data: &Path, secret: Option<Secret>) -> (NodeOptions, ClusterOptions)
         secret,
         journal_only: false,
         catch_up_rate: CATCH_UP_RATE,
+        standing: None,
     };
     (NodeOptions::new(data, any), cluster)
 }

@@ -37,8 +37,15 @@ impl Replica {
         let epoch = self.config.next_epoch(self.highest_epoch, self.options.index);
         let epoch = epoch.ok_or(Refusal::NoEpoch(self.highest_epoch))?;
         let answers = [None; NODES_MAX];
-        let begun_ns = now_ns;
-        let ballot = Ballot { epoch, solo, accept_loss_after, log_timestamp, begun_ns, answers };
+        let ballot = Ballot {
+            epoch,
+            solo,
+            accept_loss_after,
+            log_timestamp,
+            begun_ns: now_ns,
+            awaits_all: false,
+            answers,
+        };
         if faulty!(self, PromoteWithoutAsking) {
             self.stand(ballot, now_ns);
             return Ok(());
@@ -70,9 +77,15 @@ impl Replica {
         }
         let highest = self.highest_epoch;
         let would_grant = epoch > highest && epoch <= highest.saturating_add(EPOCH_STEP_MAX);
-        let is_admitted = self.is_admitted_here();
-        let (end, primary_silent_ns) = (self.end_to_grant(), self.primary_silent_ns(now_ns));
-        let answer = Message::Answer { would_grant, is_admitted, epoch, end, primary_silent_ns };
+        let answer = Message::Answer {
+            would_grant,
+            is_admitted: self.is_admitted_here(),
+            // A standby goes on; a primary that is fenced has to start again from its files.
+            is_damaged: self.disk.is_damaged && matches!(self.state, State::Primary(_)),
+            epoch,
+            end: self.end_to_grant(),
+            primary_silent_ns: self.primary_silent_ns(now_ns),
+        };
         self.send(peer, &answer);
         Ok(())
     }
@@ -85,20 +98,18 @@ impl Replica {
         source.map_or(NEVER_NS, |peer| now_ns.saturating_sub(peer.connection.last_heard_ns))
     }
 
-    pub(super) fn hear_answer(
-        &mut self,
-        peer: u8,
-        would_grant: bool,
-        is_admitted: bool,
-        epoch: u64,
-        end: FrameEnd,
-    ) {
+    pub(super) fn hear_answer(&mut self, peer: u8, epoch: u64, answer: &Message<'_>) {
+        let Message::Answer { would_grant, is_admitted, is_damaged, end, .. } = *answer else {
+            return;
+        };
         let Some(known) = self.peer(peer) else { return };
         let incarnation = known.connection.peer_incarnation();
         if let Some(ballot) = self.asking.as_mut().filter(|ballot| ballot.epoch == epoch) {
-            let (granted, is_outsider) = (would_grant, !is_admitted);
+            // Who accepts a loss counts on nobody who will be gone.
+            let granted = would_grant && !(is_damaged && ballot.accept_loss_after.is_some());
+            let is_outsider = !is_admitted;
             ballot.answers[usize::from(peer)] =
-                Some(Answer { granted, incarnation, is_outsider, end });
+                Some(Answer { granted, incarnation, is_outsider, is_damaged, end });
         }
     }
 
@@ -121,6 +132,7 @@ impl Replica {
         let agreed = self
             .judge(&ballot)
             .and_then(|(best, _)| self.check_room(&best))
+            .and_then(|()| self.check_damage(&ballot))
             .and_then(|()| self.agree_on_clock(ballot.log_timestamp, now_ns));
         match agreed {
             Ok(agreed) => {
@@ -139,6 +151,25 @@ impl Replica {
         if self.disk.is_full && lacks_some {
             let (durable, last_sequence) = (durable.sequence, best.sequence);
             return Err(Refusal::NoRoom { durable, last_sequence });
+        }
+        Ok(())
+    }
+
+    /// Whether enough nodes are left without a primary whose journal is damaged: fenced, it ends, and neither grants again
+    /// nor serves its log nor holds a copy.
+    fn check_damage(&self, ballot: &Ballot) -> Result<(), Refusal> {
+        let is_damaged = |answer: &Option<Answer>| answer.is_some_and(|it| it.is_damaged);
+        let damaged = (0u8..).zip(&ballot.answers).find(|(_, answer)| is_damaged(answer));
+        let Some((peer, _)) = damaged else { return Ok(()) };
+        let mut left = *ballot;
+        left.answers[usize::from(peer)] = None;
+        let nodes = self.grants(&left);
+        let last_sequence = self.log.last().sequence;
+        if nodes < self.config.grants_needed() && ballot.accept_loss_after.is_none() {
+            return Err(Refusal::PeerDamaged { peer, last_sequence: Some(last_sequence) });
+        }
+        if nodes < usize::from(self.config.min_sync) && !ballot.solo {
+            return Err(Refusal::PeerDamaged { peer, last_sequence: None });
         }
         Ok(())
     }

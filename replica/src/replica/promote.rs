@@ -25,6 +25,8 @@ pub(super) struct Answer {
     pub(super) incarnation: u64,
     /// By its own record its disk was not admitted: nothing was ever acknowledged by it, however long its log is.
     pub(super) is_outsider: bool,
+    /// It leads, and its journal is damaged; only said as long as it is asked.
+    pub(super) is_damaged: bool,
     pub(super) end: FrameEnd,
 }
 
@@ -37,7 +39,19 @@ pub(crate) struct Ballot {
     /// What the own wall clock is compared with if no peer tells the time.
     pub(super) log_timestamp: Option<u64>,
     pub(super) begun_ns: u64,
+    /// Peers that are not connected are waited for as if they were: this node has just started, and knows of none.
+    pub(super) awaits_all: bool,
     pub(super) answers: [Option<Answer>; NODES_MAX],
+}
+
+/// A promotion for which a node stands, as it is carried over a start from the node's files.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Standing {
+    epoch: u64,
+    solo: bool,
+    accept_loss_after: Option<u64>,
+    agreed_clock: Option<(u64, u64)>,
+    heard_commit: (u64, u64),
 }
 
 /// A promotion under way.
@@ -55,7 +69,8 @@ impl Replica {
     pub(super) fn stand(&mut self, ballot: Ballot, now_ns: u64) {
         // The own grant: persisted before anybody hears of the epoch.
         self.observe_epoch(ballot.epoch);
-        let ballot = Ballot { begun_ns: now_ns, answers: [None; NODES_MAX], ..ballot };
+        let answers = [None; NODES_MAX];
+        let ballot = Ballot { begun_ns: now_ns, awaits_all: false, answers, ..ballot };
         let candidacy = Candidacy { ballot, target: None, is_told: false };
         self.state = State::Candidate(Box::new(candidacy));
         self.request_grants();
@@ -73,9 +88,43 @@ impl Replica {
             return Err(Refusal::Role);
         }
         let ballot = candidacy.ballot;
-        candidacy.ballot = Ballot { solo, accept_loss_after, begun_ns: now_ns, ..ballot };
+        let (begun_ns, awaits_all) = (now_ns, false);
+        candidacy.ballot = Ballot { solo, accept_loss_after, begun_ns, awaits_all, ..ballot };
         self.request_grants();
         Ok(())
+    }
+
+    /// The promotion for which this node stands, if it does.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        let State::Candidate(candidacy) = &self.state else { return None };
+        let Ballot { epoch, solo, accept_loss_after, .. } = candidacy.ballot;
+        let (agreed_clock, heard_commit) = (self.agreed_clock, self.heard_commit);
+        Some(Standing { epoch, solo, accept_loss_after, agreed_clock, heard_commit })
+    }
+
+    /// A node that has just started from its files goes on standing, in the epoch that is persisted there: nobody else can
+    /// write in it, this node has not yet, and who granted it grants it again. Nothing is resumed if a higher epoch is
+    /// persisted, or none so high. No operator waits for it; the loss that one accepted holds for as long as if he did.
+    pub fn resume(&mut self, standing: Standing, now_ns: u64) {
+        let Standing { epoch, solo, accept_loss_after, agreed_clock, heard_commit } = standing;
+        let is_mine = self.config.owner(epoch) == self.options.index && epoch == self.highest_epoch;
+        let is_fresh = matches!(self.state, State::Standby) && self.asking.is_none();
+        if !is_mine || !is_fresh || self.log.last().epoch >= epoch {
+            return;
+        }
+        (self.agreed_clock, self.heard_commit) = (agreed_clock, heard_commit);
+        let ballot = Ballot {
+            epoch,
+            solo,
+            accept_loss_after,
+            log_timestamp: None,
+            begun_ns: now_ns,
+            awaits_all: true,
+            answers: [None; NODES_MAX],
+        };
+        self.state = State::Candidate(Box::new(Candidacy { ballot, target: None, is_told: true }));
+        self.note_role();
     }
 
     pub(super) fn request_grants(&mut self) {
@@ -153,8 +202,9 @@ impl Replica {
         if let State::Candidate(candidacy) = &mut self.state
             && candidacy.ballot.epoch == epoch
         {
+            let (is_outsider, is_damaged) = (!is_admitted, false);
             candidacy.ballot.answers[usize::from(peer)] =
-                Some(Answer { granted, incarnation, is_outsider: !is_admitted, end });
+                Some(Answer { granted, incarnation, is_outsider, is_damaged, end });
         }
     }
 
@@ -190,10 +240,12 @@ impl Replica {
     fn stand_on(&mut self, missing: Refusal, now_ns: u64) {
         let State::Candidate(candidacy) = &mut self.state else { return };
         let waited_ns = now_ns.saturating_sub(candidacy.ballot.begun_ns);
-        if waited_ns >= PROMOTION_TIMEOUT_NS && !candidacy.is_told {
-            candidacy.is_told = true;
-            // Nobody loses anything later by a word that was given for now.
-            candidacy.ballot.accept_loss_after = None;
+        if waited_ns < PROMOTION_TIMEOUT_NS {
+            return;
+        }
+        // Nobody loses anything later by a word that was given for now.
+        candidacy.ballot.accept_loss_after = None;
+        if !std::mem::replace(&mut candidacy.is_told, true) {
             self.output(Output::PromotionRefused(missing));
         }
     }
@@ -215,12 +267,13 @@ impl Replica {
     /// others would not make it safer: they can only be ahead with what they have not acknowledged.
     pub(super) fn has_heard_enough(&self, ballot: &Ballot, now_ns: u64) -> bool {
         let is_owing = |peer: u8| {
-            ballot.answers[usize::from(peer)].is_none()
-                && self.peer(peer).is_some_and(|known| {
-                    // A connection that was only made says nothing of who is at the other end.
-                    let silent_ns = now_ns.saturating_sub(known.connection.last_heard_ns);
-                    known.connection.is_proved() && silent_ns < ALIVE_WITHIN_NS
-                })
+            let seems_to_live = self.peer(peer).is_some_and(|known| {
+                // A connection that was only made says nothing of who is at the other end.
+                let silent_ns = now_ns.saturating_sub(known.connection.last_heard_ns);
+                known.connection.is_proved() && silent_ns < ALIVE_WITHIN_NS
+            });
+            let is_awaited = ballot.awaits_all && peer != self.options.index;
+            ballot.answers[usize::from(peer)].is_none() && (seems_to_live || is_awaited)
         };
         let is_enough = self.has_enough_grants(ballot) || ballot.accept_loss_after.is_some();
         (is_enough && !(0..self.config.node_count).any(is_owing))
@@ -239,7 +292,7 @@ impl Replica {
     }
 
     /// Grants so far, self included, of disks that the config record names.
-    fn grants(&self, ballot: &Ballot) -> usize {
+    pub(super) fn grants(&self, ballot: &Ballot) -> usize {
         let others = (0u8..).zip(&ballot.answers);
         let others =
             others.filter(|(peer, answer)| answer.is_some_and(|it| self.is_grant(*peer, &it)));

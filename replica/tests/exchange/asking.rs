@@ -122,7 +122,7 @@ fn a_node_without_room_is_refused_as_long_as_its_disk_lacks_some_of_the_log() {
         net.write(0, b"two");
         net.write(0, b"three");
         let (end, epoch) = (net.end(0), net.node(1).replica.status().epoch);
-        net.node(1).replica.note_disk(DiskState { is_full: true });
+        net.node(1).replica.note_disk(DiskState { is_full: true, is_damaged: false });
         net.promote(1, false, None);
         net.pass(400);
         let refusal = Refusal::NoRoom { durable: end - 2, last_sequence: end };
@@ -136,4 +136,83 @@ fn a_node_without_room_is_refused_as_long_as_its_disk_lacks_some_of_the_log() {
         net.pass(400);
         assert_eq!(net.role(1), Role::Primary(epoch + 1));
     }
+}
+
+const DAMAGED: DiskState = DiskState { is_full: false, is_damaged: true };
+
+#[test]
+fn a_damaged_primary_whose_grant_is_needed_goes_on_until_another_node_can_give_one() {
+    let mut net = Net::new(3);
+    net.promote(0, false, None);
+    net.write(0, b"one");
+    net.disconnect(2, 0);
+    net.disconnect(2, 1);
+    net.node(0).replica.note_disk(DAMAGED);
+    net.promote(1, false, None);
+    net.pass(400);
+    let last_sequence = net.end(1);
+    let refusal = Refusal::PeerDamaged { peer: 0, last_sequence: Some(last_sequence) };
+    assert_eq!(net.node(1).refusals, [refusal]);
+    assert_eq!((net.node(0).persisted, net.node(1).persisted), (3, 3));
+    net.write(0, b"two");
+    assert_eq!((net.role(0), net.commit(0)), (Role::Primary(3), net.end(0)));
+    net.connect(2, 0);
+    net.connect(2, 1);
+    net.run();
+    net.pass(200);
+    net.promote(1, false, None);
+    net.pass(400);
+    assert_eq!(net.role(1), Role::Primary(4));
+}
+
+#[test]
+fn a_loss_is_accepted_where_only_a_damaged_primary_could_grant() {
+    let mut net = Net::new(3);
+    net.promote(0, false, None);
+    net.write(0, b"one");
+    net.disconnect(2, 0);
+    net.disconnect(2, 1);
+    net.node(0).replica.note_disk(DAMAGED);
+    let last_sequence = net.end(1);
+    net.promote(1, false, Some(last_sequence - 1));
+    net.pass(400);
+    assert_eq!(net.node(1).refusals, [Refusal::WrongLoss { last_sequence }]);
+    assert_eq!(net.role(0), Role::Primary(3));
+    // It holds the only copy beside the own one: that has to be confirmed, too.
+    net.promote(1, false, Some(last_sequence));
+    net.pass(400);
+    let refusal = Refusal::PeerDamaged { peer: 0, last_sequence: None };
+    assert_eq!(net.node(1).refusals.last(), Some(&refusal));
+    net.promote(1, true, Some(last_sequence));
+    net.pass(400);
+    assert_eq!(net.role(1), Role::Primary(4));
+}
+
+#[test]
+fn a_damaged_primary_of_two_gives_way_only_to_a_node_for_which_one_copy_suffices() {
+    let mut net = Net::new(2);
+    net.promote(0, false, None);
+    net.write(0, b"one");
+    net.node(0).replica.note_disk(DAMAGED);
+    net.promote(1, false, None);
+    net.pass(400);
+    let refusal = Refusal::PeerDamaged { peer: 0, last_sequence: None };
+    assert_eq!(net.node(1).refusals, [refusal]);
+    assert_eq!(net.role(0), Role::Primary(2));
+    net.promote(1, true, None);
+    net.pass(400);
+    assert_eq!(net.role(1), Role::Primary(3));
+}
+
+#[test]
+fn a_damaged_standby_grants_as_ever() {
+    let mut net = Net::new(3);
+    net.promote(0, false, None);
+    net.node(2).replica.note_disk(DAMAGED);
+    net.disconnect(0, 1);
+    net.disconnect(0, 2);
+    net.dead = vec![0];
+    net.promote(1, false, None);
+    net.pass(400);
+    assert_eq!(net.role(1), Role::Primary(4));
 }

@@ -62,6 +62,8 @@ pub(crate) struct Net {
     /// Nodes that hear and say nothing.
     pub(crate) dead: Vec<u8>,
     pub(crate) now_ns: u64,
+    /// A node whose log is to be cut starts again from its files, as processes do, instead of going on.
+    pub(crate) starts_again_at_cuts: bool,
     /// Every message that was delivered.
     pub(crate) delivered: Vec<(u8, u8, Vec<u8>)>,
 }
@@ -79,6 +81,7 @@ impl Net {
             in_flight: VecDeque::new(),
             dead: Vec::new(),
             now_ns: MS,
+            starts_again_at_cuts: false,
             delivered: Vec::new(),
         };
         for one in 0..node_count {
@@ -157,6 +160,9 @@ impl Net {
                         rest = behind;
                     }
                     self.sync(index);
+                }
+                Output::CutBack { to, .. } if self.starts_again_at_cuts => {
+                    self.cut_and_start_again(index, to.sequence);
                 }
                 Output::CutBack { to, generation } => {
                     node.log.retain(|(header, _)| header.last_sequence() <= to.sequence);
@@ -242,6 +248,17 @@ impl Net {
         frames_lost: usize,
         led: Led,
     ) {
+        self.restart_at(index, incarnation, frames_lost, led, 1);
+    }
+
+    fn restart_at(
+        &mut self,
+        index: u8,
+        incarnation: u64,
+        frames_lost: usize,
+        led: Led,
+        highest_epoch: u64,
+    ) {
         for other in (0..self.nodes.len() as u8).filter(|other| *other != index) {
             self.disconnect(index, other);
         }
@@ -250,7 +267,24 @@ impl Net {
         log.truncate(log.len() - frames_lost);
         let config = node.replica.status().config;
         let base = Config::new(config.node_count, config.policy);
-        *node = node_at(index, base, incarnation, log, 1, led);
+        *node = node_at(index, base, incarnation, log, highest_epoch, led);
+    }
+
+    /// A node cuts its log and starts again; what it stands for is all that it takes along.
+    fn cut_and_start_again(&mut self, index: u8, to: u64) {
+        let now_ns = self.now_ns;
+        let node = self.node(index);
+        let (standing, incarnation) =
+            (node.replica.standing(), node.replica.identity().incarnation);
+        let (highest_epoch, mut cuts) = (node.persisted, std::mem::take(&mut node.cuts));
+        cuts.push(to);
+        let frames_lost = node.log.iter().filter(|(it, _)| it.last_sequence() > to).count();
+        self.restart_at(index, incarnation, frames_lost, Led::default(), highest_epoch);
+        let node = self.node(index);
+        (node.cuts, node.persisted) = (cuts, highest_epoch);
+        if let Some(standing) = standing {
+            node.replica.resume(standing, now_ns);
+        }
     }
 
     pub(crate) fn connect_all(&mut self) {

@@ -1,8 +1,8 @@
 //! An epoch that was begun is stood for: peers that go away meanwhile are asked again when they are back.
 
-use crate::net::{MS, Net};
+use crate::net::{MS, Net, node_at};
 use mizan_replica::constants::PROMOTION_TIMEOUT_NS;
-use mizan_replica::{Command, Policy, Refusal, Role};
+use mizan_replica::{Command, Config, Led, Policy, Refusal, Role};
 
 /// Kind of a message that carries frames.
 const FRAMES: u8 = 6;
@@ -176,4 +176,96 @@ fn a_word_about_losses_counts_for_the_answer_that_it_was_given_for_and_not_later
     net.run();
     net.pass(1_000);
     assert_eq!((net.role(1), &net.node(1).refusals), (Role::Candidate, &told));
+}
+
+/// Three nodes: node 0 led epoch 3 and has an entry of it that nobody else has; node 1 led a later one and is gone. Node 0
+/// stands, takes over the log of node 2, and starts again to cut its own.
+fn while_a_candidate_starts_again() -> Net {
+    let mut net = Net::new(3);
+    net.starts_again_at_cuts = true;
+    net.promote(0, false, None);
+    net.write(0, b"acknowledged");
+    net.disconnect(0, 1);
+    net.disconnect(0, 2);
+    net.write(0, b"of nobody else");
+    net.promote(1, false, None);
+    net.write(1, b"of the others");
+    net.disconnect(1, 2);
+    net.dead = vec![1];
+    net.connect(0, 2);
+    net.run();
+    ask(&mut net, 0, None);
+    net.run();
+    net.pass(400);
+    net
+}
+
+#[test]
+fn a_candidate_that_starts_again_to_cut_its_log_goes_on_standing() {
+    let mut net = while_a_candidate_starts_again();
+    let epoch = net.node(0).persisted;
+    assert_eq!((net.node(0).cuts.len(), net.role(0)), (1, Role::Candidate));
+    net.pass(PROMOTION_TIMEOUT_NS / MS + 100);
+    assert_eq!((net.role(0), net.node(0).refusals.len()), (Role::Candidate, 0), "nobody waits");
+    net.connect(0, 2);
+    net.run();
+    net.pass(400);
+    assert_eq!(net.role(0), Role::Primary(epoch));
+    net.write(0, b"more");
+    assert_eq!(net.commit(0), net.end(0));
+    let has = |node: usize, entry: &[u8]| net.nodes[node].log.iter().any(|(_, it)| it == entry);
+    for node in [0, 2] {
+        assert!(has(node, b"acknowledged") && has(node, b"of the others"), "node {node}");
+        assert!(!has(node, b"of nobody else"), "node {node}");
+    }
+}
+
+#[test]
+fn an_operator_may_ask_again_of_a_candidate_that_started_again() {
+    let mut net = while_a_candidate_starts_again();
+    ask(&mut net, 0, None);
+    net.pass(PROMOTION_TIMEOUT_NS / MS + 100);
+    let last_sequence = net.end(0);
+    assert_eq!(net.node(0).refusals, [Refusal::Grants { grants: 1, needed: 2, last_sequence }]);
+    assert_eq!(net.role(0), Role::Candidate);
+}
+
+#[test]
+fn a_candidate_that_started_again_gives_way_to_a_higher_epoch() {
+    let mut net = while_a_candidate_starts_again();
+    let epoch = net.node(0).persisted;
+    // Node 2 is promoted meanwhile, for which node 1 is back.
+    net.dead = vec![];
+    net.connect(1, 2);
+    net.run();
+    ask(&mut net, 2, None);
+    net.run();
+    net.pass(400);
+    let Role::Primary(higher) = net.role(2) else { panic!("{:?}", net.role(2)) };
+    assert!(higher > epoch);
+    net.connect(0, 2);
+    net.connect(0, 1);
+    net.run();
+    net.pass(400);
+    assert_eq!(
+        (net.role(0), net.role(1), net.role(2)),
+        (Role::Live, Role::Live, Role::Primary(higher))
+    );
+}
+
+#[test]
+fn nothing_is_stood_for_behind_a_higher_epoch_or_before_the_own_one_is_persisted() {
+    let mut net = while_a_candidate_starts_again();
+    let (epoch, now_ns) = (net.node(0).persisted, net.now_ns);
+    let standing = net.node(0).replica.standing().expect("it stands");
+    let config = Config::new(3, Policy::TwoDisks);
+    for highest in [epoch - 1, epoch, epoch + 1] {
+        let mut node = node_at(0, config, 1, Vec::new(), highest, Led::default());
+        node.replica.resume(standing, now_ns);
+        let stands = node.replica.status().role == Role::Candidate;
+        assert_eq!(stands, highest == epoch, "{highest}");
+    }
+    let mut other = node_at(1, config, 1, Vec::new(), epoch, Led::default());
+    other.replica.resume(standing, now_ns);
+    assert_eq!(other.replica.status().role, Role::Waiting);
 }

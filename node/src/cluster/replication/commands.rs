@@ -81,6 +81,17 @@ impl<S: Storage> Replication<S> {
             }
             return Err(AdminReply::Refused { name: "disk-hangs".to_owned(), text });
         }
+        let is_confirmed = matches!(command, Command::Promote { accept_loss_after: Some(_), .. });
+        let status = self.replica.status();
+        if self.is_damaged() && !is_confirmed && status.role != Role::Candidate {
+            return Err(AdminReply::Refused {
+                name: "journal-damaged".to_owned(),
+                text: format!(
+                    "this node's journal is damaged, so that it would not start again from its files once it leads and is fenced: promote another node and give this one a new disk, or, if no other is left, confirm the end of its log with --accept-loss-after {}",
+                    status.end.sequence
+                ),
+            });
+        }
         // The decision is made in a moment, and the last look at the clock may be a wait for sockets old.
         self.replica.note_clock(self.wall_clock.read().realtime_ns);
         self.note_disk();
@@ -135,8 +146,27 @@ impl<S: Storage> Replication<S> {
         self.answer(promotion.operator, &reply);
     }
 
+    /// Whoever waits for a promotion is told what becomes of it: this node starts again, and its connections end.
+    pub(super) fn answer_before_cut(&mut self, to: u64) {
+        let Some(promotion) = self.promotion.take() else { return };
+        let status = self.replica.status();
+        let mut text = format!(
+            "this node's log goes on behind sequence {to}, where the other nodes' logs part from it, so that it starts again from its files to cut that off"
+        );
+        if status.role == Role::Candidate {
+            text.push_str(&standing(status.epoch));
+        } else {
+            text.push_str("; nothing else was changed: look at the status of all nodes, and ask again if it is still to be promoted");
+        }
+        self.answer(promotion.operator, &AdminReply::Refused { name: "log-cut".to_owned(), text });
+    }
+
     fn disk_hangs(&self) -> bool {
         self.counters.status().alarms.contains(Alarm::DiskHangs)
+    }
+
+    fn is_damaged(&self) -> bool {
+        self.counters.status().alarms.contains(Alarm::JournalDamaged)
     }
 
     fn detach(&mut self, node: u8) -> AdminReply {
@@ -210,6 +240,7 @@ fn refused(refusal: &Refusal) -> AdminReply {
         Refusal::Acknowledged { .. } => "acknowledged",
         Refusal::Overtaken(_) => "overtaken",
         Refusal::NoEpoch(_) => "no-epoch",
+        Refusal::PeerDamaged { .. } => "peer-damaged",
         Refusal::NoRoom { .. } => "no-room",
         Refusal::TakeOver => "take-over",
         Refusal::WrongLoss { .. } => "wrong-loss",

@@ -28,12 +28,12 @@ impl<S: Storage> Replication<S> {
     pub(super) fn note_disk(&mut self) {
         let is_full =
             matches!(&self.seat, Seat::Standby { worker, .. } if worker.is_out_of_space());
-        self.replica.note_disk(DiskState { is_full });
+        let is_damaged = self.counters.status().alarms.contains(ShownAlarm::JournalDamaged);
+        self.replica.note_disk(DiskState { is_full, is_damaged });
     }
 
     pub(super) fn publish_status(&mut self) {
         self.status_ns = self.now_ns;
-        self.note_disk();
         let status = self.renewed_status();
         let (alarms, streams) = (self.alarms.iter(), self.streams.figures());
         figures::show(&self.counters, &self.replica, &status, alarms, &streams, &self.connects);
@@ -44,6 +44,7 @@ impl<S: Storage> Replication<S> {
     }
 
     pub(super) fn renewed_status(&mut self) -> ClusterStatus {
+        self.note_disk();
         let status = self.replica.status();
         let (config, role) = (status.config, status.role);
         let log_timestamp = if role == Role::Waiting { self.log_timestamp() } else { None };
