@@ -153,6 +153,7 @@ mod tests {
         let id = |typed, verb| resolution_id(typed, verb, 7).expect("an id");
         assert_eq!(id(None, "post"), id(None, "post"));
         assert_ne!(id(None, "post"), id(None, "void"));
-        assert_eq!(id(Some("9"), "post"), 9);
+        assert_eq!(id(Some("0x9"), "post"), 9);
+        assert_ne!(id(Some("9"), "post"), 9, "digits are text, as in a file");
     }
 }

@@ -67,3 +67,42 @@ impl RecoveryVisitor for LogReplay<'_> {
         self.replay.progress(bytes_done, bytes_total);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mizan_replica::{Config, Led, Policy, Starts};
+    use mizan_wire::SEMANTICS_VERSION;
+
+    /// Without it a node that was fenced would stop at its next start, for entries that nobody was told of.
+    #[test]
+    fn what_a_node_wrote_down_of_its_leading_bounds_what_its_log_is_taken_for() {
+        let genesis = Genesis {
+            account_count_max: 64,
+            transfer_count_max: 512,
+            hold_count_max: 8,
+            session_idle_ns: 1_000,
+            semantics_version: SEMANTICS_VERSION,
+            digest_interval: 4,
+            ledger_count_max: 3,
+            code_count_max: 2,
+            session_count_max: 2,
+            window_requests: 3,
+            window_bytes: 8_189 * 16,
+            ..Genesis::default()
+        };
+        let config = Config { min_sync: 1, ..Config::new(2, Policy::TwoDisks) };
+        let epoch = config.next_epoch(0, 0).expect("there is one");
+        let mut nobody = |_: RecoveryProgress| {};
+        let mut alone = |led| {
+            let starts = Starts::default();
+            let record =
+                ClusterRecord { node: 0, config, secret_hash: None, to_give: 0, led, starts };
+            let mut replay = LogReplay::new(&genesis, &record, &mut nobody).expect("it fits");
+            replay.learned.records.push(epoch, 9, None);
+            replay.learned.records.alone()
+        };
+        assert_eq!(alone(Led { epoch, acknowledged: 5 }), 5);
+        assert_eq!(alone(Led::default()), 9);
+    }
+}
