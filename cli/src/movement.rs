@@ -7,7 +7,7 @@ use crate::Context;
 use crate::balance::Balance;
 use crate::error::CliError;
 use crate::exit;
-use crate::names::{Ledger, id_text};
+use crate::names::{self, Ledger, id_text};
 use crate::output::Table;
 use crate::units::timestamp_text;
 use mizan_client::{Client, ClientError};
@@ -198,9 +198,16 @@ pub(crate) const WITHOUT_A_LIMIT: &str =
 
 fn missing_account(party: &Party, ledger: &Ledger) -> String {
     let (label, number) = (&party.label, ledger.number);
+    let is_name = if names::is_number(label) {
+        format!("; a number is taken as an id, so write name:{label} if it is a name")
+    } else {
+        String::new()
+    };
+    let name = names::quoted(label);
     let currency = if ledger.is_registered { &ledger.currency } else { &number.to_string() };
+    let currency = names::quoted(currency);
     format!(
-        "there is no account {label} in {}; create it with `mizan accounts create {label} {currency} --flags debits_must_not_exceed_credits`. {WITHOUT_A_LIMIT}",
+        "there is no account {label} in {}; create it with `mizan accounts create {name} {currency} --flags debits_must_not_exceed_credits`. {WITHOUT_A_LIMIT}{is_name}",
         ledger.currency
     )
 }

@@ -230,6 +230,19 @@ fn ledger_number(number: u128) -> Result<u32, CliError> {
     })
 }
 
+/// A name as one word of a command that a person may paste into a shell.
+pub fn quoted(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:@%+=,-".contains(&byte);
+    if text.starts_with('-') {
+        // Else it would be taken as a flag.
+        return quoted(&format!("name:{text}"));
+    }
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +252,17 @@ mod tests {
         [record(1, 2, "USD"), record(2, 0, "JPY"), record(3, 2, "EUR"), record(4, 4, "EUR")]
             .map(|record| record.expect("fits"))
             .to_vec()
+    }
+
+    #[test]
+    fn a_name_in_an_advice_is_one_word_whatever_it_holds() {
+        assert_eq!(quoted("alice"), "alice");
+        assert_eq!(quoted("Anna Maria"), "'Anna Maria'");
+        assert_eq!(quoted("x$(touch y)"), "'x$(touch y)'");
+        assert_eq!(quoted("it's;rm"), r"'it'\''s;rm'");
+        assert_eq!(quoted("-x"), "name:-x");
+        assert_eq!(quoted("-x y"), "'name:-x y'");
+        assert_eq!(quoted(""), "''");
     }
 
     #[test]

@@ -71,14 +71,15 @@ fn find(
 
 fn unknown_account(name: &str, currency: Option<&str>) -> CliError {
     let place = currency.map_or("any ledger".to_owned(), str::to_owned);
-    let currency = currency.unwrap_or("CURRENCY");
+    let currency = names::quoted(currency.unwrap_or("CURRENCY"));
+    let quoted = names::quoted(name);
     let number = if names::is_number(name) {
         format!("; a number is taken as an id, so write name:{name} if it is a name")
     } else {
         String::new()
     };
     CliError::Problem(format!(
-        "there is no account {name} in {place}: create it with `mizan accounts create {name} {currency}`, or see `mizan ledgers`{number}"
+        "there is no account {name} in {place}: create it with `mizan accounts create {quoted} {currency}`, or see `mizan ledgers`{number}"
     ))
 }
 

@@ -92,6 +92,7 @@ struct Needs {
     accounts: u64,
     /// Spent ids and the ends of open holds take a place each, as transfers do.
     transfers: u64,
+    /// At once, on the way to what the books are in the end.
     holds: u64,
     ledgers: u64,
 }
@@ -105,7 +106,7 @@ impl Needs {
                 + books.expiries.len() as u64
                 + books.hold_count
                 + spent,
-            holds: books.hold_count,
+            holds: books.holds_open_max,
             ledgers: books.ledgers.len() as u64,
         }
     }
@@ -119,7 +120,7 @@ fn check_room(books: &Books, status: &EngineStatus) -> Result<(), CliError> {
     for (what, wanted, there, flag) in [
         ("accounts", needs.accounts, status.account_count_max, "--accounts"),
         ("transfers and spent ids", transfers, status.transfer_count_max, "--transfers"),
-        ("open holds", needs.holds, status.hold_count_max, "--holds"),
+        ("holds that are open at once", needs.holds, status.hold_count_max, "--holds"),
         ("ledgers", needs.ledgers, status.ledger_count_max.into(), "--ledgers"),
     ] {
         if wanted > there {

@@ -251,3 +251,29 @@ fn rejects_of_a_file_with_tabs_say_how_they_are_read() {
     assert_eq!(import(&node, &rejects, &format!("{BY_NAME} --delimiter tab")).code, exit::OK);
     assert_eq!(posted(&node, "bob"), "1.00");
 }
+
+#[test]
+fn a_line_whose_later_attempt_was_paid_under_an_id_of_another_form_is_not_paid_again() {
+    for (first, second) in [(true, false), (false, true)] {
+        let node = TestNode::with_wallets();
+        let ledger = node.json("ledgers")[0]["ledger"].to_string();
+        let ran = node.mizan("accounts create poor USD --flags debits_must_not_exceed_credits");
+        assert_eq!(ran.code, exit::OK, "{ran:?}");
+        let flags = |is_of_then: bool| {
+            let earlier = format!(" --id-namespace ledger-{ledger}");
+            format!("{BY_NAME}{}", if is_of_then { &earlier } else { "" })
+        };
+        let file = node.file("g.csv", "id,payer,payee,amount\ng-1,poor,bob,5.00\n");
+        let rejects = file.with_file_name("gr.csv");
+        let more = format!("{} --rejects {}", flags(first), rejects.display());
+        assert_eq!(import(&node, &file, &more).code, exit::PROBLEM);
+        assert_eq!(node.mizan("transfer alice poor 20 USD").code, exit::OK);
+        assert_eq!(import(&node, &rejects, &flags(first)).code, exit::OK);
+        assert_eq!(posted(&node, "bob"), "5.00");
+        for again in [&rejects, &file] {
+            let ran = import(&node, again, &flags(second));
+            assert_eq!(ran.code, exit::STATE, "{ran:?}");
+            assert_eq!(posted(&node, "bob"), "5.00", "nothing was paid twice");
+        }
+    }
+}

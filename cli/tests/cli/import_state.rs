@@ -312,14 +312,32 @@ fn only_a_new_node_with_room_takes_an_export() {
     // Spent ids take places, too: a node that lacks one of them takes nothing.
     let refused = old.mizan("transfer alice bob 5000.00 USD --id too-much");
     assert_eq!(refused.code, exit::PROBLEM, "{refused:?}");
+    // Holds that have ended are open on the way: as many at once as there were then.
+    for verb in ["hold alice bob 0.01 USD --id", "void"] {
+        for number in 0..12 {
+            let ran = old.mizan(&format!("{verb} at-once-{number}"));
+            assert_eq!(ran.code, exit::OK, "{ran:?}");
+        }
+    }
     let from = export(&old, "with-spent", "csv");
     let dry = import_with(&old, &from, &["--dry-run"]).json();
     assert_eq!(dry["spent_ids"], old.json("status")["spent_ids"], "{dry}");
     assert!(dry["spent_ids"].as_u64() >= Some(1), "{dry}");
     let needed = dry["needs"]["transfers"].as_u64().expect("a number");
+    let holds = dry["needs"]["holds"].as_u64().expect("a number");
+    assert!(holds >= 12, "{dry}");
+    let few_holds = TestNode::formatted(|options| mizan_node::FormatOptions {
+        transfer_count_max: needed,
+        hold_count_max: holds - 1,
+        ..options
+    });
+    let ran = import(&few_holds, &from);
+    assert_eq!(ran.code, exit::RESOURCE, "{ran:?}");
+    assert!(ran.talk.contains("--holds"), "{ran:?}");
+    assert_eq!(few_holds.json("status")["spent_ids"], 0, "nothing was sent");
     let tight = TestNode::formatted(|options| mizan_node::FormatOptions {
         transfer_count_max: needed - 1,
-        hold_count_max: 10,
+        hold_count_max: holds,
         ..options
     });
     let ran = import(&tight, &from);
@@ -328,7 +346,7 @@ fn only_a_new_node_with_room_takes_an_export() {
     assert_eq!(tight.json("status")["spent_ids"], 0);
     let exact = TestNode::formatted(|options| mizan_node::FormatOptions {
         transfer_count_max: needed,
-        hold_count_max: 10,
+        hold_count_max: holds,
         ..options
     });
     assert_eq!(import(&exact, &from).code, exit::OK);

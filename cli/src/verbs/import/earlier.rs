@@ -7,7 +7,7 @@
 
 use super::ledgers::Ledgers;
 use super::rows::{Line, Row, Rows, Side};
-use super::sender::{Plan, Sender};
+use super::sender::{Plan, Sender, attempt_id};
 use super::source::Source;
 use super::{BATCH_SIZE_MAX, Talk};
 use crate::error::CliError;
@@ -21,6 +21,9 @@ use zerocopy::IntoBytes;
 
 /// Lines that are looked up together.
 const LINES: usize = 2_048;
+/// Attempts of a line under another form that are looked for at the least: a file does not say how often its rejects were
+/// imported. A file of rejects is looked for with as many as it names.
+const ATTEMPTS: std::ops::RangeInclusive<u32> = 3..=64;
 /// Ids found after which no more are looked for.
 const FOUND_MAX: usize = 65_536;
 
@@ -77,6 +80,14 @@ impl Plan {
                 ids.push((id, form));
             }
         }
+        // The first attempt may have spent the id, and a later one paid. No release that took the bytes as they stand had those.
+        let attempts = row.attempt.clamp(*ATTEMPTS.start(), *ATTEMPTS.end());
+        let later: Vec<(u128, Form)> = ids
+            .iter()
+            .filter(|(_, form)| *form != Form::AsWritten)
+            .flat_map(|(id, form)| (1..=attempts).map(|attempt| (attempt_id(*id, attempt), *form)))
+            .collect();
+        ids.extend(later);
         ids
     }
 
@@ -136,8 +147,13 @@ pub(super) fn refuse(
     hits.sort_unstable_by_key(|hit| hit.line);
     let Some(first) = hits.first() else { return Ok(()) };
     for (hit, count) in hits.iter().zip(1..) {
-        talk.say(count, hit.line, &format!("{} is paid already", hit.text.escape_debug()))?;
+        talk.say(
+            count,
+            hit.line,
+            &format!("{} is there already under an id of another form", hit.text.escape_debug()),
+        )?;
     }
+    let count = hits.len();
     let is_all_of_then = hits.iter().all(|hit| hit.form == Form::Ledger);
     let has_namespace = sender.plan.ledgers[first.ledger].namespace.is_some();
     let advice = match paid_now {
@@ -145,9 +161,11 @@ pub(super) fn refuse(
             let number = sender.plan.ledgers[first.ledger].number;
             format!("import the file with --id-namespace ledger-{number}")
         }
-        None => "take the lines that are paid already out of the file".to_owned(),
+        None => {
+            format!("look at the {count} such lines, and take those that were paid out of the file")
+        }
         Some(line) => format!(
-            "take the lines that are paid already out of the file, with the same flags for the rest, because others, such as line {line}, are there under the ids that these flags give"
+            "look at the {count} such lines, and take those that were paid out of the file, with the same flags for the rest, because others, such as line {line}, are there under the ids that these flags give"
         ),
     };
     let how = match first.form {
@@ -159,7 +177,7 @@ pub(super) fn refuse(
     Err(CliError::failed(
         exit::STATE,
         format!(
-            "line {}: {} {how}, and would be paid twice; nothing was sent: {advice}",
+            "line {}: {} {how}, and would be there twice; nothing was sent: {advice}",
             first.line,
             first.text.escape_debug()
         ),

@@ -106,7 +106,7 @@ impl Plan {
 }
 
 /// The id of a line's attempt: the first has the line's own.
-fn attempt_id(id: u128, attempt: u32) -> u128 {
+pub(super) fn attempt_id(id: u128, attempt: u32) -> u128 {
     match attempt {
         0 => id,
         _ => names::own_transfer_id(&format!("attempt {attempt} of {}", names::id_text(id))),

@@ -69,6 +69,8 @@ pub(super) struct Books {
     pub(super) open: Vec<OpenHold>,
     /// Open holds.
     pub(super) hold_count: u64,
+    /// Holds that are open at once at the most while all is entered, those that have ended since among them.
+    pub(super) holds_open_max: u64,
     /// Ids that were refused for a reason that may pass, in the order in which they were spent.
     pub(super) spent_ids: Vec<u128>,
     /// Ids of `open`.
@@ -104,6 +106,17 @@ struct Sums {
     has_transfers: bool,
 }
 
+/// The most that are open at once, of beginnings (1) and ends (-1) with their times.
+fn open_max(mut steps: Vec<(u64, i64)>) -> u64 {
+    steps.sort_unstable();
+    let (mut open, mut most) = (0_i64, 0);
+    for (_, step) in steps {
+        open += step;
+        most = most.max(open);
+    }
+    u64::try_from(most).unwrap_or(0)
+}
+
 impl Books {
     /// Reads the tables.
     ///
@@ -121,6 +134,7 @@ impl Books {
             expiries: Vec::new(),
             open: Vec::new(),
             hold_count: 0,
+            holds_open_max: 0,
             spent_ids: Vec::new(),
             entered_anew: HashSet::new(),
         };
@@ -131,6 +145,7 @@ impl Books {
         let mut sums = vec![Sums::default(); books.accounts.len()];
         let mut timestamps: Vec<u64> = Vec::new();
         let mut expired: Vec<OpenHold> = Vec::new();
+        let mut steps: Vec<(u64, i64)> = Vec::new();
         let mut checks = TransferChecks::default();
         let mut rows = Table::open(&books.source, "transfers", &TRANSFER_COLUMNS)?;
         while let Some(row) = rows.next()? {
@@ -156,6 +171,11 @@ impl Books {
             books.transfer_count += 1;
             books.fill_count += u64::from(id_is_reserved(transfer.id));
             let hold = OpenHold { transfer, expires_ns: expires_ns(&transfer) };
+            if transfer.pending_id != 0 {
+                steps.push((transfer.timestamp, -1));
+            } else if entry.state != State::None {
+                steps.push((transfer.timestamp, 1));
+            }
             match entry.state {
                 State::Expired => expired.push(hold),
                 State::Open => {
@@ -163,6 +183,8 @@ impl Books {
                     if transfer.timeout != 0 || transfer.flags & CLOSING != 0 {
                         books.entered_anew.insert(transfer.id);
                         books.open.push(hold);
+                        // It is entered after all others.
+                        steps.pop();
                     }
                 }
                 State::None | State::Posted | State::Voided => {}
@@ -173,6 +195,8 @@ impl Books {
         let ids = checks.finish().map_err(|error| books.contradicts(&error))?;
         books.read_spent_ids(&ids)?;
         books.end_expired(expired, &timestamps)?;
+        steps.extend(books.expiries.iter().map(|end| (end.timestamp, -1)));
+        books.holds_open_max = open_max(steps).max(books.hold_count);
         Ok(books)
     }
 

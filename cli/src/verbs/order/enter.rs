@@ -195,8 +195,9 @@ fn missing_account(
     let is_missing = |(id, ..): &(u128, &String, &Ledger)| found.iter().all(|one| one.id != *id);
     Ok(sought.into_iter().find(is_missing).map(|(_, name, ledger)| {
         let currency = &ledger.currency;
+        let (quoted_name, quoted_currency) = (names::quoted(name), names::quoted(currency));
         let text = format!(
-            "there is no account {name} in {currency}; create it with `mizan accounts create {name} {currency} --flags debits_must_not_exceed_credits`. {WITHOUT_A_LIMIT}"
+            "there is no account {name} in {currency}; create it with `mizan accounts create {quoted_name} {quoted_currency} --flags debits_must_not_exceed_credits`. {WITHOUT_A_LIMIT}"
         );
         Refusal::new(OrderStatus::AccountNotFound, text)
     }))
