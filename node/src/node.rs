@@ -287,7 +287,11 @@ impl<S: Storage> Node<S> {
         let scrubber = scrub.and_then(|scrub| scrub.start(reporter.board()));
         let outcome = Self::run_stages(front, engine, journal, &stop, &shared, layout);
         drop(scrubber);
-        reporter.ended(outcome.is_ok());
+        match &outcome {
+            // A node of a cluster goes on, as soon as its other thread has.
+            Err(NodeError::Fenced) => reporter.fenced(),
+            outcome => reporter.ended(outcome.is_ok()),
+        }
         outcome
     }
 

@@ -44,8 +44,8 @@ pub const EPOCHS_MAX: usize = 1024;
 /// so little of all epochs that 2^32 such messages in a row would have to be taken before none is left.
 pub const EPOCH_STEP_MAX: u64 = 1 << 32;
 /// How long a connected process must go on answering, after another one of the same node has shown itself, until both are
-/// known to live: longer than messages of a process that has ended are on their way.
-pub const RIVAL_ANSWERS_NS: u64 = 1_000_000_000;
+/// known to live: longer than messages of a process that has ended are on their way, as a rule.
+pub const RIVAL_ANSWERS_NS: u64 = 2_000_000_000;
 /// Time between two alarms of the same copy.
 pub const COPY_TOLD_INTERVAL_NS: u64 = 60_000_000_000;
 /// Outputs that may wait; a node takes all of them after every call.

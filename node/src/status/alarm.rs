@@ -173,7 +173,7 @@ impl Alarm {
                 "a copy of another node's directory was started, an older copy of it, or a second process of that node: find them, keep the one that the cluster knows, and delete the others"
             }
             Self::CopyRefused => {
-                "another node takes this one for a copy, or an older copy, of a directory that counts, and it stopped unless it is the primary: keep only the directory that the cluster knows; if that is lost, give this node a new disk"
+                "another node takes this one for a copy, or an older copy, of a directory that counts: it stopped, unless it is the primary, or another process of its number seems to answer and it tries again; keep only the directory that the cluster knows; if that is lost, give this node a new disk"
             }
             Self::PeerLost => {
                 "another node of the cluster has no connection with this primary: look whether it lives and whether the network does; one more loss may stop acknowledgements"

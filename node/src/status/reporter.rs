@@ -147,6 +147,11 @@ impl StatusReporter {
         self.board.set(word::PHASE, Phase::Running as u64);
     }
 
+    /// The stages have ended because another node leads: this one starts again from its files, when its disk lets it.
+    pub(crate) fn fenced(&self) {
+        self.board.set(word::PHASE, Phase::Stopping as u64);
+    }
+
     /// The stages have ended.
     pub(crate) fn ended(&self, in_order: bool) {
         let phase = if in_order { Phase::Stopped } else { Phase::Failed };

@@ -97,3 +97,27 @@ fn a_standby_whose_disk_hangs_cannot_take_over_and_its_primary_says_what_it_wait
     assert!(!primary.alarms.iter().any(|alarm| alarm.name == "disk-hangs"), "{primary:?}");
     await_well(cluster, client, &disk);
 }
+
+/// A restart would make its disk no faster, and what a prober does with a node that has failed is a restart.
+#[test]
+fn a_primary_that_is_fenced_while_its_disk_hangs_is_stopping_and_has_not_failed() {
+    let mut cluster = Cluster::start(3, Policy::TwoDisks);
+    let disk = Arc::new(Disk::default());
+    cluster.stop(0);
+    cluster.restart_on(0, &disk);
+    cluster.promote(0, &promote(false));
+    let mut client = cluster.client();
+    fixture::accounts(&mut client);
+    assert!(transfer(&mut client, 1));
+    settle(&cluster, 0);
+    disk.hold(Operation::SyncFile);
+    cluster.promote(1, &promote(false));
+    wait_until("the new epoch waits for the old primary's disk", || disk.waits_now());
+    wait_until("its front has ended", || cluster.page(0).1.contains("the node is stopping"));
+    assert!(transfer(&mut client, 2), "the others go on");
+    assert!(cluster.page(0).1.contains("the node is stopping"));
+    disk.release();
+    wait_until("it follows", || cluster.status(0).is_some_and(|it| it.role == "live"));
+    settle(&cluster, 1);
+    cluster.stop_all();
+}

@@ -6,8 +6,8 @@
 //! Every heartbeat carries what its sender knows of all starts, so a copy is found also by a node that only heard of
 //! the other one. A primary also finds by the end of the log a disk that lacks what it acknowledged to this primary.
 //!
-//! Invariants: whoever is refused is told why, is disconnected, and counts for nothing; it stops, unless it leads. A
-//! connection whose process answers is not given up for another process.
+//! Invariants: whoever is refused is told why, is disconnected, and counts for nothing; it stops, unless it leads, or
+//! is refused only as long as another process answers. A connection whose process answers is not given up for another process.
 
 use super::{Replica, State, faulty};
 use crate::connection::Connection;
@@ -251,9 +251,11 @@ impl Replica {
     }
 
     /// A peer takes this node for a copy. A primary goes on with those that take it: nothing that it acknowledges rests on
-    /// the others.
+    /// the others. Nor does a node stop because another process seems to answer: that may be what a process sent
+    /// before it ended, held up on the way. The peer goes on refusing it as long as anything comes, and then takes it.
     pub(super) fn hear_refused(&mut self, by: u8, copied: Copied, now_ns: u64) {
-        if !matches!(self.state, State::Primary(_)) {
+        let may_pass = matches!(copied, Copied::Running);
+        if !may_pass && !matches!(self.state, State::Primary(_)) {
             return self.stop(Alarm::CopyRefused { by, copied });
         }
         if !self.is_told_lately(self.options.index, copied, now_ns) {

@@ -197,3 +197,22 @@ fn a_start_is_confirmed_by_the_first_peer_that_takes_it_and_persisted() {
     assert!(net.node(1).options.starts.is_confirmed);
     assert_eq!(net.node(1).options.starts.next(11).own, start(2, 11));
 }
+
+#[test]
+fn a_node_that_is_refused_while_another_process_seems_to_answer_goes_on_asking() {
+    let mut net = net_of_three();
+    for _ in 0..RIVAL_ANSWERS_NS / AGAIN_NS {
+        assert_eq!(verdict(&mut net, 0, 4, 40, true), Verdict::Wait);
+        net.pass(50);
+    }
+    let Verdict::Refuse(bytes) = verdict(&mut net, 0, 4, 40, true) else { panic!("it is taken") };
+    let (at_copy, _) = sessions(&mut net, 0, 4, 40);
+    let mut options = net.node(1).options.clone();
+    options.starts.own = start(4, 40);
+    let mut later = Replica::new(options);
+    later.handle_connected(at_copy, net.now_ns);
+    assert_eq!(later.handle_message(0, &bytes, net.now_ns), Ok(()));
+    assert_eq!(later.status().role, Role::Waiting, "it does not stop");
+    // What held the older connection up is over.
+    assert_eq!(verdict(&mut net, 0, 4, 40, false), Verdict::Take);
+}
