@@ -206,10 +206,13 @@ fn made_orders(node: &Node) -> PathBuf {
     file
 }
 
+/// Bytes of what is looked up for a line before any is sent: the id of its earlier form, and three attempts of that.
+pub(crate) const LOOKED_UP: usize = 4 * 16;
+
 /// Starts an import through a proxy that has stalled in the middle of the transfers.
 fn stall_made_orders(file: &Path, node: &Node, request_timeout: &str) -> (Proxy, Child) {
     let proxy = Proxy::start(node.address());
-    proxy.stall_after(Direction::Up, 128 * MADE_ORDERS as usize / 2);
+    proxy.stall_after(Direction::Up, (LOOKED_UP + 128 / 2) * MADE_ORDERS as usize);
     let importer = import_within(request_timeout, file, proxy.address()).spawn();
     proxy.wait_for_stall();
     (proxy, importer.expect("the binary can be run"))

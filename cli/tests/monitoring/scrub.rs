@@ -89,9 +89,17 @@ fn a_flipped_bit_is_found_and_so_is_its_end(journal_io: &str) {
     assert_eq!((code, &counters["scrub"]["damaged_segments"]), (Some(5), &json!(1)), "{value:#}");
     let advice = counters["advice"].to_string();
     assert!(advice.contains("sealed segments of the journal are damaged"), "{advice}");
-    let asked = mizan(&place, &format!("status --address {} --json", node.address));
-    let said: Value = serde_json::from_slice(&asked.stdout).expect("JSON");
-    assert!(asked.status.code() == Some(5) && is_raised(&said), "{said:#}");
+    // The front learns of it with its next beat.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let asked = mizan(&place, &format!("status --address {} --json", node.address));
+        let said: Value = serde_json::from_slice(&asked.stdout).expect("JSON");
+        if is_raised(&said) {
+            assert_eq!(asked.status.code(), Some(5), "{said:#}");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{said:#}");
+    }
     let samples = node.scrape();
     assert_eq!(samples["mizan_alarm{alarm=\"journal_damaged\"}"], 1.0);
     assert_eq!(samples["mizan_scrub_damaged_segments"], 1.0);

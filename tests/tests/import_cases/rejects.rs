@@ -46,7 +46,7 @@ fn an_import_killed_in_the_middle_writes_all_its_rejects_the_next_time_and_pays_
     let with_rejects = ["--rejects", path];
 
     let proxy = Proxy::start(node.address());
-    proxy.stall_after(Direction::Up, 128 * LINES as usize / 2);
+    proxy.stall_after(Direction::Up, (crate::LOOKED_UP + 128 / 2) * LINES as usize);
     let mut importer =
         import(&file, proxy.address(), &with_rejects).spawn().expect("the binary can be run");
     proxy.wait_for_stall();
