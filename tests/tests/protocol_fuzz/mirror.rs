@@ -8,7 +8,11 @@ use mizan_wire::frame::{HELLO_READ_ONLY, Header, Hello, HelloReply, MAGIC, NodeL
 use mizan_wire::limits::HEADER_SIZE;
 use mizan_wire::{Operation, RequestStatus, Status, tag};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use zerocopy::FromBytes;
+
+/// Tells connections apart.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// What is still to be answered.
 enum Owed {
@@ -28,6 +32,7 @@ enum Phase {
 
 /// See the module.
 pub(crate) struct Mirror {
+    connection: u64,
     /// Sent, and not yet a whole frame.
     unparsed: Vec<u8>,
     /// Bytes of a refused request's body that are still to come.
@@ -48,6 +53,7 @@ pub(crate) struct Mirror {
 impl Mirror {
     pub(crate) fn new() -> Self {
         Self {
+            connection: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
             unparsed: Vec::new(),
             skip: 0,
             owed: VecDeque::new(),
@@ -159,7 +165,16 @@ impl Mirror {
                 let identity = tag(whole) ^ u128::from(request.operation);
                 let frame = bytes[..size.min(bytes.len())].to_vec();
                 let session = self.session().unwrap_or(request.session);
-                let asked = Asked { request, session, refusal, identity, frame };
+                let was_executed = record.has_executed(session, request.request);
+                let asked = Asked {
+                    request,
+                    session,
+                    connection: self.connection,
+                    was_executed,
+                    refusal,
+                    identity,
+                    frame,
+                };
                 record.asked(&asked);
                 self.owed.push_back(Owed::Reply(Box::new(asked)));
             }
