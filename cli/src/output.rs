@@ -119,7 +119,7 @@ impl Output {
     /// Writes one line of talk. That it cannot be written is no error: nobody is left to be told.
     ///
     /// # Errors
-    /// None today.
+    /// None: the result is that of the other ways to write, so that a caller treats them alike.
     pub fn note(&mut self, text: impl AsRef<str>) -> Result<(), CliError> {
         let _ =
             writeln!(self.talk, "{}", printable(text.as_ref())).and_then(|()| self.talk.flush());

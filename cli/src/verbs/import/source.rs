@@ -36,7 +36,9 @@ struct Changed;
 /// What is wrong when `name` cannot be read.
 pub(super) fn fault(name: &str, source: io::Error) -> CliError {
     if source.get_ref().is_some_and(|error| error.is::<Changed>()) {
-        let text = format!("{name} was changed while it was read, and what is new was not sent");
+        let text = format!(
+            "{name} was changed while it was read, and what is new was not sent; when nobody writes to it any more, run the same command again: nothing moves twice"
+        );
         return CliError::failed(exit::STATE, text);
     }
     CliError::File { what: format!("cannot read {name}"), source }
