@@ -32,8 +32,9 @@ const SUM_UNITS: u128 = 212_289_936;
 /// Transfers in a request: so small that the import takes many.
 const BATCH: &str = "64";
 /// Bytes from the importer to the node after which an import is surely in its middle: accounts and then transfers are
-/// 128 bytes each.
-const MIDDLE_BYTES: usize = 128 * (ACCOUNTS as usize + ORDERS as usize / 2);
+/// 128 bytes each, and before them the lines are looked up.
+const MIDDLE_BYTES: usize =
+    128 * (ACCOUNTS as usize + ORDERS as usize / 2) + LOOKED_UP * ORDERS as usize;
 
 fn orders() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in a room");
